@@ -1,0 +1,156 @@
+/*
+ * The rules across settings, as a list of small checks in the order of options.def. Each looks at
+ * values that are valid by themselves: single bounds are value.c's.
+ */
+#include "config/check.h"
+
+#include "config/support.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef bool check_fn(const struct config *c, struct config_error *err);
+
+static bool is_set(const char *text)
+{
+    return text[0] != '\0';
+}
+
+/* Every setting that has no default. */
+static bool check_required(const struct config *c, struct config_error *err)
+{
+    size_t n;
+    const struct option_row *rows = options_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].fallback == NULL && option_format(c, &rows[i], NULL, 0) == 0) {
+            return config_error_set(err, "%s: is required and has no default", rows[i].key);
+        }
+    }
+    return true;
+}
+
+static bool check_pair(const char *group, const char *cert, const char *key,
+                       struct config_error *err)
+{
+    if (is_set(cert) != is_set(key)) {
+        const char *given = is_set(cert) ? "cert" : "key", *other = is_set(cert) ? "key" : "cert";
+        return config_error_set(err, "%s.%s: needs %s.%s, too", group, given, group, other);
+    }
+    return true;
+}
+
+static bool check_tls(const struct config *c, struct config_error *err)
+{
+    if (!check_pair("tls", c->tls_cert, c->tls_key, err)) {
+        return false;
+    }
+    if (c->tls_required && !is_set(c->tls_cert)) {
+        return config_error_set(err, "tls.required: needs tls.cert and tls.key");
+    }
+    if (is_set(c->tls_ca) && !is_set(c->tls_cert)) {
+        return config_error_set(err, "tls.ca: needs tls.cert and tls.key");
+    }
+    return true;
+}
+
+static bool any_unix(const struct endpoints *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->items[i].is_unix) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_vtgate_tls(const struct config *c, struct config_error *err)
+{
+    if (!check_pair("vtgate_tls", c->vtgate_tls_cert, c->vtgate_tls_key, err)) {
+        return false;
+    }
+    if (c->vtgate_tls_mode >= CONFIG_TLS_VERIFY_CA && !is_set(c->vtgate_tls_ca)) {
+        return config_error_set(err, "vtgate_tls.mode: verify-ca and verify-identity need "
+                                     "vtgate_tls.ca");
+    }
+    if (c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY && any_unix(&c->vtgate) &&
+        !is_set(c->vtgate_tls_server_name)) {
+        return config_error_set(err, "vtgate_tls.mode: verify-identity needs "
+                                     "vtgate_tls.server_name for a unix: endpoint, which has no "
+                                     "host name");
+    }
+    return true;
+}
+
+static bool check_hold(const struct config *c, struct config_error *err)
+{
+    if (c->hold_default_ttl_s > c->hold_max_ttl_s) {
+        return config_error_set(
+            err, "hold.default_ttl_s: %" PRId64 " is above hold.max_ttl_s, which is %" PRId64,
+            c->hold_default_ttl_s, c->hold_max_ttl_s);
+    }
+    return true;
+}
+
+static bool check_control(const struct config *c, struct config_error *err)
+{
+    if (is_set(c->control_password) && !is_set(c->control_user)) {
+        return config_error_set(err, "control.password: needs control.user");
+    }
+    return true;
+}
+
+/* The settings that name endpoints, as lists. */
+struct named_endpoints {
+    const char *key;
+    const struct endpoint *items;
+    size_t n;
+};
+
+/* Whether an endpoint of `right` is one of `left`. The same list: whether one is there twice. */
+static bool check_distinct(const struct named_endpoints *left, const struct named_endpoints *right,
+                           struct config_error *err)
+{
+    for (size_t i = 0; i < left->n; i++) {
+        for (size_t j = left == right ? i + 1 : 0; j < right->n; j++) {
+            const struct endpoint *e = &right->items[j];
+            if (e->text == NULL || !endpoint_equal(&left->items[i], e)) {
+                continue;
+            }
+            if (left == right) {
+                return config_error_set(err, "%s: %.200s is there twice", right->key, e->text);
+            }
+            return config_error_set(err, "%s: %.200s is also in %s", right->key, e->text,
+                                    left->key);
+        }
+    }
+    return true;
+}
+
+/* Nothing listens twice in the same place, and the shim does not connect to itself. */
+static bool check_endpoints(const struct config *c, struct config_error *err)
+{
+    const struct named_endpoints all[] = {{"listen", c->listen.items, c->listen.n},
+                                          {"vtgate", c->vtgate.items, c->vtgate.n},
+                                          {"admin", &c->admin, 1},
+                                          {"http", &c->http, 1}};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        for (size_t j = 0; j <= i; j++) {
+            if (!check_distinct(&all[j], &all[i], err)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool config_check(const struct config *c, struct config_error *err)
+{
+    static check_fn *const checks[] = {check_required,   check_endpoints, check_tls,
+                                       check_vtgate_tls, check_hold,      check_control};
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if (!checks[i](c, err)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,123 @@
+/*
+ * The small texts of an online schema change: literals, states, context tags. What is sent when is
+ * decided elsewhere.
+ */
+#include "planner/ddl.h"
+
+#include <string.h>
+
+#include "planner/ascii.h"
+
+size_t ddl_quote(char *dst, size_t size, const char *text, size_t len)
+{
+    size_t n = 0;
+    if (size < 3) /* '' and the NUL */
+        goto too_long;
+    dst[n++] = '\'';
+    for (size_t i = 0; i < len; i++) {
+        bool escape = text[i] == '\'' || text[i] == '\\';
+        /* Room for this character, the closing quote and the NUL. */
+        if (size - n < (escape ? 4U : 3U))
+            goto too_long;
+        if (escape)
+            dst[n++] = text[i]; /* '' and \\ : doubling serves for both */
+        dst[n++] = text[i];
+    }
+    dst[n++] = '\'';
+    dst[n] = '\0';
+    return n;
+
+too_long:
+    if (size > 0)
+        dst[0] = '\0';
+    return 0;
+}
+
+static const char *const status_names[] = {
+    [MIGRATION_UNKNOWN] = "unknown", [MIGRATION_REQUESTED] = "requested",
+    [MIGRATION_QUEUED] = "queued",   [MIGRATION_READY] = "ready",
+    [MIGRATION_RUNNING] = "running", [MIGRATION_COMPLETE] = "complete",
+    [MIGRATION_FAILED] = "failed",   [MIGRATION_CANCELLED] = "cancelled",
+};
+#define STATUSES (sizeof status_names / sizeof *status_names)
+
+static bool equals_ignoring_case(const char *text, size_t len, const char *name)
+{
+    if (strlen(name) != len)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (ascii_upper(text[i]) != ascii_upper(name[i]))
+            return false;
+    }
+    return true;
+}
+
+enum migration_status migration_status_parse(const char *text, size_t len)
+{
+    for (size_t i = 0; i < STATUSES; i++) {
+        if (equals_ignoring_case(text, len, status_names[i]))
+            return (enum migration_status)i;
+    }
+    return MIGRATION_UNKNOWN;
+}
+
+const char *migration_status_name(enum migration_status status)
+{
+    return status_names[(size_t)status < STATUSES ? status : MIGRATION_UNKNOWN];
+}
+
+bool migration_status_is_terminal(enum migration_status status)
+{
+    return status == MIGRATION_COMPLETE || status == MIGRATION_FAILED ||
+           status == MIGRATION_CANCELLED;
+}
+
+bool migration_status_any_lost(const enum migration_status *states, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (states[i] == MIGRATION_FAILED || states[i] == MIGRATION_CANCELLED)
+            return true;
+    }
+    return false;
+}
+
+enum migration_status migration_status_aggregate(const enum migration_status *states, size_t n,
+                                                 size_t expected)
+{
+    bool failed = false, cancelled = false;
+    /* Those still under way; a shard without a row has been asked and has not answered yet. */
+    enum migration_status least = n < expected ? MIGRATION_REQUESTED : MIGRATION_COMPLETE;
+    if (expected == 0)
+        return MIGRATION_UNKNOWN;
+    for (size_t i = 0; i < n; i++) {
+        failed = failed || states[i] == MIGRATION_FAILED;
+        cancelled = cancelled || states[i] == MIGRATION_CANCELLED;
+        if (states[i] < least) /* the enum is in order of advance up to COMPLETE */
+            least = states[i];
+    }
+    if (least != MIGRATION_COMPLETE)
+        return least;
+    if (failed)
+        return MIGRATION_FAILED;
+    return cancelled ? MIGRATION_CANCELLED : MIGRATION_COMPLETE;
+}
+
+void ddl_context_format(char dst[64], const unsigned char random[16])
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char prefix[] = "vtshim:";
+    size_t n = sizeof prefix - 1;
+    memcpy(dst, prefix, n);
+    for (size_t i = 0; i < 16; i++) {
+        unsigned byte = random[i];
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            dst[n++] = '-';
+        if (i == 6)
+            byte = (byte & 0x0fU) | 0x40U; /* RFC 9562: version 4 */
+        if (i == 8)
+            byte = (byte & 0x3fU) | 0x80U; /* its variant */
+        dst[n++] = hex[byte >> 4];
+        dst[n++] = hex[byte & 0x0fU];
+    }
+    dst[n] = '\0';
+}

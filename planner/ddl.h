@@ -1,0 +1,50 @@
+/*
+ * The texts of an online schema change: what the shim says to vtgate in the client's session, and
+ * what it says to the client at the end. Pure: strings in, strings out.
+ */
+#ifndef VTSHIM_PLANNER_DDL_H
+#define VTSHIM_PLANNER_DDL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "planner/classify.h"
+
+/*
+ * Writes `text` as a single-quoted SQL string literal with ' and \ escaped (vtgate's sqlmode has
+ * no NO_BACKSLASH_ESCAPES), NUL terminated. Returns the length written without the NUL, or 0 when
+ * it does not fit in size (dst is then the empty string).
+ */
+size_t ddl_quote(char *dst, size_t size, const char *text, size_t len);
+
+/* Status of one migration on one shard (SHOW VITESS_MIGRATIONS, column migration_status). */
+enum migration_status {
+    MIGRATION_UNKNOWN, MIGRATION_REQUESTED, MIGRATION_QUEUED, MIGRATION_READY, MIGRATION_RUNNING,
+    MIGRATION_COMPLETE, MIGRATION_FAILED, MIGRATION_CANCELLED
+};
+
+enum migration_status migration_status_parse(const char *text, size_t len);
+const char *migration_status_name(enum migration_status status);
+bool migration_status_is_terminal(enum migration_status status);
+
+/*
+ * All shards' states as one: FAILED or CANCELLED as soon as one shard is and no other can still
+ * change that, which means that all are terminal (FAILED wins); COMPLETE only when every one of
+ * `expected` (shards x migrations) is; else the least advanced state, REQUESTED at most while a
+ * shard has no row. n may be less than expected (a shard has no row yet) but not more than it.
+ * UNKNOWN when nothing is expected.
+ */
+enum migration_status migration_status_aggregate(const enum migration_status *states, size_t n,
+                                                 size_t expected);
+
+/* Whether some shard FAILED or was CANCELLED: the whole cannot become COMPLETE any more, though
+ * others may still run (or wait for ever, with --postpone-completion) until they are cancelled. */
+bool migration_status_any_lost(const enum migration_status *states, size_t n);
+
+/*
+ * A tag that names one DDL of one shim, to be used as @@migration_context: "vtshim:" and a random
+ * version-4 UUID made from 16 random bytes; 43 bytes and the NUL.
+ */
+void ddl_context_format(char dst[64], const unsigned char random[16]);
+
+#endif

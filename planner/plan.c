@@ -1,0 +1,261 @@
+/*
+ * The planner: one decision a command. Looks at as little of the text as will do; a text that need
+ * not be looked into is not.
+ */
+#include "planner/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct names EVERYTHING = {.everything = true};
+
+bool plan_target_is_shard(const char *database)
+{
+    return database && strpbrk(database, ":/[") != NULL;
+}
+
+/* The effect of running a statement, besides its result. */
+static enum plan_effect statement_effect(const struct statement *st)
+{
+    if (st->kind == STATEMENT_USE)
+        return EFFECT_DATABASE;
+    if (st->kind == STATEMENT_SET && st->sets_ddl_strategy && !st->sets_global)
+        return st->ddl_strategy_default ? EFFECT_STRATEGY_DEFAULT : EFFECT_STRATEGY_OWN;
+    return EFFECT_NONE;
+}
+
+/* Why this DDL goes to vtgate as it is, or NULL when it is to be managed. `unfit`: why the text it
+   stands in allows nothing else, or NULL. */
+static const char *pass_reason(const struct plan_facts *facts, const struct statement *st,
+                               const char *unfit)
+{
+    if (!facts->intercept)
+        return "intercept_off";
+    if (st->kind == STATEMENT_DIRECT_DDL)
+        return "direct";
+    if (plan_target_is_shard(facts->database))
+        return "targeted";
+    if (st->qualifier.len == 0 && (!facts->database || !*facts->database))
+        return "no_keyspace"; /* vtgate says so itself, or finds the only one */
+    return facts->strategy_own ? "strategy" : unfit;
+}
+
+static void plan_ddl(struct plan *p, const struct plan_facts *facts, const struct statement *st,
+                     const char *unfit)
+{
+    p->passed = pass_reason(facts, st, unfit);
+    if (p->passed)
+        return;
+    p->action = PLAN_MIGRATE;
+    p->statement = *st;
+}
+
+static bool plan_hold(struct plan *p, const struct plan_facts *facts, enum statement_kind kind,
+                      const struct names *names)
+{
+    struct hold_subject subject = {kind, facts->database, names};
+
+    if (facts->in_transaction || facts->holds->n == 0)
+        return false;
+    p->hold = hold_set_find(facts->holds, &subject);
+    if (p->hold)
+        p->action = PLAN_PARK;
+    return p->hold != NULL;
+}
+
+/* Whether one statement of several makes it necessary to run them one by one. */
+static bool statement_needs_script(const struct statement *st, const struct plan_facts *facts)
+{
+    switch (st->kind) {
+    case STATEMENT_ONLINE_DDL:
+    case STATEMENT_EXECUTE:
+        return facts->intercept;
+    case STATEMENT_USE:
+    case STATEMENT_PREPARE:
+    case STATEMENT_DEALLOCATE:
+        return true;
+    default:
+        return statement_effect(st) != EFFECT_NONE;
+    }
+}
+
+/* Several statements in one text. One of which only a part was seen cannot become a script. */
+static struct plan plan_multi(const struct plan_facts *facts, const char *text, size_t len,
+                              bool whole, const struct names *names)
+{
+    struct plan p = {.action = PLAN_FORWARD};
+    bool script = false;
+
+    for (size_t at = 0; at < len;) {
+        struct statement st;
+
+        at += classify_next(text + at, len - at, &st);
+        if (plan_hold(&p, facts, st.kind, st.kind == STATEMENT_EXECUTE ? &EVERYTHING : names))
+            return p;
+        script = script || statement_needs_script(&st, facts);
+    }
+    if (script && whole)
+        p.action = PLAN_SCRIPT;
+    else if (script)
+        p.passed = "too_long";
+    return p;
+}
+
+/* Why one DDL at the head of a text cannot be taken out of it and run instead, or NULL. vtgate
+   refuses a text of several statements from a client that may not send them. */
+static const char *text_unfit(const char *text, size_t len, bool whole)
+{
+    if (!whole)
+        return "too_long";
+    return classify_is_multi(text, len) ? "several" : NULL;
+}
+
+struct plan plan_text(const struct plan_facts *facts, const char *text, size_t len, bool whole,
+                      bool may_grow, bool prepare,
+                      const struct prepared *(*find_named)(void *arg, struct sql_name name),
+                      void *arg)
+{
+    struct plan p = {.action = PLAN_FORWARD};
+    bool held = facts->holds->n > 0 && !facts->in_transaction;
+    struct names names = {.everything = true};
+    struct statement st;
+
+    if (prepare)
+        p.effect = EFFECT_PREPARE;
+    if (!whole && may_grow && (held || facts->multi_statements || prepare)) {
+        p.action = PLAN_MORE;
+        return p;
+    }
+    enum quick_kind quick = classify_quick(text, len, whole);
+
+    if (quick != QUICK_PLAIN && !whole && may_grow) {
+        p.action = PLAN_MORE;
+        return p;
+    }
+    bool multi = !prepare && facts->multi_statements && classify_is_multi(text, len);
+
+    if (quick == QUICK_PLAIN && !multi && !held)
+        return p;
+    if (held)
+        names_collect(&names, text, len, whole);
+    if (multi)
+        return plan_multi(facts, text, len, whole, &names);
+    classify_next(text, len, &st);
+    if (st.kind == STATEMENT_EXECUTE && !prepare)
+        return plan_execute(facts, find_named ? find_named(arg, st.name) : NULL);
+    if (plan_hold(&p, facts, st.kind, &names) || prepare)
+        return p;
+    p.effect = statement_effect(&st);
+    p.name = st.name;
+    if (st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL) {
+        plan_ddl(&p, facts, &st, text_unfit(text, len, whole));
+    } else if (st.kind == STATEMENT_PREPARE) {
+        p.effect = EFFECT_PREPARE_NAMED;
+        if (whole)
+            p.body = st.body;
+    } else if (st.kind == STATEMENT_DEALLOCATE) {
+        p.effect = EFFECT_DEALLOCATE_NAMED;
+    }
+    return p;
+}
+
+struct plan plan_execute(const struct plan_facts *facts, const struct prepared *prepared)
+{
+    struct plan p = {.action = PLAN_FORWARD};
+
+    if (plan_hold(&p, facts, prepared ? prepared->kind : STATEMENT_OTHER,
+                  prepared ? &prepared->names : &EVERYTHING) ||
+        !prepared)
+        return p;
+    p.effect = prepared->effect;
+    if (prepared->kind == STATEMENT_ONLINE_DDL || prepared->kind == STATEMENT_DIRECT_DDL) {
+        struct statement st = {.kind = prepared->kind};
+
+        if (prepared->text)
+            classify_next(prepared->text, prepared->len, &st);
+        plan_ddl(&p, facts, &st, prepared->text ? NULL : "too_long");
+    } else if (prepared->effect == EFFECT_DATABASE) {
+        p.name = (struct sql_name){prepared->text, prepared->len};
+    }
+    return p;
+}
+
+static char *copy_text(const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+
+    if (!copy) {
+        fputs("vtshim: out of memory\n", stderr);
+        abort();
+    }
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
+{
+    struct statement st;
+    struct sql_name keep = {NULL, 0};
+
+    memset(p, 0, sizeof(*p));
+    names_collect(&p->names, text, len, whole);
+    classify_next(text, len, &st);
+    p->kind = st.kind == STATEMENT_EMPTY && !whole ? STATEMENT_OTHER : st.kind;
+    p->effect = statement_effect(&st);
+    if (st.kind == STATEMENT_EXECUTE)
+        p->names.everything = true; /* what it runs is told elsewhere */
+    if (st.kind == STATEMENT_ONLINE_DDL && whole)
+        keep = (struct sql_name){st.text, st.len};
+    else if (p->effect == EFFECT_DATABASE)
+        keep = st.name;
+    if (keep.text) {
+        p->text = copy_text(keep.text, keep.len);
+        p->len = keep.len;
+    }
+}
+
+/* Undoes the escapes of a string literal in `quote`s, as vtgate's tokenizer does (vitess
+   go/vt/sqlparser/token.go, scanString). dst has room for len bytes; returns how many it is. */
+static size_t unescape(char *dst, const char *text, size_t len, char quote)
+{
+    static const char CODES[] = "0bnrtZ", MEANT[] = "\0\b\n\r\t\x1a";
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+
+        if (i + 1 < len && c == '\\') {
+            c = text[++i];
+            const char *code = c ? strchr(CODES, c) : NULL;
+
+            if (code)
+                c = MEANT[code - CODES];
+            else if (c == '%' || c == '_')
+                dst[n++] = '\\';
+        } else if (i + 1 < len && c == quote && text[i + 1] == quote) {
+            i++;
+        }
+        dst[n++] = c;
+    }
+    return n;
+}
+
+void prepared_init_literal(struct prepared *p, struct sql_name body)
+{
+    if (!body.text) {
+        prepared_init(p, "", 0, false);
+        return;
+    }
+    char *text = copy_text(body.text, body.len);
+
+    prepared_init(p, text, unescape(text, body.text, body.len, body.text[-1]), true);
+    free(text);
+}
+
+void prepared_fini(struct prepared *p)
+{
+    free(p->text);
+    p->text = NULL;
+}

@@ -1,0 +1,94 @@
+/*
+ * The decision about one command of a client: facts in, decision out.
+ */
+#ifndef VTSHIM_PLANNER_PLAN_H
+#define VTSHIM_PLANNER_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "planner/classify.h"
+#include "planner/hold.h"
+#include "planner/names.h"
+
+enum plan_action {
+    PLAN_FORWARD, /* to vtgate as it is */
+    PLAN_MORE,    /* not decidable before more bytes of it are here */
+    PLAN_PARK,    /* wait behind plan.hold, then ask again */
+    PLAN_MIGRATE, /* run plan.statement as a managed online schema change */
+    PLAN_SCRIPT   /* several statements that have to be run one by one */
+};
+
+/* What a session must remember when the command succeeds. */
+enum plan_effect {
+    EFFECT_NONE,
+    EFFECT_DATABASE,         /* plan.name is the target from now on */
+    EFFECT_STRATEGY_OWN,     /* the session chose its own ddl_strategy */
+    EFFECT_STRATEGY_DEFAULT, /* ... and gave it back (SET ddl_strategy = DEFAULT) */
+    EFFECT_PREPARE,          /* COM_STMT_PREPARE: keep what plan_prepared() makes of the text */
+    EFFECT_PREPARE_NAMED,    /* PREPARE plan.name FROM '..': keep it under the name */
+    EFFECT_DEALLOCATE_NAMED, /* DEALLOCATE PREPARE plan.name */
+    EFFECT_CLOSE_PREPARED,   /* COM_STMT_CLOSE */
+    EFFECT_RESET             /* COM_RESET_CONNECTION: prepared statements are gone */
+};
+
+/* What is kept of a prepared statement: enough to plan its execution without the text. */
+struct prepared {
+    struct names names;
+    enum statement_kind kind;
+    enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, or NONE */
+    char *text;              /* ONLINE_DDL: its text; USE: the database; else NULL. Owned. */
+    size_t len;
+};
+
+/* How the session stands. */
+struct plan_facts {
+    const char *database;  /* NULL or "": none or not known */
+    const struct hold_set *holds;
+    bool in_transaction;
+    bool multi_statements; /* the client may send several statements at once */
+    bool strategy_own;     /* the user chose a ddl_strategy in this session */
+    bool intercept;        /* ddl.intercept */
+};
+
+struct plan {
+    enum plan_action action;
+    enum plan_effect effect;
+    const struct hold *hold;    /* PARK; lives as long as facts.holds */
+    struct statement statement; /* MIGRATE: the DDL; borrowed from the text or the prepared one */
+    struct sql_name name;       /* of the effect; borrowed likewise */
+    struct sql_name body;       /* PREPARE_NAMED: the text inside the literal */
+    const char *passed;         /* DDL that is forwarded: why, for the log; else NULL. "direct",
+                                   "targeted", "strategy", "intercept_off", "no_keyspace";
+                                   "several": the client may not send several statements, vtgate
+                                   will refuse them; "too_long": not all of the text was seen */
+};
+
+/* Whether a target names a shard, key range or destination ("ks:-80", "ks/-80", "ks[..]"): DDL in
+   such a session bypasses online DDL in vtgate (go/vt/vtgate/engine/ddl.go, plan for a target). */
+bool plan_target_is_shard(const char *database);
+
+/*
+ * A COM_QUERY or COM_STMT_PREPARE (`prepare`) with text[0..len). `whole`: that is all of it;
+ * `may_grow`: else more can be waited for (not past limits.max_inspect_bytes), so that PLAN_MORE is
+ * a possible answer. find_named looks up a statement of the text protocol for EXECUTE (NULL: none).
+ */
+struct plan plan_text(const struct plan_facts *facts, const char *text, size_t len, bool whole,
+                      bool may_grow, bool prepare,
+                      const struct prepared *(*find_named)(void *arg, struct sql_name name),
+                      void *arg);
+
+/* A COM_STMT_EXECUTE of that statement (NULL: unknown to the shim, so that it matches every hold). */
+struct plan plan_execute(const struct plan_facts *facts, const struct prepared *prepared);
+
+/* What to keep of a text that was prepared. The text's memory is copied where needed. */
+void prepared_init(struct prepared *p, const char *text, size_t len, bool whole);
+
+/* Likewise for PREPARE .. FROM: `body` is plan.body, the inside of a literal with its quote before
+   it, whose escapes are undone. Absent: nothing is known of the text, every hold matches it. */
+void prepared_init_literal(struct prepared *p, struct sql_name body);
+
+void prepared_fini(struct prepared *p);
+
+#endif

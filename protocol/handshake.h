@@ -1,0 +1,64 @@
+/*
+ * The connection phase: the server's greeting (HandshakeV10), the client's SSLRequest and
+ * HandshakeResponse41, AuthSwitchRequest. ("Connection Phase" in the MySQL Source Code
+ * Documentation.) Parses payloads without their packet header; results borrow from the payload.
+ */
+#ifndef VTSHIM_PROTOCOL_HANDSHAKE_H
+#define VTSHIM_PROTOCOL_HANDSHAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/bytes.h"
+#include "protocol/packet.h"
+
+#define SALT_LENGTH        20u
+#define SSL_REQUEST_LENGTH 32u
+
+struct greeting {
+    struct bytes version;
+    uint32_t connection_id;
+    uint32_t capabilities;
+    uint8_t charset;
+    uint16_t status;
+    uint8_t salt[SALT_LENGTH];
+    struct bytes plugin; /* empty without CAP_PLUGIN_AUTH */
+    size_t capabilities_at_low, capabilities_at_high; /* offsets in the payload, 2 bytes each */
+};
+
+/* False when the payload is no protocol-10 greeting of a 4.1 server. */
+bool greeting_parse(const uint8_t *payload, size_t len, struct greeting *out);
+
+/* Overwrites the capability flags inside of the payload that `g` was parsed from. */
+void greeting_set_capabilities(uint8_t *payload, const struct greeting *g, uint32_t capabilities);
+
+/* Appends a greeting's payload (no packet header) for a server of our own. */
+void greeting_append(struct buffer *out, const struct greeting *g);
+
+struct handshake_response {
+    uint32_t capabilities;
+    uint32_t max_packet;
+    uint8_t charset;
+    struct bytes user;
+    struct bytes auth;     /* the plugin's first answer; may be empty */
+    struct bytes database; /* empty: none asked for */
+    struct bytes plugin;   /* empty: not told */
+};
+
+/* Whether the payload is an SSLRequest; its capability flags then go into *capabilities. */
+bool ssl_request_parse(const uint8_t *payload, size_t len, uint32_t *capabilities);
+
+/* False when it is malformed or of a client without CAP_PROTOCOL_41. */
+bool handshake_response_parse(const uint8_t *payload, size_t len, struct handshake_response *out);
+
+/* Overwrites the capability flags of an SSLRequest's or HandshakeResponse41's payload. */
+void handshake_response_set_capabilities(uint8_t *payload, uint32_t capabilities);
+
+/* Appends an AuthSwitchRequest's payload: 0xfe, the plugin's name, the salt and a NUL. */
+void auth_switch_append(struct buffer *out, const char *plugin, const uint8_t salt[SALT_LENGTH]);
+
+/* Reads an AuthSwitchRequest's payload. An old-style one (0xfe alone) gives an empty plugin. */
+bool auth_switch_parse(const uint8_t *payload, size_t len, struct bytes *plugin, struct bytes *data);
+
+#endif

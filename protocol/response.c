@@ -1,0 +1,284 @@
+/*
+ * The response tracker: one transition for each complete packet. Invariant: between two calls the
+ * cursor stands inside of a packet or right behind one that was already acted upon.
+ */
+#include "protocol/response.h"
+
+#include <string.h>
+
+#define HEADER_OK      0x00
+#define HEADER_INFILE  0xfb
+#define HEADER_EOF     0xfe
+#define HEADER_ERR     0xff
+#define EOF_MAX_LENGTH 9u /* a 0xfe packet shorter than this is EOF, not a row ("EOF_Packet") */
+#define COLUMNS_MAX    0xffffu /* as in COM_STMT_PREPARE_OK; MySQL itself stops at 4096 */
+
+void response_init(struct response *r, enum response_shape shape, bool deprecate_eof)
+{
+    static const enum response_state START[] = {
+        [SHAPE_NONE] = RESPONSE_DONE,     [SHAPE_SIMPLE] = RESPONSE_FIRST,
+        [SHAPE_SINGLE] = RESPONSE_FIRST,  [SHAPE_RESULT] = RESPONSE_FIRST,
+        [SHAPE_PREPARE] = RESPONSE_FIRST, [SHAPE_FIELDS] = RESPONSE_ROWS,
+        [SHAPE_ROWS] = RESPONSE_ROWS,     [SHAPE_AUTH] = RESPONSE_AUTH,
+        [SHAPE_STREAM] = RESPONSE_STREAM,
+    };
+    memset(r, 0, sizeof(*r));
+    r->shape = shape;
+    r->state = START[shape];
+    r->deprecate_eof = deprecate_eof;
+}
+
+void response_infile_sent(struct response *r)
+{
+    r->state = RESPONSE_FIRST;
+}
+
+static void response_error(struct response *r)
+{
+    r->failed = true;
+    if (r->cursor.prefix_have >= 3)
+        r->error_code = (uint16_t)load_u16(r->cursor.prefix + 1);
+    r->state = RESPONSE_DONE;
+}
+
+/* The status flags of an OK packet (or of the OK in EOF's clothes), or of an EOF packet. */
+static bool response_take_status(struct response *r, bool is_eof)
+{
+    struct reader in;
+
+    reader_init(&in, r->cursor.prefix, r->cursor.prefix_have);
+    reader_u8(&in);
+    if (is_eof) {
+        reader_u16(&in); /* warnings */
+    } else {
+        reader_lenenc(&in); /* affected rows */
+        reader_lenenc(&in); /* last insert id */
+    }
+    uint16_t status = reader_u16(&in);
+
+    if (in.failed)
+        return false;
+    r->status = status;
+    r->status_valid = true;
+    return true;
+}
+
+/* Whether a packet is an EOF, or with DEPRECATE_EOF an OK in its clothes, and not a row. */
+static bool response_is_end(const struct response *r, uint8_t first)
+{
+    uint32_t limit = r->deprecate_eof ? PACKET_MAX_PAYLOAD : EOF_MAX_LENGTH;
+
+    return first == HEADER_EOF && r->cursor.length < limit;
+}
+
+/* Its status flags. Some servers send a plain EOF, 5 bytes, in spite of DEPRECATE_EOF. */
+static bool response_take_end(struct response *r)
+{
+    return response_take_status(r, !r->deprecate_eof || r->cursor.length <= 5);
+}
+
+/* One result is complete: either the response is, or another result follows. */
+static void response_end_result(struct response *r)
+{
+    bool more = r->shape == SHAPE_RESULT && r->status & STATUS_MORE_RESULTS;
+
+    r->results = true;
+    r->state = more ? RESPONSE_FIRST : RESPONSE_DONE;
+}
+
+static void response_first_of_result(struct response *r, uint8_t first)
+{
+    struct reader in;
+
+    if (first == HEADER_INFILE) {
+        r->state = RESPONSE_INFILE;
+        return;
+    }
+    reader_init(&in, r->cursor.prefix, r->cursor.prefix_have);
+    r->definitions = reader_lenenc(&in);
+    r->state = in.failed || r->definitions == 0 || r->definitions > COLUMNS_MAX
+                   ? RESPONSE_BROKEN
+                   : RESPONSE_DEFINITIONS;
+}
+
+static void response_first_of_prepare(struct response *r)
+{
+    struct reader in;
+
+    reader_init(&in, r->cursor.prefix, r->cursor.prefix_have);
+    reader_u8(&in);
+    r->statement_id = reader_u32(&in);
+    uint16_t columns = reader_u16(&in);
+    uint16_t parameters = reader_u16(&in);
+
+    if (in.failed) {
+        r->state = RESPONSE_BROKEN;
+        return;
+    }
+    r->definitions = parameters ? parameters : columns;
+    r->second_definitions = parameters ? columns : 0;
+    r->state = r->definitions ? RESPONSE_DEFINITIONS : RESPONSE_DONE;
+}
+
+static void response_first(struct response *r, uint8_t first)
+{
+    if (first == HEADER_ERR) {
+        response_error(r);
+    } else if (r->shape == SHAPE_SINGLE) {
+        r->state = RESPONSE_DONE;
+    } else if (r->shape == SHAPE_PREPARE) {
+        if (first == HEADER_OK)
+            response_first_of_prepare(r);
+        else
+            r->state = RESPONSE_BROKEN;
+    } else if (first == HEADER_OK || response_is_end(r, first)) {
+        if (first == HEADER_OK ? response_take_status(r, false) : response_take_end(r))
+            response_end_result(r);
+        else
+            r->state = RESPONSE_BROKEN;
+    } else if (r->shape == SHAPE_RESULT) {
+        response_first_of_result(r, first);
+    } else {
+        r->state = RESPONSE_BROKEN;
+    }
+}
+
+/* All definitions of one block, and the EOF behind them where there is one, are through. */
+static void response_definitions_end(struct response *r)
+{
+    if (r->shape != SHAPE_PREPARE) {
+        r->state = RESPONSE_ROWS;
+    } else if (r->second_definitions) {
+        r->definitions = r->second_definitions;
+        r->second_definitions = 0;
+        r->state = RESPONSE_DEFINITIONS;
+    } else {
+        r->state = RESPONSE_DONE;
+    }
+}
+
+static void response_row(struct response *r, uint8_t first)
+{
+    if (first == HEADER_ERR) {
+        response_error(r);
+    } else if (response_is_end(r, first)) {
+        if (response_take_end(r))
+            response_end_result(r);
+        else
+            r->state = RESPONSE_BROKEN;
+    }
+}
+
+/* Acts upon a packet that begins a payload. */
+static void response_payload(struct response *r, uint8_t first)
+{
+    switch (r->state) {
+    case RESPONSE_FIRST:
+        response_first(r, first);
+        break;
+    case RESPONSE_DEFINITIONS:
+        if (first == HEADER_ERR)
+            response_error(r);
+        else if (--r->definitions == 0 && !r->deprecate_eof)
+            r->state = RESPONSE_DEFINITIONS_EOF;
+        else if (r->definitions == 0)
+            response_definitions_end(r);
+        break;
+    case RESPONSE_DEFINITIONS_EOF:
+        if (first != HEADER_EOF || !response_take_status(r, true))
+            r->state = RESPONSE_BROKEN;
+        else if (r->shape == SHAPE_RESULT && r->status & STATUS_CURSOR_EXISTS)
+            response_end_result(r); /* the rows come with COM_STMT_FETCH */
+        else
+            response_definitions_end(r);
+        break;
+    case RESPONSE_ROWS:
+        response_row(r, first);
+        break;
+    case RESPONSE_AUTH:
+        if (first == HEADER_ERR)
+            response_error(r);
+        else if (first == HEADER_OK) {
+            response_take_status(r, false);
+            r->state = RESPONSE_DONE;
+        }
+        break;
+    case RESPONSE_INFILE:
+    case RESPONSE_STREAM:
+    case RESPONSE_TAIL:
+    case RESPONSE_DONE:
+    case RESPONSE_BROKEN:
+        break;
+    }
+}
+
+static void response_packet(struct response *r)
+{
+    bool goes_on = r->cursor.length == PACKET_MAX_PAYLOAD;
+
+    r->packets++;
+    if (r->state == RESPONSE_TAIL) {
+        if (!goes_on)
+            r->state = r->after;
+    } else if (r->cursor.length == 0 && r->state != RESPONSE_ROWS) {
+        r->state = RESPONSE_BROKEN; /* an empty packet starts no answer */
+    } else {
+        response_payload(r, r->cursor.prefix_have ? r->cursor.prefix[0] : 0);
+        if (goes_on && r->state != RESPONSE_BROKEN) {
+            r->after = r->state;
+            r->state = RESPONSE_TAIL;
+        }
+    }
+}
+
+/*
+ * The hot loop: whole rows that can neither end the result nor span packets are stepped over by
+ * their headers alone. Returns the bytes used.
+ */
+static size_t response_skip_rows(struct response *r, const uint8_t *data, size_t len)
+{
+    size_t used = 0;
+    uint64_t packets = 0;
+
+    while (len - used > PACKET_HEADER) {
+        const uint8_t *h = data + used;
+        uint32_t n = load_u24(h);
+
+        if (h[4] >= HEADER_EOF || n == 0 || n == PACKET_MAX_PAYLOAD ||
+            n > len - used - PACKET_HEADER)
+            break;
+        r->cursor.sequence = h[3];
+        used += PACKET_HEADER + n;
+        packets++;
+    }
+    if (packets) {
+        r->packets += packets;
+        r->cursor.header_have = 0;
+        r->cursor.prefix_have = 0;
+        r->cursor.length = 0;
+        r->cursor.continued = false;
+    }
+    return used;
+}
+
+size_t response_feed(struct response *r, const uint8_t *data, size_t len)
+{
+    size_t used = 0;
+
+    if (r->state == RESPONSE_STREAM)
+        return len;
+    while (used < len && r->state != RESPONSE_DONE && r->state != RESPONSE_BROKEN &&
+           r->state != RESPONSE_INFILE) {
+        bool complete;
+
+        if (r->state == RESPONSE_ROWS && packet_cursor_at_boundary(&r->cursor)) {
+            used += response_skip_rows(r, data + used, len - used);
+            if (used == len)
+                break;
+        }
+        used += packet_cursor_feed(&r->cursor, data + used, len - used, &complete);
+        if (complete)
+            response_packet(r);
+    }
+    return used;
+}

@@ -1,0 +1,108 @@
+/*
+ * The two challenge-response schemes, from the server's side.
+ */
+#include "proxy/admin_auth.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NATIVE_SIZE 20u
+#define SHA2_SIZE   32u
+
+/* digest(a || b) */
+static void digest(const EVP_MD *md, const void *a, size_t a_len, const void *b, size_t b_len,
+                   uint8_t *out)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    if (!ctx || EVP_DigestInit_ex(ctx, md, NULL) != 1 || EVP_DigestUpdate(ctx, a, a_len) != 1 ||
+        EVP_DigestUpdate(ctx, b, b_len) != 1 || EVP_DigestFinal_ex(ctx, out, NULL) != 1)
+        abort(); /* only out of memory */
+    EVP_MD_CTX_free(ctx);
+}
+
+static void digest_twice(const EVP_MD *md, size_t size, const char *password, uint8_t *out)
+{
+    uint8_t once[EVP_MAX_MD_SIZE];
+
+    digest(md, password, strlen(password), "", 0, once);
+    digest(md, once, size, "", 0, out);
+    OPENSSL_cleanse(once, sizeof(once));
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool parse_hex(const char *text, uint8_t *out, size_t size)
+{
+    if (strlen(text) != 2 * size)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+void admin_secret_parse(struct admin_secret *secret, const char *text)
+{
+    memset(secret, 0, sizeof(*secret));
+    if (*text == '*' && parse_hex(text + 1, secret->native, NATIVE_SIZE)) {
+        secret->has_native = true;
+    } else if (strncmp(text, "$sha2$", 6) == 0 && parse_hex(text + 6, secret->sha2, SHA2_SIZE)) {
+        secret->has_sha2 = true;
+    } else {
+        digest_twice(EVP_sha1(), NATIVE_SIZE, text, secret->native);
+        digest_twice(EVP_sha256(), SHA2_SIZE, text, secret->sha2);
+        secret->has_native = secret->has_sha2 = true;
+    }
+}
+
+/* answer XOR mask must be a value whose digest is `stored`. */
+static bool proves(const EVP_MD *md, size_t size, const uint8_t *stored, const uint8_t *mask,
+                   struct bytes answer)
+{
+    uint8_t candidate[EVP_MAX_MD_SIZE], again[EVP_MAX_MD_SIZE];
+
+    if (answer.len != size)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        candidate[i] = answer.p[i] ^ mask[i];
+    digest(md, candidate, size, "", 0, again);
+    bool ok = CRYPTO_memcmp(again, stored, size) == 0;
+
+    OPENSSL_cleanse(candidate, sizeof(candidate));
+    return ok;
+}
+
+bool admin_auth_native(const struct admin_secret *secret, const uint8_t salt[SALT_LENGTH],
+                       struct bytes answer)
+{
+    uint8_t mask[EVP_MAX_MD_SIZE];
+
+    if (!secret->has_native)
+        return false;
+    digest(EVP_sha1(), salt, SALT_LENGTH, secret->native, NATIVE_SIZE, mask);
+    return proves(EVP_sha1(), NATIVE_SIZE, secret->native, mask, answer);
+}
+
+bool admin_auth_sha2(const struct admin_secret *secret, const uint8_t salt[SALT_LENGTH],
+                     struct bytes answer)
+{
+    uint8_t mask[EVP_MAX_MD_SIZE];
+
+    if (!secret->has_sha2)
+        return false;
+    digest(EVP_sha256(), secret->sha2, SHA2_SIZE, salt, SALT_LENGTH, mask);
+    return proves(EVP_sha256(), SHA2_SIZE, secret->sha2, mask, answer);
+}

@@ -1,0 +1,30 @@
+/*
+ * Checking an admin's password without keeping it: from its hashes alone, for both plugins that
+ * clients have. ("Authentication Methods": "Native Authentication" and "Caching_sha2_password" in
+ * the MySQL Source Code Documentation.)
+ */
+#ifndef VTSHIM_PROXY_ADMIN_AUTH_H
+#define VTSHIM_PROXY_ADMIN_AUTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocol/bytes.h"
+#include "protocol/handshake.h"
+
+struct admin_secret {
+    bool has_native, has_sha2;
+    uint8_t native[20]; /* SHA1(SHA1(password)) */
+    uint8_t sha2[32];   /* SHA256(SHA256(password)) */
+};
+
+/* From admin_users' form: '*' and 40 hex digits, "$sha2$" and 64, or the password itself. */
+void admin_secret_parse(struct admin_secret *secret, const char *text);
+
+/* Whether the client's answer to the salt proves that it knows the password. */
+bool admin_auth_native(const struct admin_secret *secret, const uint8_t salt[SALT_LENGTH],
+                       struct bytes answer);
+bool admin_auth_sha2(const struct admin_secret *secret, const uint8_t salt[SALT_LENGTH],
+                     struct bytes answer);
+
+#endif

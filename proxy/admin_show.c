@@ -1,0 +1,320 @@
+/*
+ * The SHOW commands of the admin port. What belongs to the workers is collected on their threads.
+ */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/admin_commands.h"
+#include "proxy/holds.h"
+#include "proxy/memory.h"
+#include "proxy/migrations.h"
+#include "proxy/server.h"
+#include "proxy/session.h"
+#include "proxy/vtgate_control.h"
+#include "proxy/vtgates.h"
+#include "proxy/worker.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Numbers as text, for one row. */
+struct numbers {
+    char text[16][32];
+    size_t n;
+};
+
+static const char *number(struct numbers *ns, int64_t v)
+{
+    char *text = ns->text[ns->n++ % COUNT(ns->text)];
+
+    snprintf(text, sizeof(ns->text[0]), "%" PRId64, v);
+    return text;
+}
+
+static const char *seconds(struct numbers *ns, int64_t ms)
+{
+    char *text = ns->text[ns->n++ % COUNT(ns->text)];
+
+    snprintf(text, sizeof(ns->text[0]), "%.1f", (double)ms / 1000);
+    return text;
+}
+
+/* --- what the workers know ------------------------------------------------------------------- */
+
+/* A question to all workers. */
+struct collect {
+    struct admin_request *rq;
+    pthread_mutex_t lock; /* of what is below */
+    struct admin_table *table;
+    size_t *parked;       /* SHOW HOLDS: by index in set */
+    struct hold_set *set;
+};
+
+static struct collect *collect_create(struct admin_request *rq, const char *const *names, size_t n)
+{
+    struct collect *c = memory_zalloc(sizeof(*c));
+
+    c->rq = rq;
+    pthread_mutex_init(&c->lock, NULL);
+    c->table = admin_table_create(names, n);
+    return c;
+}
+
+static void collect_reply(struct collect *c)
+{
+    admin_reply_table(c->rq, c->table);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+static void session_row(struct admin_table *t, const struct session *s, int64_t now)
+{
+    struct numbers ns = {.n = 0};
+    char held_by[32] = "";
+
+    if (s->state == SESSION_PARKED)
+        snprintf(held_by, sizeof(held_by), "hold %" PRIu64, s->parked_by);
+    else if (s->migration)
+        snprintf(held_by, sizeof(held_by), "migration");
+    admin_table_row(t, (const char *const[]){
+                           number(&ns, (int64_t)s->id),
+                           number(&ns, (int64_t)s->connection_id),
+                           s->user,
+                           s->peer,
+                           s->database,
+                           s->vtgate ? vtgate_name(s->vtgate) : NULL,
+                           number(&ns, (int64_t)s->worker->index),
+                           session_state_name(s->state),
+                           s->status & STATUS_IN_TRANSACTION ? "yes" : "no",
+                           *held_by ? held_by : NULL,
+                           s->client.ssl ? SSL_get_version(s->client.ssl) : "off",
+                           number(&ns, (int64_t)s->commands),
+                           seconds(&ns, now - s->connected_ms),
+                       });
+}
+
+static void collect_sessions(void *context, void *arg)
+{
+    struct worker *w = context;
+    struct collect *c = arg;
+    const struct session *s;
+    int64_t now = clock_ms();
+
+    pthread_mutex_lock(&c->lock);
+    TAILQ_FOREACH(s, &w->sessions, link)
+        session_row(c->table, s, now);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void sessions_collected(void *context, void *arg)
+{
+    (void)context;
+    collect_reply(arg);
+}
+
+void admin_show_sessions(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Id",     "Connection_id", "User",  "Client",
+                                        "Target", "Vtgate",        "Worker", "State",
+                                        "In_transaction", "Waits_for", "Tls", "Commands",
+                                        "Age_s"};
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    server_broadcast(rq->server, collect_sessions, sessions_collected,
+                     collect_create(rq, NAMES, COUNT(NAMES)));
+}
+
+static void collect_parked(void *context, void *arg)
+{
+    struct worker *w = context;
+    struct collect *c = arg;
+    const struct session *s;
+
+    pthread_mutex_lock(&c->lock);
+    TAILQ_FOREACH(s, &w->parked, parked_link) {
+        for (size_t i = 0; i < c->set->n; i++)
+            c->parked[i] += c->set->items[i].id == s->parked_by;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void parked_collected(void *context, void *arg)
+{
+    struct collect *c = arg;
+    int64_t now = clock_ms();
+
+    (void)context;
+    for (size_t i = 0; i < c->set->n; i++) {
+        const struct hold *h = &c->set->items[i];
+        struct numbers ns = {.n = 0};
+        char scope[2 * HOLD_NAME_MAX + 16];
+
+        hold_format_scope(h, scope, sizeof(scope));
+        admin_table_row(c->table, (const char *const[]){
+                                      number(&ns, (int64_t)h->id),
+                                      scope,
+                                      h->owner,
+                                      *h->reason ? h->reason : NULL,
+                                      seconds(&ns, now - h->created_ms),
+                                      seconds(&ns, h->expires_ms > now ? h->expires_ms - now : 0),
+                                      number(&ns, (int64_t)c->parked[i]),
+                                  });
+    }
+    hold_set_release(c->set);
+    free(c->parked);
+    collect_reply(c);
+}
+
+void admin_show_holds(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Id",    "Scope",        "Owner",  "Reason",
+                                        "Age_s", "Expires_in_s", "Parked"};
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    const struct hold_set *now = holds_now(rq->server->holds);
+    struct collect *c = collect_create(rq, NAMES, COUNT(NAMES));
+
+    c->set = hold_set_create(now->n);
+    memcpy(c->set->items, now->items, now->n * sizeof(now->items[0]));
+    c->parked = memory_zalloc((now->n + 1) * sizeof(*c->parked));
+    server_broadcast(rq->server, collect_parked, parked_collected, c);
+}
+
+/* --- what the server knows ------------------------------------------------------------------- */
+
+void admin_show_migrations(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Id",       "Uuid",    "Keyspace", "Table",   "Verb",
+                                        "Status",   "Shards",  "Complete", "Progress", "User",
+                                        "Session",  "Age_s",   "Took_s",   "Message", "Context"};
+    int64_t now = clock_ms();
+    size_t n;
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    struct migration_record *all = migrations_copy(rq->server->migrations, &n);
+    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
+
+    for (size_t i = 0; i < n; i++) {
+        const struct migration_record *r = &all[i];
+        struct numbers ns = {.n = 0};
+
+        admin_table_row(t, (const char *const[]){
+                               number(&ns, (int64_t)r->id),
+                               *r->uuid ? r->uuid : NULL,
+                               r->keyspace,
+                               r->table,
+                               r->verb,
+                               r->status,
+                               number(&ns, r->shards),
+                               number(&ns, r->shards_complete),
+                               number(&ns, r->progress),
+                               r->user,
+                               number(&ns, (int64_t)r->session),
+                               seconds(&ns, now - r->started_ms),
+                               r->ended_ms ? seconds(&ns, r->ended_ms - r->started_ms) : NULL,
+                               *r->message ? r->message : NULL,
+                               r->context,
+                           });
+    }
+    free(all);
+    admin_reply_table(rq, t);
+}
+
+void admin_show_stats(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Name", "Value", "Kind", "Help"};
+    size_t n;
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    const struct metric_row *rows = metrics_table(&n);
+    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
+
+    for (size_t i = 0; i < n; i++) {
+        char value[40];
+
+        metric_format(value, sizeof(value), rows[i].kind, server_metric(rq->server, &rows[i]));
+        admin_table_row(t, (const char *const[]){rows[i].name, value,
+                                                 metric_kind_name(rows[i].kind), rows[i].help});
+    }
+    admin_reply_table(rq, t);
+}
+
+void admin_show_config(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Name", "Value", "Default", "Type", "Bounds", "Help"};
+    size_t n;
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    const struct option_row *rows = options_table(&n);
+    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
+
+    for (size_t i = 0; i < n; i++) {
+        char value[4200], bounds[256];
+
+        option_format(rq->server->config, &rows[i], value, sizeof(value));
+        option_format_bounds(&rows[i], bounds, sizeof(bounds));
+        admin_table_row(t, (const char *const[]){rows[i].key, value, rows[i].fallback,
+                                                 option_type_name(&rows[i]),
+                                                 *bounds ? bounds : NULL, rows[i].doc});
+    }
+    admin_reply_table(rq, t);
+}
+
+void admin_show_version(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Name", "Version"};
+    const struct {
+        const char *name, *version;
+    } rows[] = {
+        {"vtshim", VTSHIM_VERSION},
+        {"libevent", event_get_version()},
+        {"openssl", OpenSSL_version(OPENSSL_VERSION)},
+        {"jansson", JANSSON_VERSION},
+        {"libmysqlclient", vtgate_control_library()},
+    };
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        admin_table_row(t, (const char *const[]){rows[i].name, rows[i].version});
+    admin_reply_table(rq, t);
+}
+
+void admin_show_vtgates(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Vtgate", "Health", "Sessions"};
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
+
+    for (size_t i = 0; i < vtgates_count(rq->server->vtgates); i++) {
+        const struct vtgate *v = vtgates_at(rq->server->vtgates, i);
+        struct numbers ns = {.n = 0};
+
+        admin_table_row(t, (const char *const[]){vtgate_name(v),
+                                                 vtgate_is_healthy(v) ? "up" : "down",
+                                                 number(&ns, (int64_t)vtgate_sessions(v))});
+    }
+    admin_reply_table(rq, t);
+}
+
+void admin_show_warnings(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Level", "Code", "Message"};
+
+    (void)lx;
+    admin_reply_table(rq, admin_table_create(NAMES, COUNT(NAMES)));
+}

@@ -1,0 +1,197 @@
+/*
+ * The HTTP port. Formats what others count.
+ */
+#include "proxy/http.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/command.h"
+#include "proxy/holds.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migrations.h"
+#include "proxy/server.h"
+#include "proxy/session.h"
+#include "proxy/vtgates.h"
+#include "proxy/worker.h"
+
+#define HTTP_HEADERS_MAX 8192
+#define HTTP_TIMEOUT_S   10
+
+struct http {
+    struct server *server;
+    struct evhttp *evhttp;
+};
+
+static void reply(struct evhttp_request *rq, int code, const char *reason, struct evbuffer *body,
+                  const char *type)
+{
+    evhttp_add_header(evhttp_request_get_output_headers(rq), "Content-Type", type);
+    evhttp_add_header(evhttp_request_get_output_headers(rq), "Cache-Control", "no-store");
+    evhttp_send_reply(rq, code, reason, body);
+    evbuffer_free(body);
+}
+
+static void reply_text(struct evhttp_request *rq, int code, const char *reason, const char *text)
+{
+    struct evbuffer *body = evbuffer_new();
+
+    evbuffer_add_printf(body, "%s\n", text);
+    reply(rq, code, reason, body, "text/plain; charset=utf-8");
+}
+
+/* --- /metrics -------------------------------------------------------------------------------- */
+
+static void add_head(struct evbuffer *out, const char *name, const char *kind, const char *help)
+{
+    evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
+}
+
+static void add_value(struct evbuffer *out, const char *name, const char *kind, const char *help,
+                      uint64_t value)
+{
+    add_head(out, name, kind, help);
+    evbuffer_add_printf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+static void add_commands(struct evbuffer *out, const struct server *server)
+{
+    static const char NAME[] = "vtshim_commands_by_kind_total";
+
+    add_head(out, NAME, "counter", "Commands received from clients, by kind.");
+    for (unsigned byte = 0; byte <= COMMAND_COUNT; byte++) {
+        const char *name = command_name((uint8_t)byte);
+        uint64_t sum = 0;
+
+        if (byte < COMMAND_COUNT && strcmp(name, "unknown") == 0)
+            continue;
+        for (unsigned i = 0; i < server->worker_count; i++)
+            sum += metrics_get(&server->workers[i].metrics.commands_by_kind[byte]);
+        evbuffer_add_printf(out, "%s{command=\"%s\"} %" PRIu64 "\n", NAME, name, sum);
+    }
+}
+
+static void add_closes(struct evbuffer *out, const struct server *server)
+{
+    static const char NAME[] = "vtshim_sessions_closed_total";
+
+    add_head(out, NAME, "counter", "Sessions closed, by reason.");
+    for (unsigned reason = 0; reason < CLOSE_COUNT; reason++) {
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < server->worker_count; i++)
+            sum += metrics_get(&server->workers[i].metrics.closes[reason]);
+        evbuffer_add_printf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", NAME,
+                            close_reason_name((enum close_reason)reason), sum);
+    }
+}
+
+static void add_vtgates(struct evbuffer *out, struct server *server)
+{
+    struct vtgates *vs = server->vtgates;
+
+    add_head(out, "vtshim_vtgate_up", "gauge", "Whether that vtgate answered the last check.");
+    for (size_t i = 0; i < vtgates_count(vs); i++)
+        evbuffer_add_printf(out, "vtshim_vtgate_up{vtgate=\"%s\"} %d\n",
+                            vtgate_name(vtgates_at(vs, i)), vtgate_is_healthy(vtgates_at(vs, i)));
+    add_head(out, "vtshim_vtgate_sessions", "gauge", "Sessions on that vtgate.");
+    for (size_t i = 0; i < vtgates_count(vs); i++)
+        evbuffer_add_printf(out, "vtshim_vtgate_sessions{vtgate=\"%s\"} %" PRIu64 "\n",
+                            vtgate_name(vtgates_at(vs, i)), vtgate_sessions(vtgates_at(vs, i)));
+}
+
+static void on_metrics(struct evhttp_request *rq, void *arg)
+{
+    struct server *server = ((struct http *)arg)->server;
+    struct evbuffer *out = evbuffer_new();
+    size_t n;
+    const struct metric_row *rows = metrics_table(&n);
+
+    add_head(out, "vtshim_build_info", "gauge", "Always 1; the version is in the label.");
+    evbuffer_add_printf(out, "vtshim_build_info{version=\"%s\"} 1\n", VTSHIM_VERSION);
+    add_value(out, "vtshim_uptime_seconds", "gauge", "Time since the start.",
+              (uint64_t)(clock_ms() - server->started_ms) / 1000);
+    add_value(out, "vtshim_workers", "gauge", "Worker threads.", server->worker_count);
+    add_value(out, "vtshim_holds", "gauge", "Holds in force.", holds_now(server->holds)->n);
+    add_value(out, "vtshim_connections_refused_total", "counter",
+              "Client connections refused because of limits.max_connections.",
+              metrics_get(&server->refused));
+    for (size_t i = 0; i < n; i++) {
+        char value[40];
+
+        metric_format(value, sizeof(value), rows[i].kind, server_metric(server, &rows[i]));
+        add_head(out, rows[i].name, metric_kind_name(rows[i].kind), rows[i].help);
+        evbuffer_add_printf(out, "%s %s\n", rows[i].name, value);
+    }
+    add_commands(out, server);
+    add_closes(out, server);
+    add_vtgates(out, server);
+    reply(rq, 200, "OK", out, "text/plain; version=0.0.4; charset=utf-8");
+}
+
+/* --- probes ---------------------------------------------------------------------------------- */
+
+static void on_healthz(struct evhttp_request *rq, void *arg)
+{
+    (void)arg;
+    reply_text(rq, 200, "OK", "ok");
+}
+
+static void on_readyz(struct evhttp_request *rq, void *arg)
+{
+    struct server *server = ((struct http *)arg)->server;
+    bool any = false;
+
+    for (size_t i = 0; i < vtgates_count(server->vtgates); i++)
+        any = any || vtgate_is_healthy(vtgates_at(server->vtgates, i));
+    if (server->draining)
+        reply_text(rq, 503, "Service Unavailable", "draining");
+    else if (!any)
+        reply_text(rq, 503, "Service Unavailable", "no vtgate answers");
+    else
+        reply_text(rq, 200, "OK", "ready");
+}
+
+static void on_other(struct evhttp_request *rq, void *arg)
+{
+    (void)arg;
+    reply_text(rq, 404, "Not Found", "known here: /metrics /healthz /readyz");
+}
+
+struct http *http_create(struct server *server)
+{
+    const struct endpoint *e = &server->config->http;
+    struct http *http = memory_zalloc(sizeof(*http));
+
+    http->server = server;
+    http->evhttp = evhttp_new(server->base);
+    if (!http->evhttp || e->is_unix ||
+        evhttp_bind_socket(http->evhttp, e->host, e->port) != 0) {
+        log_error("listen_failed", "address:s error:s", e->text,
+                  e->is_unix ? "HTTP needs HOST:PORT" : strerror(errno));
+        http_destroy(http);
+        return NULL;
+    }
+    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+    evhttp_set_max_headers_size(http->evhttp, HTTP_HEADERS_MAX);
+    evhttp_set_max_body_size(http->evhttp, 0);
+    evhttp_set_timeout(http->evhttp, HTTP_TIMEOUT_S);
+    evhttp_set_cb(http->evhttp, "/metrics", on_metrics, http);
+    evhttp_set_cb(http->evhttp, "/healthz", on_healthz, http);
+    evhttp_set_cb(http->evhttp, "/readyz", on_readyz, http);
+    evhttp_set_gencb(http->evhttp, on_other, http);
+    return http;
+}
+
+void http_destroy(struct http *http)
+{
+    if (http->evhttp)
+        evhttp_free(http->evhttp);
+    free(http);
+}

@@ -1,0 +1,15 @@
+/*
+ * The HTTP port, on the control loop: /metrics (Prometheus text format), /healthz (the process
+ * runs), /readyz (it takes sessions and a vtgate answers).
+ */
+#ifndef VTSHIM_PROXY_HTTP_H
+#define VTSHIM_PROXY_HTTP_H
+
+struct server;
+struct http;
+
+/* NULL when the port cannot be opened (after a line in the log). */
+struct http *http_create(struct server *server);
+void http_destroy(struct http *http);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * Formatting and writing of log lines. A line that does not fit LINE_MAX_BYTES is cut.
+ */
+#include "proxy/log.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 2048
+
+struct line {
+    char text[LINE_MAX_BYTES];
+    size_t len;
+};
+
+static _Atomic int threshold = LOG_LEVEL_INFO;
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
+}
+
+static void line_char(struct line *l, char c)
+{
+    if (l->len < sizeof(l->text) - 1)
+        l->text[l->len++] = c;
+}
+
+static void line_text(struct line *l, const char *text)
+{
+    while (*text)
+        line_char(l, *text++);
+}
+
+static bool needs_quotes(const char *v)
+{
+    if (!*v)
+        return true;
+    for (; *v; v++) {
+        if ((unsigned char)*v <= ' ' || *v == '"' || *v == '=' || *v == '\\' || *v == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+static void line_value(struct line *l, const char *v)
+{
+    if (!needs_quotes(v)) {
+        line_text(l, v);
+        return;
+    }
+    line_char(l, '"');
+    for (; *v; v++) {
+        unsigned char c = (unsigned char)*v;
+
+        if (c == '"' || c == '\\') {
+            line_char(l, '\\');
+            line_char(l, (char)c);
+        } else if (c < ' ' || c == 0x7f) {
+            char hex[8];
+
+            snprintf(hex, sizeof(hex), "\\x%02x", c);
+            line_text(l, hex);
+        } else {
+            line_char(l, (char)c);
+        }
+    }
+    line_char(l, '"');
+}
+
+static void line_prefix(struct line *l, enum log_level level, const char *event)
+{
+    static const char *const NAMES[] = {"debug", "info", "warn", "error"};
+    char stamp[64];
+    struct timespec now;
+    struct tm tm;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    size_t n = strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+
+    snprintf(stamp + n, sizeof(stamp) - n, ".%03ldZ", now.tv_nsec / 1000000);
+    line_text(l, "time=");
+    line_text(l, stamp);
+    line_text(l, " level=");
+    line_text(l, NAMES[level]);
+    line_text(l, " event=");
+    line_text(l, event);
+}
+
+void log_event(enum log_level level, const char *event, const char *fields, ...)
+{
+    if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))
+        return;
+    struct line l = {.len = 0};
+    va_list args;
+
+    line_prefix(&l, level, event);
+    va_start(args, fields);
+    for (const char *f = fields; *f;) {
+        char number[32];
+
+        line_char(&l, ' ');
+        while (*f && *f != ':')
+            line_char(&l, *f++);
+        line_char(&l, '=');
+        char type = *f ? f[1] : 's';
+
+        if (type == 'd') {
+            snprintf(number, sizeof(number), "%" PRId64, va_arg(args, int64_t));
+            line_text(&l, number);
+        } else if (type == 'u') {
+            snprintf(number, sizeof(number), "%" PRIu64, va_arg(args, uint64_t));
+            line_text(&l, number);
+        } else {
+            const char *v = va_arg(args, const char *);
+
+            line_value(&l, v ? v : "-");
+        }
+        f += *f ? 2 : 0;
+        while (*f == ' ')
+            f++;
+    }
+    va_end(args);
+    l.text[l.len++] = '\n';
+    ssize_t ignored = write(STDERR_FILENO, l.text, l.len);
+
+    (void)ignored; /* a full or closed stderr must not stop the proxy */
+}

@@ -1,0 +1,28 @@
+/*
+ * Log lines on stderr: `time=... level=... event=... key=value ...`, one write(2) each, so that
+ * lines of several threads never mix. Values with blanks, quotes or control characters are quoted
+ * and escaped. No SQL text, no password and no literal goes into a log: callers pass names,
+ * numbers and error codes only.
+ */
+#ifndef VTSHIM_PROXY_LOG_H
+#define VTSHIM_PROXY_LOG_H
+
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+
+/* Lines below the level are dropped. Any thread may call it at any time. */
+void log_set_level(enum log_level level);
+
+/*
+ * One line. `event` is a short snake_case word; `fields` says which key=value pairs follow, as
+ * "key:type key:type", where type is s (const char *, NULL shown as -), d (int64_t), u (uint64_t).
+ */
+void log_event(enum log_level level, const char *event, const char *fields, ...);
+
+#define log_debug(...) log_event(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...)  log_event(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warn(...)  log_event(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_error(...) log_event(LOG_LEVEL_ERROR, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,134 @@
+/*
+ * The command line. Settings come from the defaults, then the file, then the options.
+ */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/load.h"
+#include "config/options.h"
+#include "proxy/log.h"
+#include "proxy/server.h"
+
+/* The options that set a setting, and those that do something. */
+static const struct option OPTIONS[] = {
+    {"config", required_argument, NULL, 'c'},  {"listen", required_argument, NULL, 'l'},
+    {"vtgate", required_argument, NULL, 'v'},  {"admin", required_argument, NULL, 'a'},
+    {"http", required_argument, NULL, 'p'},    {"workers", required_argument, NULL, 'w'},
+    {"check", no_argument, NULL, 'k'},         {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+};
+
+static const char USAGE[] =
+    "Usage: vtshim [--config FILE] [--listen HOST:PORT[,...]] [--vtgate HOST:PORT[,...]]\n"
+    "              [--admin HOST:PORT] [--http HOST:PORT] [--workers N]\n"
+    "       vtshim --check ... | --version | --help\n"
+    "\n"
+    "A MySQL-protocol proxy in front of Vitess's vtgate: ordinary queries pass, DDL runs as online\n"
+    "schema change on every shard, and operators can hold traffic while things change.\n"
+    "\n"
+    "  --config FILE   settings, as JSON (docs/CONFIG.md); the options below come after it\n"
+    "  --listen H:P    where applications connect          (default 127.0.0.1:13306)\n"
+    "  --vtgate H:P    the vtgates' MySQL ports            (must be given here or in the file)\n"
+    "  --admin H:P     the admin port, MySQL protocol      (default 127.0.0.1:13307; '' for none)\n"
+    "  --http H:P      /metrics, /healthz, /readyz         (default 127.0.0.1:13308; '' for none)\n"
+    "  --workers N     threads; 0: one for each core       (default 0)\n"
+    "  --check         reads the settings, says what is wrong, and ends\n"
+    "  --version       prints the version\n"
+    "  --help          prints this\n";
+
+static int usage_error(const char *text)
+{
+    fprintf(stderr, "vtshim: %s\nTry 'vtshim --help'.\n", text);
+    return 2;
+}
+
+/* The file named by --config has to be read before the other options are applied. */
+static const char *config_path(int argc, char **argv)
+{
+    const char *path = NULL;
+    int c;
+
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+        if (c == 'c')
+            path = optarg;
+    }
+    optind = 0; /* a GNU getopt starts over */
+    opterr = 1;
+    return path;
+}
+
+static bool apply_option(struct config *config, int index, const char *value)
+{
+    struct config_error error;
+
+    if (option_set_text(config, OPTIONS[index].name, value, &error))
+        return true;
+    fprintf(stderr, "vtshim: --%s\n", error.text);
+    return false;
+}
+
+static int run(struct config *config, bool check_only)
+{
+    struct config_error error;
+
+    if (!config_check(config, &error)) {
+        fprintf(stderr, "vtshim: %s\n", error.text);
+        return 2;
+    }
+    if (check_only) {
+        puts("configuration is fine");
+        return 0;
+    }
+    log_set_level((enum log_level)config->log_level);
+    return server_run(config);
+}
+
+static int start(struct config *config, int argc, char **argv)
+{
+    const char *path = config_path(argc, argv);
+    struct config_error error;
+    bool check_only = false;
+    int c, index = 0;
+
+    if (path && !config_load_file(path, config, &error)) {
+        fprintf(stderr, "vtshim: %s\n", error.text);
+        return 2;
+    }
+    while ((c = getopt_long(argc, argv, "", OPTIONS, &index)) != -1) {
+        switch (c) {
+        case 'c':
+            break;
+        case 'k':
+            check_only = true;
+            break;
+        case 'h':
+            fputs(USAGE, stdout);
+            return 0;
+        case 'V':
+            puts("vtshim " VTSHIM_VERSION);
+            return 0;
+        case '?':
+            fputs("Try 'vtshim --help'.\n", stderr);
+            return 2;
+        default:
+            if (!apply_option(config, index, optarg))
+                return 2;
+        }
+    }
+    if (optind < argc)
+        return usage_error("arguments are not expected; settings are given as options");
+    return run(config, check_only);
+}
+
+int main(int argc, char **argv)
+{
+    struct config *config = config_create_default();
+    int status = start(config, argc, argv);
+
+    config_destroy(config);
+    return status;
+}

@@ -1,0 +1,31 @@
+/*
+ * One DDL statement run as an online schema change over the client's own session ("vtgate"
+ * executor): strategy and a fresh migration context are set, the statement is submitted, the
+ * session's own values are restored, and SHOW VITESS_MIGRATIONS is asked until every shard is done.
+ * The client then gets OK, or ERR with the migration's message. The shim needs no password and no
+ * right of its own for it.
+ */
+#ifndef VTSHIM_PROXY_MIGRATION_H
+#define VTSHIM_PROXY_MIGRATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "planner/classify.h"
+
+struct session;
+
+/*
+ * Starts with the session between two commands. The answer's packet gets `sequence`, and
+ * MORE_RESULTS when `more` results of the same client command follow. When it is over,
+ * script_statement_done() or query_command_done() is called. Copies the statement.
+ */
+void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more);
+
+/* The client left. True: the session has to live on to cancel the migration, and ends by itself. */
+bool migration_client_gone(struct session *s);
+
+/* The session is closing. Idempotent. */
+void migration_forget(struct session *s);
+
+#endif

@@ -1,0 +1,493 @@
+/*
+ * The client's bytes once it is logged in: finds the commands in them, has each planned, and does
+ * what the plan says. A command that is whole in the read buffer goes to vtgate from there, with no
+ * copy; a longer one is passed on in pieces as it comes, unless it has to be looked at as a whole.
+ *
+ * Invariants: s->input is non-empty only while a command cannot be acted upon yet (incomplete,
+ * parked, or behind one that is under way); it then begins with that command's packet header,
+ * except in REQUEST, INFILE and STREAMING, where it is empty.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migration.h"
+#include "proxy/park.h"
+#include "proxy/script.h"
+#include "proxy/server.h"
+#include "proxy/session.h"
+#include "proxy/statements.h"
+#include "proxy/worker.h"
+
+/* A command at the head of some bytes. */
+struct head {
+    const uint8_t *packet;
+    size_t available; /* of the packet's payload */
+    size_t length;    /* the packet's payload length */
+    uint8_t command;
+    bool whole;       /* all of the command is here: one packet, not continued by another */
+};
+
+struct plan_facts query_facts(const struct session *s)
+{
+    return (struct plan_facts){
+        .database = s->database,
+        .holds = s->worker->holds,
+        .in_transaction = s->status & STATUS_IN_TRANSACTION,
+        .multi_statements = s->capabilities & CAP_MULTI_STATEMENTS,
+        .strategy_own = s->strategy_own,
+        .intercept = s->worker->server->config->ddl_intercept,
+    };
+}
+
+static const struct prepared *find_named(void *arg, struct sql_name name)
+{
+    const struct session *s = arg;
+
+    return name.text ? statements_get_named(s->statements, name) : NULL;
+}
+
+struct plan query_plan(struct session *s, const struct plan_facts *facts, const char *text,
+                       size_t len, bool whole, bool may_grow, bool prepare)
+{
+    return plan_text(facts, text, len, whole, may_grow, prepare, find_named, s);
+}
+
+static void keep_text(struct session *s, const char *text, size_t len)
+{
+    s->effect_text = memory_copy(text, len);
+    s->effect_len = len;
+}
+
+void query_set_effect(struct session *s, const struct plan *plan, const char *text, size_t len,
+                      bool whole)
+{
+    s->effect = plan->effect;
+    switch (plan->effect) {
+    case EFFECT_DATABASE:
+        keep_text(s, plan->name.text, plan->name.len);
+        break;
+    case EFFECT_PREPARE:
+        s->effect_prepared = memory_zalloc(sizeof(*s->effect_prepared));
+        prepared_init(s->effect_prepared, text, len, whole);
+        break;
+    case EFFECT_PREPARE_NAMED:
+        keep_text(s, plan->name.text, plan->name.len);
+        s->effect_prepared = memory_zalloc(sizeof(*s->effect_prepared));
+        prepared_init(s->effect_prepared, plan->body.text ? plan->body.text : "", plan->body.len,
+                      plan->body.text != NULL);
+        break;
+    case EFFECT_DEALLOCATE_NAMED:
+        keep_text(s, plan->name.text, plan->name.len);
+        break;
+    default:
+        break;
+    }
+}
+
+static void apply_effect(struct session *s)
+{
+    struct sql_name name = {s->effect_text, s->effect_len};
+
+    switch (s->effect) {
+    case EFFECT_NONE:
+        break;
+    case EFFECT_DATABASE:
+        free(s->database);
+        s->database = s->effect_text;
+        s->effect_text = NULL;
+        break;
+    case EFFECT_STRATEGY_OWN:
+        s->strategy_own = true;
+        break;
+    case EFFECT_STRATEGY_DEFAULT:
+        s->strategy_own = false;
+        break;
+    case EFFECT_PREPARE:
+    case EFFECT_PREPARE_NAMED:
+        if (!s->statements)
+            s->statements = statements_create();
+        if (s->effect == EFFECT_PREPARE)
+            statements_put(s->statements, s->response.statement_id, s->effect_prepared);
+        else
+            statements_put_named(s->statements, name, s->effect_prepared);
+        free(s->effect_prepared); /* its contents were moved */
+        s->effect_prepared = NULL;
+        break;
+    case EFFECT_DEALLOCATE_NAMED:
+        statements_remove_named(s->statements, name);
+        break;
+    case EFFECT_CLOSE_PREPARED:
+        statements_remove(s->statements, s->effect_id);
+        break;
+    case EFFECT_RESET:
+        statements_destroy(s->statements);
+        s->statements = NULL;
+        if (s->command == COM_CHANGE_USER) {
+            free(s->database); /* whatever the new login chose */
+            s->database = NULL;
+        }
+        break;
+    }
+}
+
+void query_settle(struct session *s, bool succeeded)
+{
+    if (s->effect == EFFECT_NONE)
+        return;
+    if (succeeded)
+        apply_effect(s);
+    free(s->effect_text);
+    if (s->effect_prepared) {
+        prepared_fini(s->effect_prepared);
+        free(s->effect_prepared);
+    }
+    s->effect = EFFECT_NONE;
+    s->effect_text = NULL;
+    s->effect_prepared = NULL;
+}
+
+void query_command_done(struct session *s)
+{
+    struct metrics *m = &s->worker->metrics;
+
+    if (s->response.failed)
+        metrics_add(&m->errors_relayed, 1);
+    if (s->response.status_valid)
+        s->status = s->response.status;
+    query_settle(s, !s->response.failed);
+    query_next(s);
+}
+
+void query_next(struct session *s)
+{
+    session_set_state(s, SESSION_IDLE);
+    if (s->input.len > 0)
+        query_continue(s);
+    else if (s->worker->draining && session_at_rest(s))
+        session_finish(s, CLOSE_SHUTDOWN);
+}
+
+void query_log_passed(struct session *s, const struct plan *plan)
+{
+    if (!plan->passed)
+        return;
+    metrics_add(&s->worker->metrics.ddl_passed, 1);
+    log_info("ddl_passed", "session:u user:s database:s reason:s", s->id, s->user, s->database,
+             plan->passed);
+}
+
+static void count_command(struct session *s, uint8_t command)
+{
+    struct metrics *m = &s->worker->metrics;
+
+    s->commands++;
+    metrics_add(&m->commands, 1);
+    metrics_add(&m->commands_by_kind[command < COMMAND_COUNT ? command : COMMAND_COUNT], 1);
+}
+
+/* The last byte of a command has been passed on. */
+static void request_sent(struct session *s)
+{
+    enum response_shape shape = command_shape(s->command);
+
+    response_init(&s->response, shape, s->capabilities & CAP_DEPRECATE_EOF);
+    if (shape == SHAPE_NONE) {
+        query_settle(s, true);
+        session_set_state(s, SESSION_IDLE);
+    } else {
+        session_set_state(s, shape == SHAPE_STREAM ? SESSION_STREAMING : SESSION_RESPONSE);
+    }
+}
+
+/* Passes on the pieces of a command (or drops them, when it was answered already). */
+static size_t consume_request(struct session *s, const uint8_t *p, size_t n)
+{
+    size_t used = 0;
+    bool complete = false;
+
+    while (used < n && !(complete && s->request.length < PACKET_MAX_PAYLOAD))
+        used += packet_cursor_feed(&s->request, p + used, n - used, &complete);
+    complete = complete && s->request.length < PACKET_MAX_PAYLOAD;
+    if (!s->discard && !session_send_backend(s, p, used))
+        return used;
+    if (!complete)
+        return used;
+    if (s->discard) {
+        s->discard = false;
+        session_set_state(s, SESSION_IDLE);
+    } else {
+        request_sent(s);
+    }
+    return used;
+}
+
+/* LOCAL INFILE: packets of the file up to an empty one. */
+static size_t consume_infile(struct session *s, const uint8_t *p, size_t n)
+{
+    size_t used = 0;
+    bool complete = false;
+
+    while (used < n && !(complete && s->request.length == 0))
+        used += packet_cursor_feed(&s->request, p + used, n - used, &complete);
+    if (!session_send_backend(s, p, used))
+        return used;
+    if (complete && s->request.length == 0) {
+        response_infile_sent(&s->response);
+        session_set_state(s, SESSION_RESPONSE);
+    }
+    return used;
+}
+
+/* Passes the command at the head of p[0..n) on, as much of it as is here. */
+static size_t forward(struct session *s, const struct head *h, const uint8_t *p, size_t n)
+{
+    count_command(s, h->command);
+    s->command = h->command;
+    if (h->whole) {
+        size_t len = PACKET_HEADER + h->length;
+
+        if (session_send_backend(s, p, len))
+            request_sent(s);
+        return len;
+    }
+    packet_cursor_init(&s->request);
+    session_set_state(s, SESSION_REQUEST);
+    return consume_request(s, p, n);
+}
+
+static size_t quit(struct session *s, const struct head *h)
+{
+    count_command(s, h->command);
+    stream_send(&s->backend, h->packet, PACKET_HEADER + h->available);
+    session_close(s, CLOSE_CLIENT_QUIT);
+    return PACKET_HEADER + h->available;
+}
+
+/* Drops the command at the head of p[0..n) after it was answered. Returns the bytes used. */
+static size_t drop(struct session *s, const struct head *h, const uint8_t *p, size_t n)
+{
+    if (h->whole)
+        return PACKET_HEADER + h->length;
+    packet_cursor_init(&s->request);
+    s->discard = true;
+    session_set_state(s, SESSION_REQUEST);
+    return consume_request(s, p, n);
+}
+
+static size_t act(struct session *s, const struct head *h, const struct plan *plan,
+                  const uint8_t *p, size_t n)
+{
+    const char *text = (const char *)h->packet + PACKET_HEADER + 1;
+    size_t text_len = h->available - 1;
+
+    switch (plan->action) {
+    case PLAN_FORWARD:
+        break;
+    case PLAN_MORE:
+        return 0;
+    case PLAN_PARK:
+        if (park_session(s, plan->hold))
+            return 0;
+        metrics_add(&s->worker->metrics.park_timeouts, 1);
+        session_send_error(s, (uint8_t)(h->packet[3] + 1), SHIM_ERROR_HOLD_FULL,
+                           (unsigned long long)plan->hold->id, plan->hold->reason);
+        return s->state == SESSION_DEAD ? n : drop(s, h, p, n);
+    case PLAN_MIGRATE:
+        if (!h->whole)
+            break;
+        count_command(s, h->command);
+        migration_start(s, &plan->statement, (uint8_t)(h->packet[3] + 1), false);
+        return PACKET_HEADER + h->length;
+    case PLAN_SCRIPT:
+        if (!h->whole)
+            break;
+        count_command(s, h->command);
+        script_start(s, text, text_len, (uint8_t)(h->packet[3] + 1));
+        return PACKET_HEADER + h->length;
+    }
+    if (plan->passed)
+        query_log_passed(s, plan);
+    if (plan->effect != EFFECT_NONE)
+        query_set_effect(s, plan, text, text_len, h->whole);
+    return forward(s, h, p, n);
+}
+
+static struct plan plan_text_command(struct session *s, const struct head *h)
+{
+    const char *text = (const char *)h->packet + PACKET_HEADER + 1;
+    size_t limit = (size_t)s->worker->server->config->limits_max_inspect_bytes;
+    bool may_grow = h->available < h->length && h->available < limit;
+    struct plan_facts facts = query_facts(s);
+    struct plan plan = query_plan(s, &facts, text, h->available - 1, h->whole, may_grow,
+                                  h->command == COM_STMT_PREPARE);
+
+    if (!h->whole && !may_grow)
+        metrics_add(&s->worker->metrics.uninspected, 1);
+    return plan;
+}
+
+static struct plan plan_statement_command(struct session *s, const struct head *h)
+{
+    struct plan plan = {.action = PLAN_FORWARD};
+
+    if (h->available < 5) { /* the byte and the statement id */
+        plan.action = h->available < h->length ? PLAN_MORE : PLAN_FORWARD;
+        return plan;
+    }
+    uint32_t id = load_u32(h->packet + PACKET_HEADER + 1);
+
+    if (h->command == COM_STMT_EXECUTE) {
+        struct plan_facts facts = query_facts(s);
+
+        return plan_execute(&facts, statements_get(s->statements, id));
+    }
+    if (h->command == COM_STMT_CLOSE) {
+        plan.effect = EFFECT_CLOSE_PREPARED;
+        s->effect_id = id;
+    }
+    return plan;
+}
+
+static struct plan plan_other_command(const struct head *h)
+{
+    struct plan plan = {.action = PLAN_FORWARD};
+
+    if (h->command == COM_INIT_DB) {
+        if (!h->whole && h->length < PACKET_MAX_PAYLOAD)
+            plan.action = PLAN_MORE;
+        plan.effect = EFFECT_DATABASE;
+        plan.name = (struct sql_name){(const char *)h->packet + PACKET_HEADER + 1,
+                                      h->available - 1};
+    } else if (h->command == COM_RESET_CONNECTION || h->command == COM_CHANGE_USER) {
+        plan.effect = EFFECT_RESET;
+    }
+    return plan;
+}
+
+/* The command at the head of p[0..n), while none is under way. 0: it needs more bytes, or waits. */
+static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
+{
+    struct head h = {.packet = p};
+    struct plan plan;
+
+    if (n < PACKET_HEADER)
+        return 0;
+    h.length = load_u24(p);
+    h.available = n - PACKET_HEADER < h.length ? n - PACKET_HEADER : h.length;
+    h.whole = h.available == h.length && h.length < PACKET_MAX_PAYLOAD;
+    if (h.length == 0) {
+        session_send_error(s, (uint8_t)(p[3] + 1), SHIM_ERROR_PROTOCOL);
+        session_finish(s, CLOSE_CLIENT_PROTOCOL);
+        return n;
+    }
+    if (h.available == 0)
+        return 0;
+    h.command = p[PACKET_HEADER];
+    switch (h.command) {
+    case COM_QUIT:
+        return quit(s, &h);
+    case COM_QUERY:
+    case COM_STMT_PREPARE:
+        plan = plan_text_command(s, &h);
+        break;
+    case COM_STMT_EXECUTE:
+    case COM_STMT_CLOSE:
+        plan = plan_statement_command(s, &h);
+        break;
+    default:
+        plan = plan_other_command(&h);
+    }
+    return act(s, &h, &plan, p, n);
+}
+
+/* Acts on as much of p[0..n) as can be acted on now; returns how much that was. */
+static size_t consume(struct session *s, const uint8_t *p, size_t n)
+{
+    size_t used = 0;
+
+    while (used < n) {
+        size_t k;
+
+        if (s->state == SESSION_IDLE)
+            k = consume_command(s, p + used, n - used);
+        else if (s->state == SESSION_REQUEST)
+            k = consume_request(s, p + used, n - used);
+        else if (s->state == SESSION_INFILE)
+            k = consume_infile(s, p + used, n - used);
+        else if (s->state == SESSION_STREAMING ||
+                 (s->state == SESSION_RESPONSE && s->response.shape == SHAPE_AUTH))
+            k = session_send_backend(s, p + used, n - used) ? n - used : 0;
+        else
+            break;
+        if (k == 0)
+            break;
+        used += k;
+    }
+    return used;
+}
+
+void query_continue(struct session *s)
+{
+    if (s->input.len == 0)
+        return;
+    size_t used = consume(s, s->input.data, s->input.len);
+
+    if (s->state == SESSION_DEAD)
+        return;
+    if (used == s->input.len)
+        buffer_release(&s->input);
+    else
+        buffer_consume(&s->input, used);
+}
+
+void query_reject(struct session *s, enum shim_error error, ...)
+{
+    struct head h = {.packet = s->input.data};
+    uint8_t sequence = (uint8_t)(s->input.data[3] + 1);
+    va_list args;
+
+    h.length = load_u24(s->input.data);
+    h.whole = s->input.len >= PACKET_HEADER + h.length && h.length < PACKET_MAX_PAYLOAD;
+    buffer_consume(&s->input, drop(s, &h, s->input.data, s->input.len));
+    va_start(args, error);
+    bool sent = session_send_verror(s, sequence, error, args);
+
+    va_end(args);
+    if (sent)
+        query_continue(s);
+}
+
+/* The client is gone. A migration may want to end before the session does. */
+static void client_ended(struct session *s, enum close_reason reason)
+{
+    if (s->migration && migration_client_gone(s))
+        return;
+    session_close(s, reason);
+}
+
+void query_readable(struct session *s)
+{
+    struct worker *w = s->worker;
+    ssize_t n = stream_read(&s->client, w->scratch, WORKER_SCRATCH);
+
+    if (n == 0)
+        return;
+    if (n < 0) {
+        client_ended(s, n == -1 ? CLOSE_CLIENT_CLOSED : CLOSE_CLIENT_ERROR);
+        return;
+    }
+    metrics_add(&w->metrics.bytes_from_clients, (uint64_t)n);
+    if (s->input.len == 0) {
+        size_t used = consume(s, w->scratch, (size_t)n);
+
+        if (s->state != SESSION_DEAD && s->state != SESSION_CLOSING)
+            buffer_bytes(&s->input, w->scratch + used, (size_t)n - used);
+    } else {
+        buffer_bytes(&s->input, w->scratch, (size_t)n);
+        query_continue(s);
+    }
+    if (s->state != SESSION_DEAD && s->input.failed)
+        session_close(s, CLOSE_CLIENT_PROTOCOL);
+}

@@ -1,0 +1,58 @@
+/*
+ * vtgate's bytes on their way to the client. While a response is followed, its end makes the next
+ * command possible; everything else is passed on as it is.
+ */
+#include "proxy/ask.h"
+#include "proxy/script.h"
+#include "proxy/server.h"
+#include "proxy/session.h"
+#include "proxy/worker.h"
+
+static void relay_response(struct session *s, const uint8_t *data, size_t len)
+{
+    size_t used = response_feed(&s->response, data, len);
+
+    /* First the bytes, then the bookkeeping: the client can go on meanwhile. */
+    if (!session_send_client(s, data, used))
+        return;
+    switch (s->response.state) {
+    case RESPONSE_DONE:
+        query_command_done(s);
+        break;
+    case RESPONSE_INFILE:
+        packet_cursor_init(&s->request);
+        session_set_state(s, SESSION_INFILE);
+        query_continue(s);
+        break;
+    case RESPONSE_BROKEN:
+        session_finish(s, CLOSE_VTGATE_PROTOCOL);
+        return;
+    default:
+        return;
+    }
+    /* Nothing should follow a response; if it does (an ERR on shutdown), the client may have it. */
+    if (used < len && s->state == SESSION_IDLE)
+        session_send_client(s, data + used, len - used);
+}
+
+void relay_readable(struct session *s)
+{
+    struct worker *w = s->worker;
+    ssize_t n = stream_read(&s->backend, w->scratch, WORKER_SCRATCH);
+
+    if (n == 0)
+        return;
+    if (n < 0) {
+        session_finish(s, n == -1 ? CLOSE_VTGATE_CLOSED : CLOSE_VTGATE_ERROR);
+        return;
+    }
+    metrics_add(&w->metrics.bytes_from_vtgate, (uint64_t)n);
+    if (s->state == SESSION_RESPONSE && s->script)
+        script_feed(s, w->scratch, (size_t)n);
+    else if (s->state == SESSION_RESPONSE)
+        relay_response(s, w->scratch, (size_t)n);
+    else if (s->state == SESSION_ASKING)
+        ask_feed(s, w->scratch, (size_t)n);
+    else
+        session_send_client(s, w->scratch, (size_t)n);
+}

@@ -1,0 +1,180 @@
+/*
+ * Several statements run one by one. Each response's packets get new sequence numbers, and the last
+ * packet of each but the last the flag that more results follow. This is the slow path: packets are
+ * assembled whole before they go on.
+ */
+#include "proxy/script.h"
+
+#include <stdlib.h>
+
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migration.h"
+#include "proxy/server.h"
+#include "proxy/session.h"
+#include "proxy/worker.h"
+
+struct script {
+    char *text; /* owned */
+    size_t len, at;
+    bool last;            /* no statement follows the one under way */
+    uint8_t next_sequence; /* of the next packet to the client */
+    struct buffer packet;  /* of vtgate, not whole yet */
+};
+
+void script_forget(struct session *s)
+{
+    if (!s->script)
+        return;
+    free(s->script->text);
+    buffer_release(&s->script->packet);
+    free(s->script);
+    s->script = NULL;
+}
+
+/* The next statement that is not empty; false at the end. */
+static bool next_statement(const char *text, size_t len, size_t *at, struct statement *st)
+{
+    while (*at < len) {
+        *at += classify_next(text + *at, len - *at, st);
+        if (st->kind != STATEMENT_EMPTY)
+            return true;
+    }
+    return false;
+}
+
+static void send_statement(struct session *s, const struct plan *plan, const struct statement *st)
+{
+    struct buffer out;
+
+    if (plan->effect != EFFECT_NONE)
+        query_set_effect(s, plan, st->text, st->len, true);
+    query_log_passed(s, plan);
+    s->command = COM_QUERY;
+    buffer_init(&out, st->len + 64);
+    size_t mark = packet_begin(&out);
+
+    buffer_u8(&out, COM_QUERY);
+    buffer_bytes(&out, st->text, st->len);
+    packet_end(&out, mark, 0); /* a part of a packet is smaller than a packet */
+    response_init(&s->response, SHAPE_RESULT, s->capabilities & CAP_DEPRECATE_EOF);
+    session_set_state(s, SESSION_RESPONSE);
+    session_send_backend(s, out.data, out.len);
+    buffer_release(&out);
+}
+
+static void run_next(struct session *s)
+{
+    /* The whole text has passed the holds already, and is not held up in its middle. */
+    static struct hold_set no_holds = {.n = 0};
+    struct script *script = s->script;
+    struct plan_facts facts = query_facts(s);
+    struct statement st, following;
+
+    if (!next_statement(script->text, script->len, &script->at, &st)) {
+        script_forget(s);
+        query_next(s);
+        return;
+    }
+    size_t peek = script->at;
+
+    script->last = !next_statement(script->text, script->len, &peek, &following);
+    facts.holds = &no_holds;
+    facts.multi_statements = false;
+    struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);
+
+    if (plan.action == PLAN_MIGRATE)
+        migration_start(s, &plan.statement, script->next_sequence, !script->last);
+    else
+        send_statement(s, &plan, &st);
+}
+
+void script_start(struct session *s, const char *text, size_t len, uint8_t sequence)
+{
+    struct script *script = s->script = memory_zalloc(sizeof(*script));
+
+    script->text = memory_copy(text, len);
+    script->len = len;
+    script->next_sequence = sequence;
+    buffer_init(&script->packet, PACKET_HEADER + PACKET_MAX_PAYLOAD);
+    run_next(s);
+}
+
+void script_statement_done(struct session *s, bool succeeded, uint8_t sequence)
+{
+    s->script->next_sequence = sequence;
+    if (succeeded && !s->script->last) {
+        run_next(s);
+        return;
+    }
+    script_forget(s);
+    query_next(s);
+}
+
+/* Sets SERVER_MORE_RESULTS_EXISTS in the OK or EOF packet that ends a response. */
+static void mark_more_results(const struct session *s, uint8_t *payload, size_t len)
+{
+    bool is_eof = payload[0] == 0xfe && (!(s->capabilities & CAP_DEPRECATE_EOF) || len <= 5);
+    struct reader in;
+
+    reader_init(&in, payload, len);
+    reader_u8(&in);
+    if (is_eof) {
+        reader_u16(&in);
+    } else {
+        reader_lenenc(&in);
+        reader_lenenc(&in);
+    }
+    if (!in.failed && reader_left(&in) >= 2)
+        payload[in.pos - payload] |= STATUS_MORE_RESULTS;
+}
+
+/* One whole packet of vtgate's response. False: the script is over or the session closed. */
+static bool relay_packet(struct session *s, uint8_t *packet, size_t len)
+{
+    struct script *script = s->script;
+
+    response_feed(&s->response, packet, len);
+    if (s->response.state == RESPONSE_BROKEN || s->response.state == RESPONSE_INFILE) {
+        session_finish(s, CLOSE_VTGATE_PROTOCOL);
+        return false;
+    }
+    bool done = s->response.state == RESPONSE_DONE;
+
+    if (done && !s->response.failed && !script->last)
+        mark_more_results(s, packet + PACKET_HEADER, len - PACKET_HEADER);
+    packet[3] = script->next_sequence++;
+    if (!session_send_client(s, packet, len))
+        return false;
+    if (!done)
+        return true;
+    if (s->response.failed)
+        metrics_add(&s->worker->metrics.errors_relayed, 1);
+    if (s->response.status_valid)
+        s->status = s->response.status;
+    query_settle(s, !s->response.failed);
+    buffer_release(&script->packet);
+    script_statement_done(s, !s->response.failed, script->next_sequence);
+    return false;
+}
+
+void script_feed(struct session *s, const uint8_t *data, size_t len)
+{
+    struct buffer *in = &s->script->packet;
+
+    while (len > 0) {
+        size_t want = in->len < PACKET_HEADER
+                          ? PACKET_HEADER - in->len
+                          : PACKET_HEADER + load_u24(in->data) - in->len;
+        size_t take = want < len ? want : len;
+
+        buffer_bytes(in, data, take);
+        data += take;
+        len -= take;
+        if (in->len < PACKET_HEADER || in->len < PACKET_HEADER + load_u24(in->data))
+            continue;
+        if (!relay_packet(s, in->data, in->len))
+            return;
+        in->len = 0;
+    }
+}

@@ -1,0 +1,364 @@
+/*
+ * Start, control loop and end of the process.
+ */
+#include "proxy/server.h"
+
+#include <errno.h>
+#include <event2/listener.h>
+#include <event2/thread.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "protocol/reply.h"
+#include "proxy/admin.h"
+#include "proxy/holds.h"
+#include "proxy/http.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migrations.h"
+#include "proxy/vtgate_control.h"
+#include "proxy/vtgates.h"
+#include "proxy/worker.h"
+
+#define DRAIN_CHECK_MS 50
+
+int64_t clock_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t clock_ms(void)
+{
+    return clock_us() / 1000;
+}
+
+/* --- calls to all workers -------------------------------------------------------------------- */
+
+struct broadcast {
+    struct server *server;
+    mailbox_fn *fn, *done;
+    void *arg;
+    _Atomic unsigned left;
+};
+
+static void broadcast_end(void *context, void *arg)
+{
+    struct broadcast *b = arg;
+
+    b->done(context, b->arg);
+    free(b);
+}
+
+static void broadcast_run(void *context, void *arg)
+{
+    struct broadcast *b = arg;
+
+    b->fn(context, b->arg);
+    if (atomic_fetch_sub(&b->left, 1) == 1)
+        mailbox_post(&b->server->mailbox, broadcast_end, b->server, b);
+}
+
+void server_broadcast(struct server *server, mailbox_fn *fn, mailbox_fn *done, void *arg)
+{
+    struct broadcast *b = memory_zalloc(sizeof(*b));
+
+    b->server = server;
+    b->fn = fn;
+    b->done = done;
+    b->arg = arg;
+    atomic_init(&b->left, server->worker_count);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        mailbox_post(&server->workers[i].mailbox, broadcast_run, &server->workers[i], b);
+}
+
+static void nothing_more(void *context, void *arg)
+{
+    (void)context;
+    (void)arg;
+}
+
+uint64_t server_metric(const struct server *server, const struct metric_row *row)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        const char *metrics = (const char *)&server->workers[i].metrics;
+
+        sum += metrics_get((const _Atomic uint64_t *)(const void *)(metrics + row->offset));
+    }
+    return sum;
+}
+
+/* --- listening ------------------------------------------------------------------------------- */
+
+static void refuse_connection(struct server *server, evutil_socket_t fd)
+{
+    const struct shim_error_row *row = shim_error_row(SHIM_ERROR_TOO_MANY_CONNECTIONS);
+    struct buffer out;
+
+    buffer_init(&out, 256);
+    reply_error(&out, 0, row->code, row->state, row->text);
+    ssize_t ignored = send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    (void)ignored;
+    buffer_release(&out);
+    close(fd);
+    metrics_add(&server->refused, 1);
+}
+
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
+                      void *arg)
+{
+    struct server *server = arg;
+    struct new_connection *c;
+
+    (void)l;
+    if (atomic_fetch_add(&server->sessions, 1) >=
+        (uint64_t)server->config->limits_max_connections) {
+        atomic_fetch_sub(&server->sessions, 1);
+        refuse_connection(server, fd);
+        return;
+    }
+    c = memory_zalloc(sizeof(*c));
+    c->fd = fd;
+    c->peer_len = (socklen_t)len;
+    memcpy(&c->peer, sa, (size_t)len < sizeof(c->peer) ? (size_t)len : sizeof(c->peer));
+    struct worker *w = &server->workers[server->next_worker++ % server->worker_count];
+
+    mailbox_post(&w->mailbox, worker_take_connection, w, c);
+}
+
+static void on_accept_error(struct evconnlistener *l, void *arg)
+{
+    (void)arg;
+    /* Out of descriptors: pausing for a moment beats a loop that spins on the same error. */
+    log_warn("accept_failed", "error:s", strerror(errno));
+    (void)l;
+    usleep(10000);
+}
+
+struct evconnlistener *server_listen(struct server *server, const struct endpoint *e,
+                                     evconnlistener_cb callback, void *arg)
+{
+    unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+    struct evconnlistener *l = NULL;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+    char port[8];
+
+    if (e->is_unix) {
+        struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+        if (strlen(e->host) < sizeof(un.sun_path)) {
+            memcpy(un.sun_path, e->host, strlen(e->host) + 1);
+            unlink(e->host); /* left behind by an earlier run */
+            l = evconnlistener_new_bind(server->base, callback, arg, flags, 1024,
+                                        (struct sockaddr *)&un, sizeof(un));
+        }
+    } else {
+        snprintf(port, sizeof(port), "%u", (unsigned)e->port);
+        int rc = getaddrinfo(e->host, port, &hints, &list);
+
+        if (rc != 0) {
+            log_error("listen_failed", "address:s error:s", e->text, gai_strerror(rc));
+            return NULL;
+        }
+        l = evconnlistener_new_bind(server->base, callback, arg, flags, 1024, list->ai_addr,
+                                    (int)list->ai_addrlen);
+        freeaddrinfo(list);
+    }
+    if (!l)
+        log_error("listen_failed", "address:s error:s", e->text, strerror(errno));
+    else
+        evconnlistener_set_error_cb(l, on_accept_error);
+    return l;
+}
+
+static bool open_listeners(struct server *server)
+{
+    const struct endpoints *es = &server->config->listen;
+
+    server->listeners = memory_zalloc(es->n * sizeof(*server->listeners));
+    for (size_t i = 0; i < es->n; i++) {
+        server->listeners[i] = server_listen(server, &es->items[i], on_accept, server);
+        if (!server->listeners[i])
+            return false;
+        server->listener_count++;
+    }
+    return true;
+}
+
+static void close_listeners(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        evconnlistener_free(server->listeners[i]);
+    server->listener_count = 0;
+}
+
+/* --- ending ---------------------------------------------------------------------------------- */
+
+static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+
+    (void)fd;
+    (void)what;
+    if (atomic_load(&server->sessions) == 0 || clock_ms() >= server->drain_until_ms)
+        event_base_loopbreak(server->base);
+}
+
+/* The first signal lets commands and transactions finish; the second does not. */
+static void on_end_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct server *server = arg;
+    struct timeval tv = {0, DRAIN_CHECK_MS * 1000};
+
+    (void)what;
+    if (server->draining) {
+        event_base_loopbreak(server->base);
+        return;
+    }
+    log_info("shutdown", "signal:d sessions:u limit_s:d", (int64_t)number,
+             (uint64_t)atomic_load(&server->sessions), server->config->timeouts_shutdown_s);
+    server->draining = true;
+    server->drain_until_ms = clock_ms() + server->config->timeouts_shutdown_s * 1000;
+    close_listeners(server);
+    server_broadcast(server, worker_drain, nothing_more, NULL);
+    server->drain_timer = event_new(server->base, -1, EV_PERSIST, on_drain_timer, server);
+    event_add(server->drain_timer, &tv);
+}
+
+/* --- start ----------------------------------------------------------------------------------- */
+
+/* Two descriptors a session: the soft limit is usually 1024. */
+static void raise_descriptor_limit(const struct config *c)
+{
+    struct rlimit limit;
+    rlim_t want = (rlim_t)c->limits_max_connections * 2 + 256;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
+        return;
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || want < limit.rlim_max ? want : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < want)
+        log_warn("descriptors_limited", "limit:u wanted:u", (uint64_t)limit.rlim_cur, (uint64_t)want);
+}
+
+static bool start_workers(struct server *server)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned n = (unsigned)server->config->workers;
+
+    if (n == 0)
+        n = cores > 0 ? (unsigned)cores : 1;
+    server->workers = memory_zalloc(n * sizeof(*server->workers));
+    for (unsigned i = 0; i < n; i++) {
+        if (!worker_start(&server->workers[i], server, i))
+            return false;
+        server->worker_count++;
+    }
+    return true;
+}
+
+static void add_signal(struct server *server, size_t slot, int number)
+{
+    server->signals[slot] = evsignal_new(server->base, number, on_end_signal, server);
+    event_add(server->signals[slot], NULL);
+}
+
+static bool start(struct server *server)
+{
+    char error[512];
+
+    if (!tls_contexts_create(&server->tls, server->config, error, sizeof(error))) {
+        log_error("tls_failed", "error:s", error);
+        return false;
+    }
+    server->base = event_base_new();
+    if (!server->base || !mailbox_init(&server->mailbox, server->base)) {
+        log_error("start_failed", "error:s", strerror(errno));
+        return false;
+    }
+    raise_descriptor_limit(server->config);
+    server->vtgates = vtgates_create(&server->config->vtgate);
+    server->migrations = migrations_create();
+    server->holds = holds_create(server);
+    add_signal(server, 0, SIGTERM);
+    add_signal(server, 1, SIGINT);
+    if (!start_workers(server) || !open_listeners(server))
+        return false;
+    server->control = vtgate_control_start(server);
+    server->admin = server->config->admin.text ? admin_create(server) : NULL;
+    server->http = server->config->http.text ? http_create(server) : NULL;
+    return server->control && (server->admin || !server->config->admin.text) &&
+           (server->http || !server->config->http.text);
+}
+
+static void stop(struct server *server)
+{
+    close_listeners(server);
+    free(server->listeners);
+    if (server->control)
+        vtgate_control_stop(server->control);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_stop(&server->workers[i]);
+    /* Answers of the workers that are still under way must find the ones who asked. */
+    if (server->base)
+        event_base_loop(server->base, EVLOOP_NONBLOCK);
+    if (server->admin)
+        admin_destroy(server->admin);
+    if (server->http)
+        http_destroy(server->http);
+    if (server->holds)
+        holds_destroy(server->holds);
+    if (server->migrations)
+        migrations_destroy(server->migrations);
+    if (server->vtgates)
+        vtgates_destroy(server->vtgates);
+    free(server->workers);
+    for (size_t i = 0; i < sizeof(server->signals) / sizeof(server->signals[0]); i++) {
+        if (server->signals[i])
+            event_free(server->signals[i]);
+    }
+    if (server->drain_timer)
+        event_free(server->drain_timer);
+    if (server->base) {
+        mailbox_fini(&server->mailbox);
+        event_base_free(server->base);
+    }
+    tls_contexts_destroy(&server->tls);
+}
+
+int server_run(const struct config *config)
+{
+    struct server server = {.config = config, .started_ms = clock_ms()};
+    int status = 1;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (start(&server)) {
+        char vtgates[1024];
+
+        option_format(config, option_find("vtgate"), vtgates, sizeof(vtgates));
+        log_info("ready", "version:s listen:s vtgate:s admin:s http:s workers:u", VTSHIM_VERSION,
+                 config->listen.items[0].text, vtgates, config->admin.text, config->http.text,
+                 (uint64_t)server.worker_count);
+        event_base_loop(server.base, 0);
+        log_info("stopped", "sessions:u", (uint64_t)atomic_load(&server.sessions));
+        status = 0;
+    }
+    stop(&server);
+    libevent_global_shutdown();
+    return status;
+}

@@ -1,0 +1,258 @@
+/*
+ * Sessions: creation, the dispatch of their streams' events to the phases, backpressure, and the
+ * one exit. What a phase does is in its own file.
+ */
+#include "proxy/session.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/ask.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migration.h"
+#include "proxy/park.h"
+#include "proxy/script.h"
+#include "proxy/server.h"
+#include "proxy/statements.h"
+#include "proxy/vtgates.h"
+#include "proxy/worker.h"
+
+static_assert((int)CLOSE_COUNT <= METRICS_CLOSES, "a counter for each reason");
+
+const char *session_state_name(enum session_state state)
+{
+    static const char *const NAMES[] = {
+#define X(NAME, text) [SESSION_##NAME] = text,
+        SESSION_STATES(X)
+#undef X
+    };
+    return NAMES[state];
+}
+
+const char *close_reason_name(enum close_reason reason)
+{
+    static const char *const NAMES[CLOSE_COUNT] = {
+#define CLOSE(NAME, text) [CLOSE_##NAME] = text,
+#include "proxy/closes.def"
+#undef CLOSE
+    };
+    return NAMES[reason];
+}
+
+void session_set_state(struct session *s, enum session_state state)
+{
+    s->state = state;
+}
+
+/* Reading one side stops while the other has a backlog: memory stays bounded. */
+static void session_balance(struct session *s)
+{
+    const struct config *c = s->worker->server->config;
+    size_t limit = (size_t)c->limits_session_buffer_bytes;
+    bool busy = s->state != SESSION_IDLE && s->state != SESSION_REQUEST &&
+                s->state != SESSION_INFILE && s->state != SESSION_STREAMING &&
+                s->state != SESSION_LOGIN;
+
+    if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING || s->state == SESSION_LOGIN)
+        return;
+    if (stream_backlog(&s->backend) >= limit || (busy && s->input.len >= limit) || s->client_gone)
+        stream_pause(&s->client);
+    else
+        stream_resume(&s->client);
+    if (stream_backlog(&s->client) >= limit)
+        stream_pause(&s->backend);
+    else
+        stream_resume(&s->backend);
+}
+
+static void on_client(struct stream *st, enum stream_event what, void *arg)
+{
+    struct session *s = arg;
+
+    (void)st;
+    if (s->state == SESSION_LOGIN) {
+        login_event(s, true, what);
+        return;
+    }
+    switch (what) {
+    case STREAM_READABLE:
+        query_readable(s);
+        break;
+    case STREAM_DRAINED:
+        if (s->state == SESSION_CLOSING)
+            session_close(s, s->closing);
+        break;
+    case STREAM_TLS_READY:
+        break;
+    case STREAM_FAILED:
+        session_close(s, CLOSE_CLIENT_ERROR);
+        break;
+    }
+    session_balance(s);
+}
+
+static void on_backend(struct stream *st, enum stream_event what, void *arg)
+{
+    struct session *s = arg;
+
+    (void)st;
+    if (s->state == SESSION_LOGIN) {
+        login_event(s, false, what);
+        return;
+    }
+    if (what == STREAM_READABLE)
+        relay_readable(s);
+    else if (what == STREAM_FAILED)
+        session_finish(s, CLOSE_VTGATE_ERROR);
+    session_balance(s);
+}
+
+void session_open_backend(struct session *s, evutil_socket_t fd)
+{
+    stream_init(&s->backend);
+    stream_open(&s->backend, s->worker->base, fd, on_backend, s);
+}
+
+void session_create(struct worker *w, evutil_socket_t fd, const char *peer)
+{
+    struct session *s = memory_zalloc(sizeof(*s));
+
+    s->worker = w;
+    s->id = atomic_fetch_add(&w->server->next_session, 1) + 1;
+    s->state = SESSION_LOGIN;
+    s->connected_ms = clock_ms();
+    snprintf(s->peer, sizeof(s->peer), "%s", peer);
+    stream_init(&s->client);
+    stream_init(&s->backend);
+    buffer_init(&s->input, (size_t)w->server->config->limits_max_inspect_bytes +
+                               (size_t)w->server->config->limits_session_buffer_bytes +
+                               2 * WORKER_SCRATCH);
+    stream_open(&s->client, w->base, fd, on_client, s);
+    TAILQ_INSERT_TAIL(&w->sessions, s, link);
+    metrics_add(&w->metrics.sessions, 1);
+    login_begin(s);
+}
+
+static void session_forget(struct session *s)
+{
+    login_end(s);
+    park_forget(s);
+    ask_forget(s);
+    script_forget(s);
+    migration_forget(s);
+    statements_destroy(s->statements);
+    s->statements = NULL;
+    query_settle(s, false);
+    if (s->vtgate)
+        vtgate_release(s->vtgate);
+    s->vtgate = NULL;
+}
+
+void session_close(struct session *s, enum close_reason reason)
+{
+    struct worker *w = s->worker;
+
+    if (s->state == SESSION_DEAD)
+        return;
+    log_event(reason == CLOSE_CLIENT_QUIT || reason == CLOSE_CLIENT_CLOSED ? LOG_LEVEL_DEBUG
+                                                                           : LOG_LEVEL_INFO,
+              "session_closed", "session:u peer:s user:s vtgate:s reason:s state:s commands:u", s->id,
+              s->peer, s->user, s->vtgate ? vtgate_name(s->vtgate) : NULL,
+              close_reason_name(reason), session_state_name(s->state), s->commands);
+    if (reason == CLOSE_CLIENT_PROTOCOL || reason == CLOSE_VTGATE_PROTOCOL)
+        metrics_add(&w->metrics.protocol_errors, 1);
+    metrics_add(&w->metrics.closes[reason], 1);
+    session_forget(s);
+    stream_close(&s->client);
+    stream_close(&s->backend);
+    TAILQ_REMOVE(&w->sessions, s, link);
+    metrics_add(&w->metrics.sessions, (uint64_t)-1);
+    atomic_fetch_sub(&w->server->sessions, 1);
+    session_set_state(s, SESSION_DEAD);
+    worker_bury(w, s);
+}
+
+void session_finish(struct session *s, enum close_reason reason)
+{
+    if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING)
+        return;
+    if (stream_backlog(&s->client) == 0 || s->client.failed || s->client_gone) {
+        session_close(s, reason);
+        return;
+    }
+    session_forget(s);
+    stream_close(&s->backend);
+    stream_pause(&s->client);
+    s->closing = reason;
+    s->since_ms = clock_ms();
+    session_set_state(s, SESSION_CLOSING);
+}
+
+void session_free(struct session *s)
+{
+    buffer_release(&s->input);
+    free(s->user);
+    free(s->database);
+    free(s);
+}
+
+bool session_send_client(struct session *s, const void *data, size_t len)
+{
+    if (len == 0 || s->client_gone)
+        return true;
+    if (!stream_send(&s->client, data, len)) {
+        session_close(s, CLOSE_CLIENT_ERROR);
+        return false;
+    }
+    return true;
+}
+
+bool session_send_backend(struct session *s, const void *data, size_t len)
+{
+    if (len == 0)
+        return true;
+    if (!stream_send(&s->backend, data, len)) {
+        session_finish(s, CLOSE_VTGATE_ERROR);
+        return false;
+    }
+    return true;
+}
+
+bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error error, va_list args)
+{
+    const struct shim_error_row *row = shim_error_row(error);
+    struct buffer out;
+    char text[768];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are errors.def's */
+    vsnprintf(text, sizeof(text), row->text, args);
+#pragma GCC diagnostic pop
+    buffer_init(&out, sizeof(text) + 64);
+    reply_error(&out, sequence, row->code, row->state, text);
+    bool sent = session_send_client(s, out.data, out.len);
+
+    buffer_release(&out);
+    return sent;
+}
+
+bool session_send_error(struct session *s, uint8_t sequence, enum shim_error error, ...)
+{
+    va_list args;
+
+    va_start(args, error);
+    bool sent = session_send_verror(s, sequence, error, args);
+
+    va_end(args);
+    return sent;
+}
+
+bool session_at_rest(const struct session *s)
+{
+    return s->state == SESSION_IDLE && s->input.len == 0 &&
+           !(s->status & STATUS_IN_TRANSACTION);
+}

@@ -1,0 +1,168 @@
+/*
+ * A client connection and its vtgate connection: what they have in common, and how it ends.
+ *
+ * The phases are spread over files: login.c (until vtgate's OK), query.c (commands), relay.c
+ * (responses), park.c (behind a hold), script.c (several statements), migration.c and ask.c (the
+ * shim itself talks to vtgate over the session's connection).
+ */
+#ifndef VTSHIM_PROXY_SESSION_H
+#define VTSHIM_PROXY_SESSION_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "planner/plan.h"
+#include "protocol/reply.h"
+#include "protocol/response.h"
+#include "proxy/stream.h"
+
+enum close_reason {
+#define CLOSE(NAME, text) CLOSE_##NAME,
+#include "proxy/closes.def"
+#undef CLOSE
+    CLOSE_COUNT
+};
+
+/* SESSION_STATE(NAME, "text as SHOW SESSIONS shows it") */
+#define SESSION_STATES(X)                                                                          \
+    X(LOGIN, "login")           /* until vtgate's OK */                                            \
+    X(IDLE, "idle")             /* between two commands */                                         \
+    X(REQUEST, "request")       /* the rest of a command is still coming from the client */        \
+    X(RESPONSE, "response")     /* vtgate is answering */                                          \
+    X(INFILE, "infile")         /* the client sends a LOCAL INFILE's data */                       \
+    X(PARKED, "parked")         /* a command waits behind a hold */                                \
+    X(ASKING, "asking")         /* vtgate answers a question of the shim */                        \
+    X(MIGRATING, "migrating")   /* waiting to ask again how a migration is doing */                \
+    X(STREAMING, "streaming")   /* bytes without structure, both ways, until one side closes */    \
+    X(CLOSING, "closing")       /* the client still has bytes to get */                            \
+    X(DEAD, "dead")             /* waits for the end of the loop turn */
+
+enum session_state {
+#define X(NAME, text) SESSION_##NAME,
+    SESSION_STATES(X)
+#undef X
+};
+
+struct worker;
+struct vtgate;
+struct login;
+struct ask;
+struct script;
+struct migration;
+struct statements;
+
+struct session {
+    struct worker *worker;
+    uint64_t id;            /* the shim's */
+    uint32_t connection_id; /* vtgate's, which the client sees too */
+    enum session_state state;
+    struct stream client, backend;
+    struct vtgate *vtgate;  /* counted there while set */
+    char *user, *database;  /* NULL: not known (yet), or none */
+    char peer[56];          /* "address:port" of the client, for logs and SHOW */
+    uint32_t capabilities;  /* what client and vtgate agreed upon */
+    uint16_t status;        /* status flags of the last response */
+    bool strategy_own;      /* the user set @@ddl_strategy */
+    bool client_gone;       /* the client left while the shim still had work on vtgate's side */
+    bool discard;           /* REQUEST: the command was answered already; its rest is dropped */
+    enum close_reason closing; /* CLOSING: why */
+    uint8_t command;        /* the command byte under way */
+    enum plan_effect effect;   /* of the command under way, if it succeeds */
+    char *effect_text;      /* with effect: the database, or the text to keep (owned) */
+    size_t effect_len;
+    struct prepared *effect_prepared; /* with EFFECT_PREPARE*: what to keep (owned) */
+    uint32_t effect_id;     /* with EFFECT_CLOSE_PREPARED */
+    struct packet_cursor request;  /* of a command that is passed on in pieces */
+    struct response response;
+    struct buffer input;    /* from the client, not yet acted upon: the start of a command, a parked
+                               one, pipelined ones */
+    struct statements *statements; /* prepared ones, or NULL */
+    struct login *login;    /* LOGIN only */
+    struct ask *ask;        /* a question of the shim, or NULL */
+    struct script *script;  /* several statements under way, or NULL */
+    struct migration *migration;   /* a DDL under way, or NULL */
+    int64_t since_ms;       /* when it came into this state */
+    int64_t parked_us;      /* PARKED: when it parked first */
+    int64_t connected_ms;
+    uint64_t parked_by;     /* PARKED: the hold's id */
+    uint64_t commands, swept_commands; /* the latter: as the last sweep found it */
+    TAILQ_ENTRY(session) link;        /* of worker->sessions, then worker->dead */
+    TAILQ_ENTRY(session) parked_link; /* PARKED: of worker->parked */
+};
+
+/* Takes over the client's socket and begins the login. */
+void session_create(struct worker *w, evutil_socket_t fd, const char *peer);
+
+/* Gives the session a socket to vtgate (connecting or connected); replaces a closed one. */
+void session_open_backend(struct session *s, evutil_socket_t fd);
+
+void session_set_state(struct session *s, enum session_state state);
+const char *session_state_name(enum session_state state);
+const char *close_reason_name(enum close_reason reason);
+
+/*
+ * The one way for a session to end: closes both sides at once, forgets what it was doing. The
+ * memory lives until the end of the loop turn. Idempotent.
+ */
+void session_close(struct session *s, enum close_reason reason);
+
+/* The same, but the client first gets what waits for it (within a few seconds). */
+void session_finish(struct session *s, enum close_reason reason);
+
+/* Sends bytes to one side, minding the backlog: the other side is not read while it lasts. False
+   when the session was closed over it. */
+bool session_send_client(struct session *s, const void *data, size_t len);
+bool session_send_backend(struct session *s, const void *data, size_t len);
+
+/* Answers the client's current command with an error or an OK of the shim's own. False: closed. */
+bool session_send_error(struct session *s, uint8_t sequence, enum shim_error error, ...);
+bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error error, va_list args);
+
+/* Whether the session may be closed by a drain: between commands, outside of a transaction. */
+bool session_at_rest(const struct session *s);
+
+/* Frees the memory: worker.c, at the end of a loop turn. */
+void session_free(struct session *s);
+
+/* The client's bytes that are in s->input and can now be acted upon (query.c). */
+void query_continue(struct session *s);
+
+/* The session's streams report here: one for each phase (login.c, query.c, relay.c). */
+void login_begin(struct session *s);
+void login_event(struct session *s, bool from_client, enum stream_event what);
+void login_end(struct session *s); /* frees s->login; idempotent */
+void query_readable(struct session *s);
+void relay_readable(struct session *s);
+
+/* After a response: applies the effect of a command that succeeded; drops it of one that did not. */
+void query_settle(struct session *s, bool succeeded);
+
+/* vtgate's response to the command under way is completely relayed (s->response tells how it
+   ended): takes note of it and goes on with query_next. */
+void query_command_done(struct session *s);
+
+/* The client's command is answered: the next one may begin. */
+void query_next(struct session *s);
+
+/* Answers the command at the head of s->input with an error (its format's arguments follow), drops
+   it, and goes on with what is behind it. */
+void query_reject(struct session *s, enum shim_error error, ...);
+
+/* The planner's facts as the session stands. */
+struct plan_facts query_facts(const struct session *s);
+
+/* Remembers the effect that a planned command will have. text[0..len) is what gets prepared, for
+   the EFFECT_PREPARE ones. Copies what it keeps. */
+void query_set_effect(struct session *s, const struct plan *plan, const char *text, size_t len,
+                      bool whole);
+
+/* Plans a text of the session's (find_named included). */
+struct plan query_plan(struct session *s, const struct plan_facts *facts, const char *text,
+                       size_t len, bool whole, bool may_grow, bool prepare);
+
+/* Says in the log why DDL went to vtgate as it is, and counts it. */
+void query_log_passed(struct session *s, const struct plan *plan);
+
+#endif

@@ -1,0 +1,134 @@
+/*
+ * OpenSSL contexts. TLS 1.2 and later only.
+ */
+#include "proxy/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *tls_last_error(char *buf, size_t size)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    if (code == 0)
+        snprintf(buf, size, "connection closed");
+    else
+        ERR_error_string_n(code, buf, size);
+    return buf;
+}
+
+static bool tls_complain(char *error, size_t size, const char *key, const char *file)
+{
+    char reason[256];
+
+    snprintf(error, size, "%s: cannot use %s: %s", key, file,
+             tls_last_error(reason, sizeof(reason)));
+    return false;
+}
+
+struct tls_files {
+    const char *prefix; /* of the keys, for error texts */
+    const char *cert, *key, *ca;
+};
+
+static bool context_load(SSL_CTX *ctx, const struct tls_files *f, char *error, size_t size)
+{
+    char name[64];
+
+    if (*f->cert && SSL_CTX_use_certificate_chain_file(ctx, f->cert) != 1) {
+        snprintf(name, sizeof(name), "%s.cert", f->prefix);
+        return tls_complain(error, size, name, f->cert);
+    }
+    if (*f->key && (SSL_CTX_use_PrivateKey_file(ctx, f->key, SSL_FILETYPE_PEM) != 1 ||
+                    SSL_CTX_check_private_key(ctx) != 1)) {
+        snprintf(name, sizeof(name), "%s.key", f->prefix);
+        return tls_complain(error, size, name, f->key);
+    }
+    if (*f->ca && SSL_CTX_load_verify_locations(ctx, f->ca, NULL) != 1) {
+        snprintf(name, sizeof(name), "%s.ca", f->prefix);
+        return tls_complain(error, size, name, f->ca);
+    }
+    return true;
+}
+
+static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files *files,
+                               char *error, size_t size)
+{
+    SSL_CTX *ctx = SSL_CTX_new(method);
+
+    if (!ctx) {
+        snprintf(error, size, "TLS: out of memory");
+        return NULL;
+    }
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    /* The stream keeps unsent bytes in a buffer that may move, and idle sessions need no buffers. */
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+    if (!context_load(ctx, files, error, size)) {
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+bool tls_contexts_create(struct tls_contexts *tls, const struct config *c, char *error,
+                         size_t size)
+{
+    memset(tls, 0, sizeof(*tls));
+    if (*c->tls_cert) {
+        struct tls_files files = {"tls", c->tls_cert, c->tls_key, c->tls_ca};
+
+        tls->client = context_create(TLS_server_method(), &files, error, size);
+        if (!tls->client)
+            return false;
+        if (*c->tls_ca)
+            SSL_CTX_set_verify(tls->client, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                               NULL);
+        SSL_CTX_set_session_id_context(tls->client, (const unsigned char *)"vtshim", 6);
+    }
+    if (c->vtgate_tls_mode != CONFIG_TLS_OFF) {
+        struct tls_files files = {"vtgate_tls", c->vtgate_tls_cert, c->vtgate_tls_key,
+                                  c->vtgate_tls_ca};
+
+        tls->backend = context_create(TLS_client_method(), &files, error, size);
+        if (!tls->backend) {
+            tls_contexts_destroy(tls);
+            return false;
+        }
+        if (c->vtgate_tls_mode >= CONFIG_TLS_VERIFY_CA)
+            SSL_CTX_set_verify(tls->backend, SSL_VERIFY_PEER, NULL);
+    }
+    return true;
+}
+
+void tls_contexts_destroy(struct tls_contexts *tls)
+{
+    SSL_CTX_free(tls->client);
+    SSL_CTX_free(tls->backend);
+    memset(tls, 0, sizeof(*tls));
+}
+
+SSL *tls_new_server(const struct tls_contexts *tls)
+{
+    return SSL_new(tls->client);
+}
+
+SSL *tls_new_client(const struct tls_contexts *tls, const struct config *c, const char *host)
+{
+    SSL *ssl = SSL_new(tls->backend);
+    const char *name = *c->vtgate_tls_server_name ? c->vtgate_tls_server_name : host;
+
+    if (!ssl)
+        return NULL;
+    if (c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY) {
+        X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+
+        /* A literal address is compared with the certificate's addresses, not with its names. */
+        if (X509_VERIFY_PARAM_set1_ip_asc(param, name) != 1)
+            SSL_set1_host(ssl, name);
+    }
+    return ssl;
+}

@@ -1,0 +1,22 @@
+/*
+ * The control thread: looks after each vtgate's health with libmysqlclient (blocking calls, so a
+ * thread of its own) and keeps names resolved. With control.user set a check is a whole login and a
+ * query; without, it ends at vtgate's greeting, for which a refused login (1045) will do as well.
+ */
+#ifndef VTSHIM_PROXY_VTGATE_CONTROL_H
+#define VTSHIM_PROXY_VTGATE_CONTROL_H
+
+struct server;
+struct vtgate_control;
+
+/* NULL when the thread cannot be made. */
+struct vtgate_control *vtgate_control_start(struct server *server);
+
+/* Ends the thread (within one connect time-out) and frees everything. */
+void vtgate_control_stop(struct vtgate_control *control);
+
+/* The version of the client library, for SHOW VERSION. (Its header and protocol/ both name the
+   commands COM_*: only vtgate_control.c includes it.) */
+const char *vtgate_control_library(void);
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * The list of vtgates. Fixed at the start; addresses change under a lock, counters are atomic.
+ */
+#include "proxy/vtgates.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "proxy/log.h"
+#include "proxy/memory.h"
+
+#define ADDRESSES_MAX 16
+
+struct address {
+    struct sockaddr_storage sa;
+    socklen_t len;
+};
+
+struct vtgate {
+    const struct endpoint *endpoint; /* of the configuration */
+    pthread_mutex_t lock;            /* addresses and next */
+    struct address addresses[ADDRESSES_MAX];
+    size_t n, next;
+    _Atomic uint64_t sessions;
+    _Atomic bool healthy;
+};
+
+struct vtgates {
+    size_t n;
+    _Atomic unsigned turn; /* where the search starts, so that equals take turns */
+    struct vtgate items[];
+};
+
+struct vtgates *vtgates_create(const struct endpoints *endpoints)
+{
+    size_t n = endpoints->n < VTGATES_MAX ? endpoints->n : VTGATES_MAX;
+    struct vtgates *vs = memory_zalloc(sizeof(*vs) + n * sizeof(vs->items[0]));
+
+    vs->n = n;
+    for (size_t i = 0; i < n; i++) {
+        struct vtgate *v = &vs->items[i];
+
+        v->endpoint = &endpoints->items[i];
+        pthread_mutex_init(&v->lock, NULL);
+        atomic_init(&v->healthy, true);
+        if (!vtgate_resolve(v))
+            log_warn("vtgate_unresolved", "vtgate:s", vtgate_name(v));
+    }
+    return vs;
+}
+
+void vtgates_destroy(struct vtgates *vs)
+{
+    for (size_t i = 0; i < vs->n; i++)
+        pthread_mutex_destroy(&vs->items[i].lock);
+    free(vs);
+}
+
+size_t vtgates_count(const struct vtgates *vs)
+{
+    return vs->n;
+}
+
+struct vtgate *vtgates_at(struct vtgates *vs, size_t i)
+{
+    return &vs->items[i];
+}
+
+struct vtgate *vtgates_choose(struct vtgates *vs, uint64_t *tried)
+{
+    unsigned start = atomic_fetch_add_explicit(&vs->turn, 1, memory_order_relaxed);
+    struct vtgate *best = NULL;
+
+    for (size_t k = 0; k < vs->n; k++) {
+        size_t i = (start + k) % vs->n;
+        struct vtgate *v = &vs->items[i];
+
+        if (*tried & (uint64_t)1 << i)
+            continue;
+        bool healthier = best && vtgate_is_healthy(v) && !vtgate_is_healthy(best);
+        bool as_healthy = best && vtgate_is_healthy(v) == vtgate_is_healthy(best);
+
+        if (!best || healthier || (as_healthy && vtgate_sessions(v) < vtgate_sessions(best)))
+            best = v;
+    }
+    if (best) {
+        *tried |= (uint64_t)1 << (best - vs->items);
+        atomic_fetch_add(&best->sessions, 1);
+    }
+    return best;
+}
+
+void vtgate_release(struct vtgate *v)
+{
+    atomic_fetch_sub(&v->sessions, 1);
+}
+
+static bool resolve_unix(struct address *a, const char *path)
+{
+    struct sockaddr_un *un = (struct sockaddr_un *)&a->sa;
+
+    if (strlen(path) >= sizeof(un->sun_path))
+        return false;
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, path, strlen(path) + 1);
+    a->len = sizeof(*un);
+    return true;
+}
+
+bool vtgate_resolve(struct vtgate *v)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct address found[ADDRESSES_MAX] = {0};
+    struct addrinfo *list = NULL;
+    char port[8];
+    size_t n = 0;
+
+    if (v->endpoint->is_unix) {
+        n = resolve_unix(&found[0], v->endpoint->host) ? 1 : 0;
+    } else {
+        snprintf(port, sizeof(port), "%u", (unsigned)v->endpoint->port);
+        if (getaddrinfo(v->endpoint->host, port, &hints, &list) != 0)
+            return false;
+        for (struct addrinfo *ai = list; ai && n < ADDRESSES_MAX; ai = ai->ai_next, n++) {
+            memcpy(&found[n].sa, ai->ai_addr, ai->ai_addrlen);
+            found[n].len = ai->ai_addrlen;
+        }
+        freeaddrinfo(list);
+    }
+    if (n == 0)
+        return false;
+    pthread_mutex_lock(&v->lock);
+    memcpy(v->addresses, found, sizeof(found));
+    v->n = n;
+    pthread_mutex_unlock(&v->lock);
+    return true;
+}
+
+/* The next address in turn: a name that resolves to several is tried at all of them over time. */
+static bool next_address(struct vtgate *v, struct address *a)
+{
+    pthread_mutex_lock(&v->lock);
+    bool any = v->n > 0;
+
+    if (any)
+        *a = v->addresses[v->next++ % v->n];
+    pthread_mutex_unlock(&v->lock);
+    return any;
+}
+
+evutil_socket_t vtgate_connect(struct vtgate *v, int *error)
+{
+    struct address a;
+    int one = 1;
+
+    if (!next_address(v, &a)) {
+        *error = EHOSTUNREACH;
+        return -1;
+    }
+    int fd = socket(a.sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        *error = errno;
+        return -1;
+    }
+    if (a.sa.ss_family != AF_UNIX) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+    }
+    if (connect(fd, (struct sockaddr *)&a.sa, a.len) != 0 && errno != EINPROGRESS) {
+        *error = errno;
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+const char *vtgate_name(const struct vtgate *v)
+{
+    return v->endpoint->text;
+}
+
+const struct endpoint *vtgate_endpoint(const struct vtgate *v)
+{
+    return v->endpoint;
+}
+
+uint64_t vtgate_sessions(const struct vtgate *v)
+{
+    return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)&v->sessions, memory_order_relaxed);
+}
+
+bool vtgate_is_healthy(const struct vtgate *v)
+{
+    return atomic_load_explicit((_Atomic bool *)(uintptr_t)&v->healthy, memory_order_relaxed);
+}
+
+void vtgate_set_healthy(struct vtgate *v, bool healthy)
+{
+    if (atomic_exchange(&v->healthy, healthy) == healthy)
+        return;
+    if (healthy)
+        log_info("vtgate_up", "vtgate:s", vtgate_name(v));
+    else
+        log_warn("vtgate_down", "vtgate:s", vtgate_name(v));
+}

@@ -1,0 +1,50 @@
+/*
+ * The configured vtgates: their addresses, whether they answer, how many sessions they carry.
+ */
+#ifndef VTSHIM_PROXY_VTGATES_H
+#define VTSHIM_PROXY_VTGATES_H
+
+#include <event2/util.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/options.h"
+
+#define VTGATES_MAX 64 /* as in options.def */
+
+struct vtgates;
+struct vtgate;
+
+struct vtgates *vtgates_create(const struct endpoints *endpoints);
+void vtgates_destroy(struct vtgates *vs);
+size_t vtgates_count(const struct vtgates *vs);
+struct vtgate *vtgates_at(struct vtgates *vs, size_t i);
+
+/*
+ * The best vtgate whose bit is not set in *tried: healthy ones before others, then the one with the
+ * fewest sessions. Counts the session there (vtgate_release) and sets its bit. NULL: all tried.
+ */
+struct vtgate *vtgates_choose(struct vtgates *vs, uint64_t *tried);
+void vtgate_release(struct vtgate *v);
+
+/*
+ * Starts connecting, without blocking. Returns the socket, or -1 with *error an errno (or EAI
+ * failure as EHOSTUNREACH). Names are resolved by vtgate_resolve beforehand.
+ */
+evutil_socket_t vtgate_connect(struct vtgate *v, int *error);
+
+/* Looks up the name again; blocking: for start-up and the control thread. False: no address; the
+   old ones, if any, are kept. */
+bool vtgate_resolve(struct vtgate *v);
+
+const char *vtgate_name(const struct vtgate *v); /* "host:port" as configured */
+const struct endpoint *vtgate_endpoint(const struct vtgate *v);
+uint64_t vtgate_sessions(const struct vtgate *v);
+
+/* Health, as the control thread or a failed connect found it. Any thread. */
+bool vtgate_is_healthy(const struct vtgate *v);
+void vtgate_set_healthy(struct vtgate *v, bool healthy);
+
+#endif

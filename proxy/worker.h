@@ -1,0 +1,66 @@
+/*
+ * One thread and its event loop. Sessions live and die on the worker that they were given to; what
+ * other threads want of them comes through the mailbox.
+ */
+#ifndef VTSHIM_PROXY_WORKER_H
+#define VTSHIM_PROXY_WORKER_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include "planner/hold.h"
+#include "proxy/mailbox.h"
+#include "proxy/metrics.h"
+
+struct server;
+struct session;
+
+/* Large enough for a result of 1,000 short rows in one read, small enough to stay in the L2 cache. */
+#define WORKER_SCRATCH (256u << 10)
+
+TAILQ_HEAD(session_list, session);
+
+struct worker {
+    struct server *server;
+    unsigned index;
+    pthread_t thread;
+    struct event_base *base;
+    struct mailbox mailbox;
+    uint8_t *scratch; /* WORKER_SCRATCH bytes; anybody's until the next read */
+    struct metrics metrics;
+    struct session_list sessions;
+    struct session_list parked; /* in the order in which they parked */
+    struct session_list dead;   /* closed in this loop turn, freed at its end */
+    struct hold_set *holds;     /* never NULL */
+    struct event reap_event, park_event, sweep_event;
+    bool draining;
+};
+
+/* Makes the loop and its thread. False when the system refuses. */
+bool worker_start(struct worker *w, struct server *server, unsigned index);
+
+/* Ends the loop, closes the sessions left, joins the thread, frees everything. */
+void worker_stop(struct worker *w);
+
+/* A connection for the worker, given to it by the control loop. Allocated; the worker frees it. */
+struct new_connection {
+    evutil_socket_t fd;
+    struct sockaddr_storage peer;
+    socklen_t peer_len;
+};
+
+/* mailbox_fn: context is the worker, arg a struct new_connection. */
+void worker_take_connection(void *context, void *arg);
+
+/* mailbox_fn: the worker closes sessions as soon as they are idle outside of a transaction. */
+void worker_drain(void *context, void *arg);
+
+/* The session's memory is freed once the current callbacks have returned. */
+void worker_bury(struct worker *w, struct session *s);
+
+#endif

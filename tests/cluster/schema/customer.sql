@@ -1,0 +1,5 @@
+CREATE TABLE customer (
+  id bigint NOT NULL,
+  email varchar(128),
+  PRIMARY KEY (id)
+);

@@ -1,0 +1,102 @@
+"""What every end-to-end test stands on: the cluster, the program, and a shim that is looked at when it has ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+from lib import bed as bed_module
+from lib.bed import Bed
+from lib.certificates import Certificates
+from lib.shim import Shim, find_program
+
+BED_NAME = "e2e"
+BED_BASE_PORT = "17300"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Sees to it that there is a cluster, once and before the test processes start."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    find_program()
+    if os.environ.get("BED_VTGATES"):
+        return
+    environment = bed_module.read_environment() or bed_module.read_environment(BED_NAME)
+    if environment is None:
+        subprocess.run([str(bed_module.COMMAND), "up", "--name", BED_NAME, "--base-port", BED_BASE_PORT,
+                        "--auth", "static"], check=True)
+        config.stash[OUR_BED] = True
+        environment = bed_module.read_environment(BED_NAME)
+        assert environment, "`bed up` succeeded but `bed env` does not know the bed"
+    os.environ.update(environment)
+
+
+OUR_BED = pytest.StashKey[bool]()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if config.stash.get(OUR_BED, False):
+        subprocess.run([str(bed_module.COMMAND), "down", "--name", BED_NAME], check=False)
+
+
+@pytest.fixture(scope="session")
+def bed() -> Bed:
+    """The real cluster, straight."""
+    return Bed(os.environ)
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """The vtshim under test."""
+    return find_program()
+
+
+@pytest.fixture
+def start_shim(program: Path, bed: Bed, tmp_path: Path) -> Iterator[Callable[..., Shim]]:
+    """Starts shims; at the end each must leave with status 0, no sanitizer report and a clean log."""
+    shims: list[Shim] = []
+
+    def start(config: dict | None = None, options: tuple[str, ...] = (), **environment: str) -> Shim:
+        shims.append(Shim(program, tmp_path, bed, config, options, environment))
+        return shims[-1].start()
+
+    yield start
+    failures = []
+    for shim in shims:
+        try:
+            shim.finish()
+        except AssertionError as failure:
+            failures.append(str(failure))
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def shim(start_shim: Callable[..., Shim]) -> Shim:
+    """A shim with the defaults."""
+    return start_shim()
+
+
+@pytest.fixture
+def table(bed: Bed) -> Iterator[str]:
+    """An empty table on both shards, for this test alone."""
+    with bed.scratch_table() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """A failed test shows the end of the log of its shims."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and "tmp_path" in getattr(item, "funcargs", {}):
+        for log in sorted(item.funcargs["tmp_path"].glob("vtshim-*.log")):
+            report.sections.append((f"vtshim ({log.name})", log.read_text(errors="replace")[-4000:]))

@@ -1,0 +1,140 @@
+"""The real cluster under test: how to reach it straight, without the shim.
+
+Its coordinates are the BED_* variables that `tests/cluster/bed env` prints.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import pymysql
+from pymysql.constants import CLIENT
+from pymysql.cursors import DictCursor
+
+from lib.poll import until
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+COMMAND = REPOSITORY / "tests" / "cluster" / "bed"
+
+
+def read_environment(name: str | None = None) -> dict[str, str] | None:
+    """What `bed env` says, or None when that bed is not up."""
+    command = [str(COMMAND), "env"] + (["--name", name] if name else [])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return None
+    return dict(line.split("=", 1) for line in shlex.split(done.stdout) if "=" in line)
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    host, port = text.rsplit(":", 1)
+    return host, int(port)
+
+
+class Bed:
+    """A running cluster."""
+
+    def __init__(self, environment: dict[str, str] | os._Environ[str]):
+        self.environment = environment
+        self.endpoints = environment["BED_VTGATES"].split(",")
+        self.gates = [endpoint(text) for text in self.endpoints]
+        self.keyspace = environment["BED_KEYSPACE"]
+        self.user = environment["BED_USER"]
+        self.password = environment["BED_PASSWORD"]
+        self.programs = Path(environment["BED_VTCTLDCLIENT"]).parent
+        self.folder = Path(environment["BED_DIR"])
+
+    def connect(self, gate: int = 0, **options: object) -> pymysql.Connection:
+        """A connection straight to a vtgate."""
+        settings: dict = {"user": self.user, "password": self.password, "database": self.keyspace,
+                          "autocommit": True, "client_flag": CLIENT.MULTI_STATEMENTS, "read_timeout": 60}
+        host, port = self.gates[gate]
+        return pymysql.connect(host=host, port=port, **(settings | options))
+
+    def run(self, *statements: str) -> list[dict]:
+        """Runs statements straight on vtgate, directly and at once; returns the last one's rows."""
+        with self.connect(cursorclass=DictCursor) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    @property
+    def shards(self) -> list[str]:
+        """The targets of all shards: "commerce/-80" ..."""
+        shards = [row["Shards"] for row in self.run("SHOW VITESS_SHARDS")]
+        assert len(shards) >= 2, "the tests need a sharded keyspace"
+        return [shard for shard in shards if shard.startswith(self.keyspace + "/")]
+
+    def on_shards(self, sql: str) -> dict[str, list[dict]]:
+        """Asks each shard's own MySQL, one by one."""
+        answers = {}
+        with self.connect(cursorclass=DictCursor) as connection, connection.cursor() as cursor:
+            for shard in self.shards:
+                cursor.execute(f"USE `{shard}`")
+                cursor.execute(sql)
+                answers[shard] = list(cursor.fetchall())
+        return answers
+
+    def columns(self, table: str) -> dict[str, list[str]]:
+        """The columns that the table has on each shard."""
+        answers = self.on_shards(f"SHOW COLUMNS FROM `{table}`")
+        return {shard: [row["Field"] for row in rows] for shard, rows in answers.items()}
+
+    def tables(self) -> dict[str, set[str]]:
+        """The tables and views on each shard."""
+        answers = self.on_shards("SHOW TABLES")
+        return {shard: {next(iter(row.values())) for row in rows} for shard, rows in answers.items()}
+
+    def indexes(self, table: str) -> dict[str, set[str]]:
+        answers = self.on_shards(f"SHOW INDEX FROM `{table}`")
+        return {shard: {row["Key_name"] for row in rows} for shard, rows in answers.items()}
+
+    def migrations(self, table: str) -> list[dict]:
+        """All online schema changes that the table ever had, a row for each shard."""
+        rows = self.run(f"SHOW VITESS_MIGRATIONS FROM `{self.keyspace}`")
+        return [row for row in rows if row["mysql_table"] == table]
+
+    @contextmanager
+    def scratch_table(self, columns: str = "id bigint NOT NULL PRIMARY KEY, v int") -> Iterator[str]:
+        """A table for one test, on all shards. Without a vindex: DDL needs none."""
+        name = scratch_name()
+        self.run(f"CREATE TABLE `{name}` ({columns})")
+        try:
+            until(lambda: all(name in tables for tables in self.tables().values()), f"table {name} is there")
+            yield name
+        finally:
+            self.forget(name)
+
+    def forget(self, table: str) -> None:
+        """Ends whatever still runs for the table, and drops it."""
+        for migration in {row["migration_uuid"] for row in self.migrations(table)
+                          if row["migration_status"] in ("requested", "queued", "ready", "running")}:
+            self.run(f"ALTER VITESS_MIGRATION '{migration}' CANCEL")
+        until(lambda: all(row["migration_status"] in ("complete", "failed", "cancelled")
+                          for row in self.migrations(table)), f"migrations of {table} have ended", 30)
+        self.run(f"DROP TABLE IF EXISTS `{table}`")
+
+    def vtgate_command(self, replace: dict[str, str | None], add: Sequence[str] = ()) -> list[str]:
+        """The command line of the bed's first vtgate with other values for some of its flags."""
+        words = shlex.split((self.folder / "programs" / "vtgate1.cmd").read_text())
+        result, i = [], 0
+        while i < len(words):
+            if words[i] in replace:
+                value = replace[words[i]]
+                if value is not None:
+                    result += [words[i], value]
+                i += 2
+            else:
+                result.append(words[i])
+                i += 1
+        return result + list(add)
+
+
+def scratch_name() -> str:
+    return f"e2e_{secrets.token_hex(5)}"

@@ -1,0 +1,135 @@
+/* Literals, migration states and context tags. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "planner/ddl.h"
+
+static void literals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *literal;
+    } cases[] = {
+        {"", "''"},          {"vitess --postpone-completion", "'vitess --postpone-completion'"},
+        {"it's", "'it''s'"}, {"a\\b", "'a\\\\b'"},
+        {"\\'", "'\\\\'''"}, {"\"`\n", "'\"`\n'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t text_len = strlen(cases[i].text), want = strlen(cases[i].literal);
+        char got[64];
+        assert_int_equal(ddl_quote(got, sizeof got, cases[i].text, text_len), want);
+        assert_string_equal(got, cases[i].literal);
+        assert_int_equal(ddl_quote(got, want + 1, cases[i].text, text_len), want); /* just fits */
+        for (size_t size = 0; size <= want; size++) {
+            memset(got, 'x', sizeof got);
+            assert_int_equal(ddl_quote(got, size, cases[i].text, text_len), 0);
+            assert_int_equal(got[0], size == 0 ? 'x' : '\0');
+            assert_int_equal(got[size], 'x');
+        }
+    }
+}
+
+static void states_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum migration_status status;
+    } cases[] = {
+        {"requested", MIGRATION_REQUESTED},
+        {"queued", MIGRATION_QUEUED},
+        {"ready", MIGRATION_READY},
+        {"running", MIGRATION_RUNNING},
+        {"complete", MIGRATION_COMPLETE},
+        {"failed", MIGRATION_FAILED},
+        {"cancelled", MIGRATION_CANCELLED},
+        {"COMPLETE", MIGRATION_COMPLETE},
+        {"completed", MIGRATION_UNKNOWN},
+        {"complet", MIGRATION_UNKNOWN},
+        {"", MIGRATION_UNKNOWN},
+        {"unknown", MIGRATION_UNKNOWN},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(migration_status_parse(cases[i].text, strlen(cases[i].text)),
+                         cases[i].status);
+    for (int s = MIGRATION_UNKNOWN; s <= MIGRATION_CANCELLED; s++) {
+        const char *name = migration_status_name((enum migration_status)s);
+        assert_int_equal(migration_status_parse(name, strlen(name)), s);
+        assert_int_equal(migration_status_is_terminal((enum migration_status)s),
+                         s == MIGRATION_COMPLETE || s == MIGRATION_FAILED ||
+                             s == MIGRATION_CANCELLED);
+    }
+}
+
+/* Each state by its letter: unknown reQuested Queued reaDy Running complete(C) Failed cancelled(X).
+ */
+static enum migration_status state_of(char letter)
+{
+    static const char letters[] = "uqQDRCFX";
+    return (enum migration_status)(strchr(letters, letter) - letters);
+}
+
+static void many_states_as_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *states;
+        size_t expected;
+        char whole;
+        bool lost;
+    } cases[] = {
+        {"", 0, 'u', false},   {"", 2, 'q', false},   {"C", 1, 'C', false},  {"CC", 2, 'C', false},
+        {"C", 2, 'q', false},  {"R", 2, 'q', false},  {"RC", 2, 'R', false}, {"CRQ", 3, 'Q', false},
+        {"DR", 2, 'D', false}, {"uR", 2, 'u', false}, {"u", 2, 'u', false},  {"F", 1, 'F', true},
+        {"FC", 2, 'F', true},  {"XC", 2, 'X', true},  {"XF", 2, 'F', true},  {"FX", 2, 'F', true},
+        {"XX", 2, 'X', true},  {"FR", 2, 'R', true},  {"XQR", 3, 'Q', true}, {"F", 2, 'q', true},
+        {"FCX", 3, 'F', true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        enum migration_status states[8];
+        size_t n = strlen(cases[i].states);
+        for (size_t k = 0; k < n; k++)
+            states[k] = state_of(cases[i].states[k]);
+        if (migration_status_aggregate(states, n, cases[i].expected) != state_of(cases[i].whole))
+            fail_msg("%s of %zu", cases[i].states, cases[i].expected);
+        assert_int_equal(migration_status_any_lost(states, n), cases[i].lost);
+    }
+}
+
+static void context_tags(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned char random[16];
+        const char *tag;
+    } cases[] = {
+        {{0}, "vtshim:00000000-0000-4000-8000-000000000000"},
+        {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+          0xff},
+         "vtshim:ffffffff-ffff-4fff-bfff-ffffffffffff"},
+        {{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd,
+          0xef},
+         "vtshim:01234567-89ab-4def-8123-456789abcdef"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char tag[64];
+        ddl_context_format(tag, cases[i].random);
+        assert_string_equal(tag, cases[i].tag);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(literals),
+        cmocka_unit_test(states_by_name),
+        cmocka_unit_test(many_states_as_one),
+        cmocka_unit_test(context_tags),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

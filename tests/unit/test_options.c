@@ -1,0 +1,644 @@
+/*
+ * config/options.h: the table itself, setting from text, showing, cloning and comparing, endpoints,
+ * suggestions, and the rules of check.h.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "config/check.h"
+#include "config/options.h"
+#include "config/suggest.h"
+#include "config/value.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *shown(const struct config *c, const char *key)
+{
+    static char buf[1024];
+    option_format(c, option_find(key), buf, sizeof(buf));
+    return buf;
+}
+
+/* ---- the table ---- */
+
+static void test_table_is_sound(void **state)
+{
+    size_t n;
+    const struct option_row *rows = options_table(&n);
+    (void)state;
+    assert_true(n > 30);
+    for (size_t i = 0; i < n; i++) {
+        assert_ptr_equal(option_find(rows[i].key), &rows[i]); /* so no key is there twice */
+        assert_true(strlen(rows[i].key) < SUGGEST_KEY_MAX);
+        assert_true(rows[i].min <= rows[i].max);
+        assert_true(strchr(rows[i].key, '.') == strrchr(rows[i].key, '.'));
+        assert_true(rows[i].type != OPTION_INT || rows[i].unit[0] != '\0');
+        size_t len = strlen(rows[i].doc);
+        assert_true(len > 10 && rows[i].doc[len - 1] == '.');
+        assert_true(isupper((unsigned char)rows[i].doc[0]));
+    }
+    assert_null(option_find("lisen"));
+    assert_null(option_find(""));
+}
+
+static void test_defaults_are_shown_as_written(void **state)
+{
+    size_t n;
+    const struct option_row *rows = options_table(&n);
+    struct config *c = config_create_default();
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(shown(c, rows[i].key), rows[i].fallback ? rows[i].fallback : "");
+    }
+    assert_int_equal(c->listen.n, 1);
+    assert_string_equal(c->listen.items[0].host, "127.0.0.1");
+    assert_int_equal(c->listen.items[0].port, 13306);
+    assert_int_equal(c->limits_max_inspect_bytes, 16777216);
+    assert_true(c->ddl_intercept);
+    assert_int_equal(c->vtgate.n, 0);
+    config_destroy(c);
+    config_destroy(NULL);
+}
+
+static void test_words_are_their_enum(void **state)
+{
+    static const struct {
+        const char *key, *word;
+        int value;
+    } cases[] = {{"log.level", "debug", CONFIG_LOG_DEBUG},
+                 {"log.level", "info", CONFIG_LOG_INFO},
+                 {"log.level", "warn", CONFIG_LOG_WARN},
+                 {"log.level", "error", CONFIG_LOG_ERROR},
+                 {"log.level", "ERROR", CONFIG_LOG_ERROR},
+                 {"vtgate_tls.mode", "off", CONFIG_TLS_OFF},
+                 {"vtgate_tls.mode", "preferred", CONFIG_TLS_PREFERRED},
+                 {"vtgate_tls.mode", "required", CONFIG_TLS_REQUIRED},
+                 {"vtgate_tls.mode", "verify-ca", CONFIG_TLS_VERIFY_CA},
+                 {"vtgate_tls.mode", "verify-identity", CONFIG_TLS_VERIFY_IDENTITY},
+                 {"ddl.on_disconnect", "detach", CONFIG_DISCONNECT_DETACH},
+                 {"ddl.on_disconnect", "cancel", CONFIG_DISCONNECT_CANCEL}};
+    struct config *c = config_create_default();
+    struct config_error err;
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct option_row *row = option_find(cases[i].key);
+        assert_true(option_set_text(c, cases[i].key, cases[i].word, &err));
+        assert_int_equal(*(int *)value_field(c, row), cases[i].value);
+    }
+    config_destroy(c);
+}
+
+/* ---- setting from text ---- */
+
+struct set_case {
+    const char *key, *text;
+    const char *shown; /* NULL: refused */
+    const char *error;
+};
+
+static const struct set_case set_cases[] = {
+    {"tls.required", "true", "true", NULL},
+    {"tls.required", "ON", "true", NULL},
+    {"tls.required", "yes", "true", NULL},
+    {"tls.required", "1", "true", NULL},
+    {"tls.required", "False", "false", NULL},
+    {"tls.required", "off", "false", NULL},
+    {"tls.required", "no", "false", NULL},
+    {"tls.required", "0", "false", NULL},
+    {"tls.required", "", NULL, "tls.required: \"\" is not true or false"},
+    {"tls.required", "2", NULL, "tls.required: \"2\" is not true or false"},
+    {"workers", "64", "64", NULL},
+    {"workers", "007", "7", NULL},
+    {"workers", "65", NULL, "workers: 65 is above the maximum 64 (threads)"},
+    {"workers", "-1", NULL, "workers: -1 is below the minimum 0 (threads)"},
+    {"workers", "", NULL, "workers: \"\" is not an integer; write the number of threads"},
+    {"workers", "-", NULL, "workers: \"-\" is not an integer; write the number of threads"},
+    {"workers", "4x", NULL, "workers: \"4x\" is not an integer; write the number of threads"},
+    {"workers", " 4", NULL, "workers: \" 4\" is not an integer; write the number of threads"},
+    {"workers", "4.0", NULL, "workers: \"4.0\" is not an integer; write the number of threads"},
+    {"workers", "99999999999999999999", NULL,
+     "workers: 9223372036854775807 is above the maximum 64 (threads)"},
+    {"workers", "-99999999999999999999", NULL,
+     "workers: -9223372036854775808 is below the minimum 0 (threads)"},
+    {"ddl.poll_interval_ms", "5", NULL,
+     "ddl.poll_interval_ms: 5 is below the minimum 50 (milliseconds)"},
+    {"log.level", "verbose", NULL, "log.level: \"verbose\" is not one of debug, info, warn, error"},
+    {"log.level", "", NULL, "log.level: \"\" is not one of debug, info, warn, error"},
+    {"log.level", "debug info", NULL,
+     "log.level: \"debug info\" is not one of debug, info, warn, error"},
+    {"ddl.strategy", "online --postpone-completion", "online --postpone-completion", NULL},
+    {"ddl.strategy", "", NULL, "ddl.strategy: must not be empty"},
+    {"tls.cert", "", "", NULL},
+    {"tls.cert", "a\nb", NULL, "tls.cert: must not contain control characters"},
+    {"control.password", "hunter2", "******", NULL},
+    {"control.password", "", "", NULL},
+    {"control.password", "hunter2\n", NULL,
+     "control.password: must not contain control characters"},
+    {"admin", "", "", NULL},
+    {"admin", "[::1]:3307", "[::1]:3307", NULL},
+    {"admin", "localhost", NULL, "admin: \"localhost\": the port is missing, write HOST:PORT"},
+    {"listen", "127.0.0.1:1, [::1]:2 ,unix:/run/x", "127.0.0.1:1,[::1]:2,unix:/run/x", NULL},
+    {"listen", "", NULL, "listen: has 0 entries, the minimum is 1"},
+    {"listen", "  ", NULL, "listen: has 0 entries, the minimum is 1"},
+    {"listen", "a:1,,b:2", NULL, "listen: \"\": the port is missing, write HOST:PORT"},
+    {"listen", "a:1,b:0", NULL, "listen: \"b:0\": the port must be 1 to 65535"},
+    {"listen", "a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8,a:9,a:10,a:11,a:12,a:13,a:14,a:15,a:16,a:17", NULL,
+     "listen: has 17 entries, the maximum is 16"},
+    {"admin_users", "", "", NULL},
+    {"admin_users", "root:hunter2", NULL,
+     "admin_users: can only be set in the configuration file, for command lines can be read by "
+     "others"},
+    {"lisen", "x", NULL, "lisen: unknown setting (did you mean listen?)"},
+    {"", "x", NULL, "\"\": unknown setting"},
+    {"ddl", "x", NULL, "ddl: is a group of settings, not one of them"},
+};
+
+static void test_set_text(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(set_cases); i++) {
+        const struct set_case *t = &set_cases[i];
+        struct config *c = config_create_default(), *before = config_clone(c);
+        struct config_error err = {""};
+        bool ok = option_set_text(c, t->key, t->text, &err);
+        if (t->shown != NULL) {
+            assert_string_equal(err.text, "");
+            assert_string_equal(shown(c, t->key), t->shown);
+        } else {
+            assert_string_equal(err.text, t->error);
+            assert_true(option_find(t->key) == NULL ||
+                        option_equal(c, before, option_find(t->key)));
+        }
+        assert_int_equal(ok, t->shown != NULL);
+        config_destroy(c);
+        config_destroy(before);
+    }
+}
+
+/* Every integer: both bounds are allowed, one beyond is not. */
+static void test_every_integer_bound(void **state)
+{
+    size_t n;
+    const struct option_row *rows = options_table(&n);
+    struct config *c = config_create_default();
+    struct config_error err;
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        void *field = value_field(c, &rows[i]);
+        if (rows[i].type == OPTION_INT) {
+            assert_true(value_set_int(&rows[i], field, rows[i].min, &err));
+            assert_false(value_set_int(&rows[i], field, rows[i].min - 1, &err));
+            assert_non_null(strstr(err.text, "is below the minimum"));
+            assert_true(value_set_int(&rows[i], field, rows[i].max, &err));
+            assert_false(value_set_int(&rows[i], field, rows[i].max + 1, &err));
+            assert_non_null(strstr(err.text, "is above the maximum"));
+            assert_int_equal(*(int64_t *)field, rows[i].max);
+        }
+    }
+    config_destroy(c);
+}
+
+/* Every string: the longest is allowed, one byte more is not, and the error does not show it. */
+static void test_every_string_bound(void **state)
+{
+    size_t n;
+    const struct option_row *rows = options_table(&n);
+    struct config *c = config_create_default();
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        struct config_error err;
+        if (rows[i].type != OPTION_STRING && rows[i].type != OPTION_SECRET) {
+            continue;
+        }
+        size_t max = (size_t)rows[i].max;
+        char *text = config_alloc(max + 2, 1);
+        memset(text, 'z', max);
+        assert_true(option_set_text(c, rows[i].key, text, &err));
+        text[max] = 'z';
+        assert_false(option_set_text(c, rows[i].key, text, &err));
+        assert_non_null(strstr(err.text, "bytes long, the maximum is"));
+        assert_null(strstr(err.text, "zzz"));
+        free(text);
+    }
+    config_destroy(c);
+}
+
+/* STRINGS, which no setting has yet. */
+static void test_string_list(void **state)
+{
+    static const struct option_row row = {"x.names", OPTION_STRINGS, true, 0, NULL, 1, 3, "", ""};
+    static const struct {
+        const char *text, *shown, *error;
+    } cases[] = {
+        {"a", "a", NULL},
+        {" a , b\t,c", "a,b,c", NULL},
+        {"", NULL, "x.names: has 0 entries, the minimum is 1"},
+        {"a,b,c,d", NULL, "x.names: has 4 entries, the maximum is 3"},
+        {"a,,c", NULL, "x.names: entry 2 is empty"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct value_type *type = value_type_of(&row);
+        struct string_list list = {0}, copy;
+        struct config_error err = {""};
+        char buf[64];
+        struct text_out out = {buf, sizeof(buf), 0};
+        assert_int_equal(value_set_text(&row, &list, cases[i].text, &err), !cases[i].error);
+        assert_string_equal(err.text, cases[i].error ? cases[i].error : "");
+        text_out_add(&out, "");
+        type->format(&row, &list, &out);
+        assert_string_equal(buf, cases[i].shown ? cases[i].shown : "");
+        type->copy(&list, &copy);
+        assert_true(type->equal(&list, &copy));
+        type->fini(&copy);
+        assert_int_equal(type->equal(&list, &copy), list.n == 0);
+        type->fini(&list);
+    }
+}
+
+/* ---- values ---- */
+
+static void fill(struct config *c)
+{
+    static const struct user_entry users[] = {{(char *)"ops", (char *)"hunter2"},
+                                              {(char *)"dba", (char *)"swordfish"}};
+    struct config_error err;
+    const struct option_row *row = option_find("admin_users");
+    assert_true(option_set_text(c, "vtgate", "a:1,unix:/b", &err));
+    assert_true(option_set_text(c, "control.password", "hunter2", &err));
+    assert_true(value_set_users(row, value_field(c, row), users, COUNT(users), &err));
+}
+
+static void test_secrets_are_not_shown(void **state)
+{
+    struct config *c = config_create_default();
+    (void)state;
+    fill(c);
+    assert_string_equal(shown(c, "control.password"), "******");
+    assert_string_equal(shown(c, "admin_users"), "ops:******,dba:******");
+    assert_string_equal(c->control_password, "hunter2");
+    assert_string_equal(c->admin_users.items[1].password, "swordfish");
+    config_destroy(c);
+}
+
+static void test_clone_and_equal(void **state)
+{
+    size_t n;
+    const struct option_row *rows = options_table(&n);
+    struct config *c = config_create_default(), *plain = config_clone(c);
+    (void)state;
+    fill(c);
+    struct config *clone = config_clone(c);
+    for (size_t i = 0; i < n; i++) {
+        const char *key = rows[i].key;
+        bool filled = strcmp(key, "vtgate") == 0 || strcmp(key, "control.password") == 0 ||
+                      strcmp(key, "admin_users") == 0;
+        assert_true(option_equal(c, clone, &rows[i]));
+        assert_int_equal(option_equal(c, plain, &rows[i]), !filled);
+    }
+    config_destroy(c);
+    assert_string_equal(clone->vtgate.items[1].host, "/b"); /* shares nothing with c */
+    config_destroy(clone);
+    config_destroy(plain);
+}
+
+/* A secret that changes is a change, though both are shown alike. */
+static void test_equal_sees_secrets(void **state)
+{
+    struct config *a = config_create_default();
+    struct config_error err;
+    (void)state;
+    fill(a);
+    struct config *b = config_clone(a);
+    b->admin_users.items[0].password[0] = 'H';
+    assert_false(option_equal(a, b, option_find("admin_users")));
+    assert_true(option_set_text(b, "control.password", "hunter3", &err));
+    assert_false(option_equal(a, b, option_find("control.password")));
+    config_destroy(a);
+    config_destroy(b);
+}
+
+static void test_format_is_cut(void **state)
+{
+    struct config *c = config_create_default();
+    char buf[8] = "xxxxxxx";
+    (void)state;
+    assert_int_equal(option_format(c, option_find("listen"), buf, sizeof(buf)), 15);
+    assert_string_equal(buf, "127.0.0");
+    assert_int_equal(option_format(c, option_find("listen"), NULL, 0), 15);
+    assert_int_equal(option_format(c, option_find("tls.cert"), buf, sizeof(buf)), 0);
+    assert_string_equal(buf, "");
+    config_destroy(c);
+}
+
+static void test_bounds_in_words(void **state)
+{
+    static const struct {
+        const char *key, *type, *bounds;
+    } cases[] = {
+        {"ddl.poll_interval_ms", "integer", "50 to 60000 milliseconds"},
+        {"log.level", "word", "debug, info, warn, error"},
+        {"ddl.strategy", "string", "1 to 1024 bytes"},
+        {"control.password", "secret", "up to 255 bytes"},
+        {"tls.required", "boolean", ""},
+        {"admin", "endpoint", ""},
+        {"vtgate", "list of endpoints", "1 to 64 entries"},
+        {"admin_users", "users", "up to 256 entries"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char buf[64];
+        const struct option_row *row = option_find(cases[i].key);
+        assert_string_equal(option_type_name(row), cases[i].type);
+        assert_int_equal(option_format_bounds(row, buf, sizeof(buf)), strlen(cases[i].bounds));
+        assert_string_equal(buf, cases[i].bounds);
+    }
+}
+
+/* ---- endpoints ---- */
+
+static void test_endpoint_accepts(void **state)
+{
+    static const struct {
+        const char *text, *host;
+        uint16_t port;
+        bool is_unix;
+    } cases[] = {
+        {"127.0.0.1:3306", "127.0.0.1", 3306, false},
+        {"vtgate-1.example.com:15306", "vtgate-1.example.com", 15306, false},
+        {"vtgate_1:1", "vtgate_1", 1, false},
+        {"host.:65535", "host.", 65535, false},
+        {"0.0.0.0:00080", "0.0.0.0", 80, false},
+        {"[::1]:3306", "::1", 3306, false},
+        {"[::]:3306", "::", 3306, false},
+        {"[fe80::1%eth0]:3306", "fe80::1%eth0", 3306, false},
+        {"[::ffff:1.2.3.4]:3306", "::ffff:1.2.3.4", 3306, false},
+        {"unix:/run/vtshim.sock", "/run/vtshim.sock", 0, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct endpoint e;
+        struct config_error err = {""};
+        assert_true(endpoint_parse(cases[i].text, &e, &err));
+        assert_string_equal(e.host, cases[i].host);
+        assert_string_equal(e.text, cases[i].text);
+        assert_int_equal(e.port, cases[i].port);
+        assert_int_equal(e.is_unix, cases[i].is_unix);
+        endpoint_fini(&e);
+        assert_null(e.text);
+    }
+}
+
+static void test_endpoint_refuses(void **state)
+{
+    static const char not_host[] = "the host is neither a name nor an IP address";
+    static const char no_port[] = "the port is missing";
+    static const char bad_port[] = "the port must be 1 to 65535";
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"", no_port},
+        {"localhost", no_port},
+        {"[::1]", no_port},
+        {":3306", "the host is missing"},
+        {"localhost:", bad_port},
+        {"localhost:0", bad_port},
+        {"localhost:65536", bad_port},
+        {"localhost:123456", bad_port},
+        {"localhost:99999999999999999999", bad_port},
+        {"localhost:-1", bad_port},
+        {"localhost:+1", bad_port},
+        {"localhost:mysql", bad_port},
+        {"::1:3306", "write an IPv6 address in brackets"},
+        {"[::1:3306", not_host},
+        {"[]:3306", not_host},
+        {"[127.0.0.1]:3306", not_host},
+        {"[::1%]:3306", not_host},
+        {"[::1%a%b;]:3306", not_host},
+        {"[::1]x:3306", not_host},
+        {"]:3306", not_host},
+        {"127.0.0.256:3306", not_host},
+        {"127.1:3306", not_host},
+        {"-host:3306", not_host},
+        {".host:3306", not_host},
+        {"a..b:3306", not_host},
+        {"a/b:3306", not_host},
+        {"user@host:3306", not_host},
+        {"h\xc3\xb6st:3306", not_host},
+        {"a b:3306", "blanks and control characters"},
+        {"a:3306\n", "blanks and control characters"},
+        {"unix:", "must be followed by an absolute path"},
+        {"unix:run/x", "must be followed by an absolute path"},
+        {"unix:/a,b", "must not contain a comma"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct endpoint e;
+        struct config_error err = {""};
+        assert_false(endpoint_parse(cases[i].text, &e, &err));
+        assert_non_null(strstr(err.text, cases[i].error));
+        assert_null(e.text);
+        assert_null(e.host);
+    }
+}
+
+static void test_endpoint_lengths(void **state)
+{
+    char path[128] = "unix:/", host[300] = "";
+    struct endpoint e;
+    struct config_error err;
+    (void)state;
+    memset(path + 6, 'p', 106); /* 107 bytes of path */
+    assert_true(endpoint_parse(path, &e, &err));
+    endpoint_fini(&e);
+    path[6 + 106] = 'p';
+    assert_false(endpoint_parse(path, &e, &err));
+    assert_non_null(strstr(err.text, "longer than the 107 bytes"));
+    memset(host, 'h', 253);
+    memcpy(host + 253, ":1", 3);
+    assert_true(endpoint_parse(host, &e, &err));
+    endpoint_fini(&e);
+    memcpy(host + 253, "h:1", 4);
+    assert_false(endpoint_parse(host, &e, &err));
+}
+
+static void test_endpoint_equal(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } cases[] = {
+        {"a:1", "a:1", true},          {"a:1", "A:01", true},        {"a:1", "a:2", false},
+        {"a:1", "b:1", false},         {"unix:/a", "a:1", false},    {"unix:/a", "unix:/a", true},
+        {"unix:/a", "unix:/A", false}, {"[::1]:1", "[::1]:1", true},
+    };
+    const struct endpoint none = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct endpoint a, b;
+        struct config_error err;
+        assert_true(endpoint_parse(cases[i].a, &a, &err));
+        assert_true(endpoint_parse(cases[i].b, &b, &err));
+        assert_int_equal(endpoint_equal(&a, &b), cases[i].equal);
+        assert_false(endpoint_equal(&a, &none));
+        endpoint_fini(&a);
+        endpoint_fini(&b);
+    }
+    assert_true(endpoint_equal(&none, &none));
+}
+
+/* ---- suggestions ---- */
+
+static void test_suggestions(void **state)
+{
+    static const struct {
+        const char *key, *known; /* NULL: nothing is close enough */
+    } cases[] = {
+        {"lisen", "listen"},
+        {"listne", "listen"},
+        {"Listen", "listen"},
+        {"vtgates", "vtgate"},
+        {"worker", "workers"},
+        {"dll", "ddl"},
+        {"tsl", "tls"},
+        {"limit", "limits"},
+        {"poll_interval_ms", "ddl.poll_interval_ms"},
+        {"password", "control.password"},
+        {"ddl_poll_interval_ms", "ddl.poll_interval_ms"},
+        {"ddl.poll_interval", "ddl.poll_interval_ms"},
+        {"hold.max_ttl", "hold.max_ttl_s"},
+        {"vtgate-tls.mode", "vtgate_tls.mode"},
+        {"", NULL},
+        {"x", NULL},
+        {"frobnicate", NULL},
+        {"a_key_that_is_far_too_long_to_be_one_of_the_settings_that_are_known_here", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char buf[SUGGEST_KEY_MAX] = "";
+        assert_int_equal(suggest_key(cases[i].key, buf), cases[i].known != NULL);
+        assert_string_equal(buf, cases[i].known ? cases[i].known : "");
+    }
+    assert_true(suggest_is_group("ddl"));
+    assert_false(suggest_is_group("dd"));
+    assert_false(suggest_is_group("listen"));
+    assert_false(suggest_is_group(""));
+}
+
+/* ---- rules across settings ---- */
+
+struct rule_case {
+    const char *set[8]; /* key, text, key, text, ... */
+    const char *error;  /* NULL: allowed */
+};
+
+static const struct rule_case rule_cases[] = {
+    {{"vtgate", "v:1"}, NULL},
+    {{NULL}, "vtgate: is required and has no default"},
+    {{"vtgate", "v:1", "admin", "", "http", ""}, NULL},
+    {{"vtgate", "v:1", "tls.cert", "c"}, "tls.cert: needs tls.key, too"},
+    {{"vtgate", "v:1", "tls.key", "k"}, "tls.key: needs tls.cert, too"},
+    {{"vtgate", "v:1", "tls.cert", "c", "tls.key", "k", "tls.required", "1"}, NULL},
+    {{"vtgate", "v:1", "tls.required", "1"}, "tls.required: needs tls.cert and tls.key"},
+    {{"vtgate", "v:1", "tls.ca", "c"}, "tls.ca: needs tls.cert and tls.key"},
+    {{"vtgate", "v:1", "vtgate_tls.cert", "c"}, "vtgate_tls.cert: needs vtgate_tls.key, too"},
+    {{"vtgate", "v:1", "vtgate_tls.key", "k"}, "vtgate_tls.key: needs vtgate_tls.cert, too"},
+    {{"vtgate", "v:1", "vtgate_tls.mode", "required"}, NULL},
+    {{"vtgate", "v:1", "vtgate_tls.mode", "verify-ca"},
+     "vtgate_tls.mode: verify-ca and verify-identity need vtgate_tls.ca"},
+    {{"vtgate", "v:1", "vtgate_tls.mode", "verify-identity"},
+     "vtgate_tls.mode: verify-ca and verify-identity need vtgate_tls.ca"},
+    {{"vtgate", "v:1", "vtgate_tls.mode", "verify-identity", "vtgate_tls.ca", "c"}, NULL},
+    {{"vtgate", "v:1,unix:/v", "vtgate_tls.mode", "verify-identity", "vtgate_tls.ca", "c"},
+     "vtgate_tls.mode: verify-identity needs vtgate_tls.server_name for a unix: endpoint, which "
+     "has no host name"},
+    {{"vtgate", "unix:/v", "vtgate_tls.mode", "verify-identity", "vtgate_tls.ca", "c",
+      "vtgate_tls.server_name", "v"},
+     NULL},
+    {{"vtgate", "v:1", "hold.max_ttl_s", "59"},
+     "hold.default_ttl_s: 60 is above hold.max_ttl_s, which is 59"},
+    {{"vtgate", "v:1", "hold.max_ttl_s", "60"}, NULL},
+    {{"vtgate", "v:1", "control.password", "hunter2"}, "control.password: needs control.user"},
+    {{"vtgate", "v:1", "control.user", "u", "control.password", "p"}, NULL},
+    {{"vtgate", "v:1,V:1"}, "vtgate: V:1 is there twice"},
+    {{"vtgate", "v:1", "listen", "a:1,b:1,a:1"}, "listen: a:1 is there twice"},
+    {{"vtgate", "127.0.0.1:13306"}, "vtgate: 127.0.0.1:13306 is also in listen"},
+    {{"vtgate", "127.0.0.1:13307"}, "admin: 127.0.0.1:13307 is also in vtgate"},
+    {{"vtgate", "v:1", "http", "127.0.0.1:13307"}, "http: 127.0.0.1:13307 is also in admin"},
+    {{"vtgate", "v:1", "admin", "127.0.0.1:13306"}, "admin: 127.0.0.1:13306 is also in listen"},
+};
+
+static void test_rules(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(rule_cases); i++) {
+        const struct rule_case *t = &rule_cases[i];
+        struct config *c = config_create_default();
+        struct config_error err = {""};
+        for (size_t j = 0; j < COUNT(t->set) && t->set[j] != NULL; j += 2) {
+            assert_true(option_set_text(c, t->set[j], t->set[j + 1], &err));
+        }
+        bool ok = config_check(c, &err);
+        assert_string_equal(err.text, t->error ? t->error : "");
+        assert_int_equal(ok, t->error == NULL);
+        config_destroy(c);
+    }
+}
+
+/* ---- error texts ---- */
+
+static void test_errors_are_printable(void **state)
+{
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"a\nb\x7f", "a?b?"},
+        {"\x1b[31mred", "?[31mred"},
+        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+        {"\xe2\x82\xac \xf0\x9f\x90\xac", "\xe2\x82\xac \xf0\x9f\x90\xac"},
+        {"\xc3", "?"},
+        {"\xe2\x82", "??"},
+        {"\xc3z\x80\xff\xc0\xaf", "?z????"},
+        {"\xc2\x9b", "??"}, /* a control character, too */
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct config_error err;
+        assert_false(config_error_set(&err, "%s", cases[i].text));
+        assert_string_equal(err.text, cases[i].error);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table_is_sound),
+        cmocka_unit_test(test_defaults_are_shown_as_written),
+        cmocka_unit_test(test_words_are_their_enum),
+        cmocka_unit_test(test_set_text),
+        cmocka_unit_test(test_every_integer_bound),
+        cmocka_unit_test(test_every_string_bound),
+        cmocka_unit_test(test_string_list),
+        cmocka_unit_test(test_secrets_are_not_shown),
+        cmocka_unit_test(test_clone_and_equal),
+        cmocka_unit_test(test_equal_sees_secrets),
+        cmocka_unit_test(test_format_is_cut),
+        cmocka_unit_test(test_bounds_in_words),
+        cmocka_unit_test(test_endpoint_accepts),
+        cmocka_unit_test(test_endpoint_refuses),
+        cmocka_unit_test(test_endpoint_lengths),
+        cmocka_unit_test(test_endpoint_equal),
+        cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_errors_are_printable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
