@@ -343,6 +343,15 @@ static void skip_expression(struct scan *s)
     }
 }
 
+/* DEFAULT, or the empty string: vtgate knows only the latter as the way back to its default. */
+static bool accept_default(struct scan *s)
+{
+    if (s->t.kind != TOKEN_STRING || s->t.len > 0)
+        return accept(s, "DEFAULT");
+    advance(s);
+    return true;
+}
+
 static void parse_set(struct scan *s, struct statement *out)
 {
     bool for_session = false;
@@ -351,7 +360,7 @@ static void parse_set(struct scan *s, struct statement *out)
         bool found = parse_set_variable(s, &scope);
         accept_char(s, ':'); /* := */
         if (found && accept_char(s, '=')) {
-            bool is_default = accept(s, "DEFAULT") && (at_end(s) || token_is_char(&s->t, ','));
+            bool is_default = accept_default(s) && (at_end(s) || token_is_char(&s->t, ','));
             out->sets_ddl_strategy = true;
             if (scope != SCOPE_GLOBAL) {
                 for_session = true;

@@ -343,3 +343,38 @@ bool token_is_char(const struct token *t, char c)
 {
     return t->kind == TOKEN_PUNCT && *t->text == c;
 }
+
+static char unescape_char(char c)
+{
+    switch (c) {
+    case '0':
+        return '\0';
+    case 'b':
+        return '\b';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    case 'Z':
+        return 0x1a;
+    default:
+        return c;
+    }
+}
+
+size_t lexer_unescape(char *dst, const char *text, size_t len, char quote)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\\' && i + 1 < len)
+            dst[n++] = unescape_char(text[++i]);
+        else if (text[i] == quote && i + 1 < len && text[i + 1] == quote)
+            dst[n++] = text[i++];
+        else
+            dst[n++] = text[i];
+    }
+    return n;
+}

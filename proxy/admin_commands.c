@@ -145,21 +145,6 @@ static bool read_scope(struct admin_request *rq, struct lexer *lx, struct hold *
     return read_name(rq, lx, "a table", h->table);
 }
 
-/* A string's text without its escapes, cut to fit. */
-static void unescape(char *dst, size_t size, const struct token *t)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < t->len && n < size - 1; i++) {
-        bool escaped = t->text[i] == '\\' || (t->text[i] == '\'' && i + 1 < t->len);
-
-        if (escaped && i + 1 < t->len)
-            i++;
-        dst[n++] = t->text[i];
-    }
-    dst[n] = '\0';
-}
-
 static bool read_seconds(struct admin_request *rq, struct lexer *lx, int64_t *seconds)
 {
     int64_t max = rq->server->config->hold_max_ttl_s;
@@ -198,7 +183,9 @@ static bool read_options(struct admin_request *rq, struct lexer *lx, struct hold
                 admin_syntax_error(rq, &t, "the reason in quotes");
                 return false;
             }
-            unescape(h->reason, sizeof(h->reason), &t);
+            if (t.len >= sizeof(h->reason))
+                t.len = sizeof(h->reason) - 1;
+            h->reason[lexer_unescape(h->reason, t.text, t.len, t.text[-1])] = '\0';
         } else {
             admin_syntax_error(rq, &t, "FOR seconds, or REASON 'text'");
             return false;

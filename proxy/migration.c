@@ -38,6 +38,7 @@ struct migration {
     bool submitted;  /* the submission is on its way or answered */
     bool submitting; /* ... not answered yet */
     bool cancelling; /* the client left and ddl.on_disconnect is cancel */
+    bool stopping;   /* one shard failed: the others were told to stop */
     char *old_strategy, *old_context; /* quoted, to be put back; NULL: not read yet */
     char context[64];
     char uuids[UUIDS_MAX][UUID_MAX];
@@ -240,14 +241,18 @@ static void on_cancelled(struct session *s, const struct answer *a)
     cancel_next(s);
 }
 
-/* Cancels one migration after the other; then a failed submission is answered, or the session,
-   whose client has gone, ends. */
+/* Cancels one migration after the other. Then: the shards that one has left alone are polled on, or
+   a refused submission is answered, or the session, whose client has gone, ends. */
 static void cancel_next(struct session *s)
 {
     struct migration *m = s->migration;
 
     if (m->next_cancel < m->uuid_count) {
         ask_format(s, on_cancelled, "ALTER VITESS_MIGRATION '%s' CANCEL", m->uuids[m->next_cancel++]);
+        return;
+    }
+    if (m->stopping && !m->cancelling) {
+        wait_and_poll(s, s->worker->server->config->ddl_poll_interval_ms);
         return;
     }
     if (m->code) {
@@ -452,6 +457,18 @@ static void still_running(struct session *s, const struct tally *t, const char *
     }
 }
 
+/* One shard has lost it: the others would change alone, or wait for ever with
+   --postpone-completion. */
+static void stop_others(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    m->stopping = true;
+    m->next_cancel = 0;
+    log_migration(s, "ddl_stopping");
+    cancel_next(s);
+}
+
 static void on_poll(struct session *s, const struct answer *a)
 {
     struct migration *m = s->migration;
@@ -477,6 +494,8 @@ static void on_poll(struct session *s, const struct answer *a)
         completed(s);
     else if (status == MIGRATION_FAILED || status == MIGRATION_CANCELLED)
         failed(s, &t);
+    else if (migration_status_any_lost(t.states, t.n) && !m->stopping)
+        stop_others(s);
     else
         still_running(s, &t, migration_status_name(status));
 }

@@ -60,6 +60,17 @@ static void keep_text(struct session *s, const char *text, size_t len)
     s->effect_len = len;
 }
 
+/* What PREPARE name FROM '..' prepares: the value of the literal; unknown for a user variable. */
+static void keep_literal(struct session *s, struct sql_name body)
+{
+    char *text = memory_copy(body.len ? body.text : "", body.len);
+    size_t len = body.text ? lexer_unescape(text, body.text, body.len, body.text[-1]) : 0;
+
+    s->effect_prepared = memory_zalloc(sizeof(*s->effect_prepared));
+    prepared_init(s->effect_prepared, text, len, body.text != NULL);
+    free(text);
+}
+
 void query_set_effect(struct session *s, const struct plan *plan, const char *text, size_t len,
                       bool whole)
 {
@@ -74,9 +85,7 @@ void query_set_effect(struct session *s, const struct plan *plan, const char *te
         break;
     case EFFECT_PREPARE_NAMED:
         keep_text(s, plan->name.text, plan->name.len);
-        s->effect_prepared = memory_zalloc(sizeof(*s->effect_prepared));
-        prepared_init(s->effect_prepared, plan->body.text ? plan->body.text : "", plan->body.len,
-                      plan->body.text != NULL);
+        keep_literal(s, plan->body);
         break;
     case EFFECT_DEALLOCATE_NAMED:
         keep_text(s, plan->name.text, plan->name.len);

@@ -11,6 +11,7 @@ import hashlib
 import socket
 import ssl
 import struct
+from collections import deque
 from dataclasses import dataclass, field
 
 LONG_PASSWORD = 1 << 0
@@ -38,6 +39,7 @@ COM_STATISTICS, COM_PROCESS_INFO, COM_DEBUG, COM_PING, COM_CHANGE_USER = 0x09, 0
 COM_STMT_PREPARE, COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA = 0x16, 0x17, 0x18
 COM_STMT_CLOSE, COM_STMT_RESET, COM_SET_OPTION, COM_STMT_FETCH = 0x19, 0x1a, 0x1b, 0x1c
 COM_RESET_CONNECTION = 0x1f
+UNANSWERED = (COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA, COM_QUIT)
 
 SERVER_STATUS_IN_TRANS = 0x0001
 SERVER_STATUS_AUTOCOMMIT = 0x0002
@@ -163,6 +165,7 @@ class Wire:
         self.sequence = 0
         self.transcript = bytearray()
         self._pending = b""
+        self._answers: deque[int] = deque()
         self.greeting: Greeting | None = None
 
     def __enter__(self) -> "Wire":
@@ -270,6 +273,8 @@ class Wire:
     def send(self, command: int, body: bytes | str = b"") -> None:
         """Sends a command without reading an answer."""
         self.send_packet(bytes([command]) + (body.encode() if isinstance(body, str) else body), 0)
+        if command not in UNANSWERED:
+            self._answers.append(self.sequence)
 
     def command(self, command: int, body: bytes | str = b"") -> Response:
         self.send(command, body)
@@ -287,11 +292,11 @@ class Wire:
         return None if first is None else first.decode()
 
     def read_response(self, command: int = COM_QUERY) -> Response:
-        """The whole answer of a command that was sent. The sequence starts at 1 for each."""
-        self.sequence = 1
+        """The whole answer of a command that was sent. Its sequence goes on from the command's."""
         began, response = len(self.transcript), Response()
-        if command in (COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA, COM_QUIT):
+        if command in UNANSWERED:
             return response
+        self.sequence = self._answers.popleft()
         if command == COM_STMT_PREPARE:
             self._read_prepared(response)
         else:
