@@ -110,7 +110,50 @@ bool handshake_response_parse(const uint8_t *payload, size_t len, struct handsha
 
         out->plugin = nul ? reader_nul_string(&in) : reader_rest(&in);
     }
+    if (out->capabilities & CAP_CONNECT_ATTRS && reader_left(&in) > 0)
+        out->attributes = reader_lenenc_string(&in);
     return !in.failed;
+}
+
+struct bytes handshake_attribute(const struct handshake_response *hr, const char *name)
+{
+    struct reader in;
+
+    reader_init(&in, hr->attributes.p, hr->attributes.len);
+    while (reader_left(&in) > 0 && !in.failed) {
+        struct bytes key = reader_lenenc_string(&in);
+        struct bytes value = reader_lenenc_string(&in);
+
+        if (!in.failed && key.len == strlen(name) && memcmp(key.p, name, key.len) == 0)
+            return value;
+    }
+    return (struct bytes){NULL, 0};
+}
+
+void handshake_response_append(struct buffer *out, const struct handshake_response *hr)
+{
+    buffer_u32(out, hr->capabilities);
+    buffer_u32(out, hr->max_packet);
+    buffer_u8(out, hr->charset);
+    buffer_zeros(out, 23);
+    buffer_bytes(out, hr->user.p, hr->user.len);
+    buffer_u8(out, 0);
+    if (hr->capabilities & CAP_PLUGIN_AUTH_LENENC) {
+        buffer_lenenc_bytes(out, hr->auth.p, hr->auth.len);
+    } else {
+        buffer_u8(out, (uint8_t)hr->auth.len);
+        buffer_bytes(out, hr->auth.p, (uint8_t)hr->auth.len);
+    }
+    if (hr->capabilities & CAP_CONNECT_WITH_DB) {
+        buffer_bytes(out, hr->database.p, hr->database.len);
+        buffer_u8(out, 0);
+    }
+    if (hr->capabilities & CAP_PLUGIN_AUTH) {
+        buffer_bytes(out, hr->plugin.p, hr->plugin.len);
+        buffer_u8(out, 0);
+    }
+    if (hr->capabilities & CAP_CONNECT_ATTRS)
+        buffer_lenenc_bytes(out, hr->attributes.p, hr->attributes.len);
 }
 
 void handshake_response_set_capabilities(uint8_t *payload, uint32_t capabilities)

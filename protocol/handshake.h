@@ -44,6 +44,7 @@ struct handshake_response {
     struct bytes auth;     /* the plugin's first answer; may be empty */
     struct bytes database; /* empty: none asked for */
     struct bytes plugin;   /* empty: not told */
+    struct bytes attributes; /* connection attributes: lenenc names and values in turn */
 };
 
 /* Whether the payload is an SSLRequest; its capability flags then go into *capabilities. */
@@ -51,6 +52,12 @@ bool ssl_request_parse(const uint8_t *payload, size_t len, uint32_t *capabilitie
 
 /* False when it is malformed or of a client without CAP_PROTOCOL_41. */
 bool handshake_response_parse(const uint8_t *payload, size_t len, struct handshake_response *out);
+
+/* The value of a connection attribute; empty when it is not there. */
+struct bytes handshake_attribute(const struct handshake_response *hr, const char *name);
+
+/* Appends the payload of such a response; empty members are left out as the flags allow. */
+void handshake_response_append(struct buffer *out, const struct handshake_response *hr);
 
 /* Overwrites the capability flags of an SSLRequest's or HandshakeResponse41's payload. */
 void handshake_response_set_capabilities(uint8_t *payload, uint32_t capabilities);

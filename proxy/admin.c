@@ -19,7 +19,7 @@
 
 #include "protocol/command.h"
 #include "protocol/reply.h"
-#include "proxy/admin_auth.h"
+#include "proxy/auth.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "protocol/handshake.h"
+#include "proxy/bridge.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
@@ -31,6 +32,7 @@ enum login_stage {
     LOGIN_GREETING,    /* vtgate's greeting is awaited */
     LOGIN_RESPONSE,    /* the client's SSLRequest or HandshakeResponse41 is */
     LOGIN_CLIENT_TLS,  /* handshake with the client */
+    LOGIN_BRIDGE,      /* bridge.c asks the client for its password */
     LOGIN_BACKEND_TLS, /* handshake with vtgate; the client's response waits in client_in */
     LOGIN_EXCHANGE     /* packets in both directions until OK or ERR */
 };
@@ -42,6 +44,7 @@ struct login {
     int error;                   /* errno of the last connect that failed */
     struct greeting greeting;    /* its runs do not outlive the packet: only the numbers count */
     uint8_t client_next, backend_next; /* sequence number of the next packet to that side */
+    struct bridge *bridge;       /* a client without mysql_native_password, or NULL */
     struct buffer client_in, backend_in; /* packets not whole yet; hold answers to challenges */
 };
 
@@ -56,6 +59,7 @@ void login_end(struct session *s)
     event_del(&login->timer);
     buffer_wipe(&login->client_in);
     buffer_wipe(&login->backend_in);
+    bridge_destroy(login->bridge);
     free(login);
     s->login = NULL;
 }
@@ -210,7 +214,7 @@ static bool refuse_cleartext(struct session *s)
     const struct config *c = s->worker->server->config;
     const char *link = NULL;
 
-    if (!s->client.ssl)
+    if (!s->client.ssl && !s->client_is_local)
         link = "to the client";
     else if (!s->backend.ssl && !c->vtgate_tls_allow_cleartext_password)
         link = "to vtgate";
@@ -284,6 +288,16 @@ static void start_client_tls(struct session *s)
     stream_start_tls(&s->client, ssl, true);
 }
 
+static void go_on_to_backend(struct session *s)
+{
+    if (backend_wants_tls(s))
+        start_backend_tls(s);
+    else
+        send_response(s);
+}
+
+static void start_bridge(struct session *s, const struct handshake_response *hr);
+
 /* The client's SSLRequest or HandshakeResponse41, whole in client_in. */
 static void on_response(struct session *s)
 {
@@ -313,14 +327,67 @@ static void on_response(struct session *s)
     s->user = memory_copy((const char *)hr.user.p, hr.user.len);
     if (hr.database.len)
         s->database = memory_copy((const char *)hr.database.p, hr.database.len);
-    bool wants_tls = backend_wants_tls(s);
-
-    if (is_cleartext(hr.plugin) && hr.auth.len > 1 && !wants_tls && refuse_cleartext(s))
+    if (bridge_needed(&hr)) {
+        start_bridge(s, &hr);
         return;
-    if (wants_tls)
-        start_backend_tls(s);
-    else
-        send_response(s);
+    }
+    if (is_cleartext(hr.plugin) && hr.auth.len > 1 && !backend_wants_tls(s) && refuse_cleartext(s))
+        return;
+    go_on_to_backend(s);
+}
+
+/* What the bridge wants to say to the client, if anything. */
+static bool send_bridge(struct session *s, struct buffer *payload)
+{
+    struct login *login = s->login;
+    struct buffer packet;
+    bool sent = true;
+
+    if (payload->len > 0) {
+        buffer_init(&packet, LOGIN_PACKET_MAX);
+        login->client_next = packet_append(&packet, login->client_next, payload->data, payload->len);
+        sent = session_send_client(s, packet.data, packet.len);
+        buffer_release(&packet);
+    }
+    buffer_release(payload);
+    return sent;
+}
+
+static void start_bridge(struct session *s, const struct handshake_response *hr)
+{
+    struct login *login = s->login;
+    struct buffer say;
+
+    if (!s->client.ssl && !s->client_is_local) {
+        session_send_error(s, login->client_next, SHIM_ERROR_PLUGIN_NEEDS_TLS);
+        login_refuse(s, CLOSE_LOGIN_REFUSED);
+        return;
+    }
+    buffer_init(&say, LOGIN_PACKET_MAX);
+    login->bridge = bridge_create(hr, login->greeting.salt, &say);
+    login->stage = LOGIN_BRIDGE;
+    buffer_wipe(&login->client_in);
+    if (send_bridge(s, &say))
+        stream_resume(&s->client);
+}
+
+/* The client's part of the bridge; at its end a response for vtgate stands in client_in. */
+static void on_bridge(struct session *s, const uint8_t *packet, size_t len)
+{
+    struct login *login = s->login;
+    struct buffer say;
+
+    buffer_init(&say, LOGIN_PACKET_MAX);
+    bool ready = bridge_feed(login->bridge, packet + PACKET_HEADER, len - PACKET_HEADER, &say);
+
+    buffer_wipe(&login->client_in);
+    if (!send_bridge(s, &say) || !ready)
+        return;
+    size_t mark = packet_begin(&login->client_in);
+
+    bridge_response(login->bridge, &login->client_in);
+    packet_end(&login->client_in, mark, 1);
+    go_on_to_backend(s);
 }
 
 static void login_done(struct session *s)
@@ -340,17 +407,43 @@ static void login_done(struct session *s)
     query_continue(s);
 }
 
+/* vtgate asks again (a fresh salt, or another plugin) for a client that bridge.c speaks for. */
+static void answer_for_client(struct session *s, struct bytes plugin, struct bytes data)
+{
+    struct login *login = s->login;
+    struct buffer answer;
+
+    buffer_init(&answer, LOGIN_PACKET_MAX);
+    size_t mark = packet_begin(&answer);
+    bool known = bridge_answer(login->bridge, plugin, data, &answer);
+
+    packet_end(&answer, mark, 0);
+    if (known) {
+        pass_to_backend(s, answer.data, answer.len);
+    } else {
+        session_send_error(s, login->client_next, SHIM_ERROR_HANDSHAKE);
+        login_refuse(s, CLOSE_LOGIN_REFUSED);
+    }
+    buffer_wipe(&answer);
+}
+
 /* A packet of vtgate after the client's response. */
 static void on_exchange(struct session *s, uint8_t *packet, size_t len)
 {
+    struct login *login = s->login;
     const uint8_t *payload = packet + PACKET_HEADER;
     size_t n = len - PACKET_HEADER;
     uint8_t first = n ? payload[0] : 0;
     struct bytes plugin, data;
 
-    if (first == 0xfe && auth_switch_parse(payload, n, &plugin, &data) && is_cleartext(plugin) &&
-        refuse_cleartext(s))
-        return;
+    if (first == 0xfe && auth_switch_parse(payload, n, &plugin, &data)) {
+        if (is_cleartext(plugin) && refuse_cleartext(s))
+            return;
+        if (login->bridge) {
+            answer_for_client(s, plugin, data);
+            return;
+        }
+    }
     /* caching_sha2_password's "full authentication": over TLS the client answers in the clear. */
     if (first == 0x01 && n == 2 && payload[1] == 4 && s->client.ssl && refuse_cleartext(s))
         return;
@@ -416,6 +509,9 @@ static void from_client(struct session *s)
         return;
     if (login->stage == LOGIN_RESPONSE) {
         on_response(s);
+    } else if (login->stage == LOGIN_BRIDGE) {
+        login->client_next = (uint8_t)(packet[3] + 1);
+        on_bridge(s, packet, len);
     } else if (login->stage == LOGIN_EXCHANGE) {
         login->client_next = (uint8_t)(packet[3] + 1);
         if (pass_to_backend(s, packet, len))
@@ -442,7 +538,8 @@ static void login_read_client(struct session *s)
 {
     struct login *login = s->login;
 
-    while (s->login == login && (login->stage == LOGIN_RESPONSE || login->stage == LOGIN_EXCHANGE)) {
+    while (s->login == login && (login->stage == LOGIN_RESPONSE || login->stage == LOGIN_BRIDGE ||
+                                 login->stage == LOGIN_EXCHANGE)) {
         size_t want = client_wanted(login);
 
         if (want > WORKER_SCRATCH)

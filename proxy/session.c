@@ -117,7 +117,7 @@ void session_open_backend(struct session *s, evutil_socket_t fd)
     stream_open(&s->backend, s->worker->base, fd, on_backend, s);
 }
 
-void session_create(struct worker *w, evutil_socket_t fd, const char *peer)
+void session_create(struct worker *w, evutil_socket_t fd, const char *peer, bool is_local)
 {
     struct session *s = memory_zalloc(sizeof(*s));
 
@@ -125,6 +125,7 @@ void session_create(struct worker *w, evutil_socket_t fd, const char *peer)
     s->id = atomic_fetch_add(&w->server->next_session, 1) + 1;
     s->state = SESSION_LOGIN;
     s->connected_ms = clock_ms();
+    s->client_is_local = is_local;
     snprintf(s->peer, sizeof(s->peer), "%s", peer);
     stream_init(&s->client);
     stream_init(&s->backend);

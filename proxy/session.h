@@ -64,6 +64,7 @@ struct session {
     char peer[56];          /* "address:port" of the client, for logs and SHOW */
     uint32_t capabilities;  /* what client and vtgate agreed upon */
     uint16_t status;        /* status flags of the last response */
+    bool client_is_local;   /* over a unix socket: as safe as TLS for a password */
     bool strategy_own;      /* the user set @@ddl_strategy */
     bool client_gone;       /* the client left while the shim still had work on vtgate's side */
     bool discard;           /* REQUEST: the command was answered already; its rest is dropped */
@@ -93,7 +94,7 @@ struct session {
 };
 
 /* Takes over the client's socket and begins the login. */
-void session_create(struct worker *w, evutil_socket_t fd, const char *peer);
+void session_create(struct worker *w, evutil_socket_t fd, const char *peer, bool is_local);
 
 /* Gives the session a socket to vtgate (connecting or connected); replaces a closed one. */
 void session_open_backend(struct session *s, evutil_socket_t fd);

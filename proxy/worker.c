@@ -167,7 +167,7 @@ void worker_take_connection(void *context, void *arg)
     }
     format_peer(peer, sizeof(peer), &c->peer);
     metrics_add(&w->metrics.connections_accepted, 1);
-    session_create(w, c->fd, peer);
+    session_create(w, c->fd, peer, c->peer.ss_family == AF_UNIX);
     free(c);
 }
 

@@ -105,7 +105,7 @@ class Response:
 
     @property
     def error(self) -> WireError | None:
-        last = self.packets[-1]
+        last = self.packets[-1] if self.packets else b""
         return WireError(last) if last[:1] == b"\xff" else None
 
     @property

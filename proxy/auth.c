@@ -1,14 +1,14 @@
 /*
- * The two challenge-response schemes, from the server's side.
+ * Digests, and who can answer to what.
  */
-#include "proxy/admin_auth.h"
+#include "proxy/auth.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NATIVE_SIZE 20u
+#define NATIVE_SIZE ((size_t)AUTH_NATIVE_SIZE)
 #define SHA2_SIZE   32u
 
 /* digest(a || b) */
@@ -105,4 +105,18 @@ bool admin_auth_sha2(const struct admin_secret *secret, const uint8_t salt[SALT_
         return false;
     digest(EVP_sha256(), secret->sha2, SHA2_SIZE, salt, SALT_LENGTH, mask);
     return proves(EVP_sha256(), SHA2_SIZE, secret->sha2, mask, answer);
+}
+
+void auth_native_answer(const char *password, const uint8_t salt[SALT_LENGTH],
+                        uint8_t answer[AUTH_NATIVE_SIZE])
+{
+    uint8_t once[EVP_MAX_MD_SIZE], twice[EVP_MAX_MD_SIZE], mask[EVP_MAX_MD_SIZE];
+
+    digest(EVP_sha1(), password, strlen(password), "", 0, once);
+    digest(EVP_sha1(), once, NATIVE_SIZE, "", 0, twice);
+    digest(EVP_sha1(), salt, SALT_LENGTH, twice, NATIVE_SIZE, mask);
+    for (size_t i = 0; i < NATIVE_SIZE; i++)
+        answer[i] = once[i] ^ mask[i];
+    OPENSSL_cleanse(once, sizeof(once));
+    OPENSSL_cleanse(twice, sizeof(twice));
 }

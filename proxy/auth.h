@@ -1,10 +1,10 @@
 /*
- * Checking an admin's password without keeping it: from its hashes alone, for both plugins that
- * clients have. ("Authentication Methods": "Native Authentication" and "Caching_sha2_password" in
+ * The two challenge-response schemes that clients have, from the server's side (checking an admin's
+ * password by its hashes alone) and from the client's (answering vtgate). ("Authentication Methods": "Native Authentication" and "Caching_sha2_password" in
  * the MySQL Source Code Documentation.)
  */
-#ifndef VTSHIM_PROXY_ADMIN_AUTH_H
-#define VTSHIM_PROXY_ADMIN_AUTH_H
+#ifndef VTSHIM_PROXY_AUTH_H
+#define VTSHIM_PROXY_AUTH_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,5 +26,10 @@ bool admin_auth_native(const struct admin_secret *secret, const uint8_t salt[SAL
                        struct bytes answer);
 bool admin_auth_sha2(const struct admin_secret *secret, const uint8_t salt[SALT_LENGTH],
                      struct bytes answer);
+
+/* What a client that knows the password answers to mysql_native_password's salt. */
+#define AUTH_NATIVE_SIZE 20
+void auth_native_answer(const char *password, const uint8_t salt[SALT_LENGTH],
+                        uint8_t answer[AUTH_NATIVE_SIZE]);
 
 #endif

@@ -1,0 +1,229 @@
+"""When something breaks: clients get an error or the end of the connection, never a hang, and nobody else
+notices. The faults a real vtgate cannot be made to show come from the fake one."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+import fake_vtgate
+from fake_vtgate import Bytes, Die, FakeVtgate, Leave, Rows, Wait, numbers
+from lib import wire
+from lib.poll import stays, until
+from lib.vtgate import Vtgate
+from lib.wire import BASIC, DEPRECATE_EOF, ConnectionEnded, Wire
+from test_passthrough import BIG_RESULT
+
+ENDED = (ConnectionEnded, ConnectionResetError, BrokenPipeError)
+
+
+def fake_client(shim, **options) -> Wire:
+    client = Wire(shim.listen, **options)
+    client.login("somebody", "anything")
+    return client
+
+
+@pytest.mark.parametrize("death", [Die, Leave])
+def test_vtgate_dies_in_the_middle_of_a_result(start_shim, death):
+    """The client sees the connection end after what had come, as straight on vtgate."""
+    with FakeVtgate({"broken": [Rows(numbers(5000), cut=True), death()]}) as gate:
+        shim = start_shim({"vtgate": gate.endpoint})
+        with fake_client(shim) as client:
+            began = time.monotonic()
+            with pytest.raises(ENDED):
+                client.query("broken")
+            assert time.monotonic() - began < 5
+        with fake_client(shim) as client:
+            assert client.query("SELECT 1").error is None
+    assert shim.metric("vtshim_sessions") == 0
+
+
+def test_vtgate_dies_between_commands(start_shim):
+    """An idle client is told by the end of its connection, at once."""
+    with FakeVtgate() as gate:
+        shim = start_shim({"vtgate": gate.endpoint})
+        client = fake_client(shim)
+        assert client.query("SELECT 1").error is None
+    with pytest.raises(ENDED):
+        client.read(1)
+    client.close()
+
+
+def test_real_vtgate_killed(start_shim, bed):
+    """A real vtgate is killed under a running statement; its clients' connections end, and new ones go to
+    the vtgate that is left."""
+    with Vtgate(bed) as victim:
+        shim = start_shim({"vtgate": [victim.endpoint, bed.endpoints[0]], "control": {"check_interval_ms": 200}})
+        clients = [shim.wire() for _ in range(4)]
+        for client in clients:
+            client.send(wire.COM_QUERY, "SELECT sleep(5)")
+        until(lambda: victim.bed and sum("response" in str(row) for row in shim.admin("SHOW SESSIONS")) == 4,
+              "four statements are under way")
+        victim.stop(kill=True)
+        ended = 0
+        for client in clients:
+            try:
+                assert client.read_response().error is None
+            except ENDED:
+                ended += 1
+            client.close()
+        assert ended == 2, "half of the clients were on the killed vtgate"
+        for _ in range(6):
+            assert shim.run("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_vtgate_speaks_out_of_turn(start_shim):
+    """A server that breaks the protocol does not break the shim."""
+    with FakeVtgate({"nonsense": [Bytes(b"\x01\x00\x00\x55\x00" * 3), Leave()],
+                     "empty": [Bytes(b"\x00\x00\x00\x01"), Leave()],
+                     "half": [Bytes(b"\xff\xff\xff\x01" + b"x" * 1000), Leave()]}) as gate:
+        shim = start_shim({"vtgate": gate.endpoint})
+        for text in gate.scripts:
+            with fake_client(shim, timeout=5) as client, pytest.raises((*ENDED, AssertionError)):
+                client.query(text)
+                client.read(1)
+        with fake_client(shim) as client:
+            assert client.query("SELECT 1").error is None
+
+
+def test_client_vanishes_in_the_middle_of_a_result(shim):
+    """Its vtgate connection is closed too; memory and descriptors come back."""
+    for _ in range(5):
+        client = shim.wire()
+        client.query("SET workload = 'olap'")
+        client.send(wire.COM_QUERY, BIG_RESULT)
+        client.read(1000)
+        client.close()
+    until(lambda: shim.metric("vtshim_sessions") == 0, "the sessions are gone")
+    assert shim.run("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_client_vanishes_while_vtgate_works(shim, bed):
+    """A client that leaves during a long statement takes its vtgate connection with it."""
+    client = shim.wire()
+    client.send(wire.COM_QUERY, "SELECT sleep(20)")
+    until(lambda: shim.metric("vtshim_commands_total") == 1, "the statement is under way")
+    client.close()
+    until(lambda: shim.metric("vtshim_sessions") == 0, "the session is gone", 5)
+
+
+def test_client_vanishes_in_the_middle_of_a_command(shim):
+    """Half a packet, then nothing."""
+    client = shim.wire()
+    client.socket.sendall(b"\xff\xff\x00\x00\x03SELECT 'half of")
+    client.close()
+    until(lambda: shim.metric("vtshim_sessions") == 0, "the session is gone", 5)
+
+
+def test_half_closed_client(shim):
+    """A client that shuts down its sending side after a command: no session is left behind."""
+    with shim.wire() as client:
+        client.send(wire.COM_QUERY, "SELECT 1")
+        client.socket.shutdown(socket.SHUT_WR)
+        with pytest.raises(ENDED):
+            while True:
+                client.read(1)
+    until(lambda: shim.metric("vtshim_sessions") == 0, "the session is gone", 5)
+
+
+def test_slow_reader_gets_everything(start_shim):
+    """A client that reads nothing for a while, of a 100 MB result: reading from vtgate stops (memory stays
+    small), other clients are served, and in the end every byte is there."""
+    rows = 1_000_000
+    with FakeVtgate({"big": [Rows(numbers(rows, 100))]}) as gate:
+        shim = start_shim({"vtgate": gate.endpoint, "workers": 1})
+        slow = fake_client(shim, receive_buffer=65536)
+        before = resident_kib(shim)
+        slow.send(wire.COM_QUERY, "big")
+        until(lambda: shim.metric("vtshim_bytes_from_vtgate_total") > 300_000, "the result has begun")
+
+        relayed = settled(lambda: shim.metric("vtshim_bytes_from_vtgate_total"))
+        assert relayed < 30_000_000, "reading from vtgate goes on although nobody takes the result"
+        grown = resident_kib(shim) - before
+        assert grown < 16 * 1024, f"memory has grown by {grown} KiB"
+        with fake_client(shim) as other:
+            assert other.query("SELECT 1").error is None
+
+        response = slow.read_response()
+        assert len(response.rows) == rows and response.rows[-1][1:] == str(rows - 1).rjust(100, "0").encode()
+        assert slow.query("SELECT 1").error is None
+        slow.close()
+
+
+def settled(ask) -> float:
+    """A counter's value once it has stopped changing for half a second."""
+    last, since = ask(), time.monotonic()
+    while time.monotonic() - since < 0.5:
+        now = ask()
+        if now != last:
+            last, since = now, time.monotonic()
+        time.sleep(0.05)
+    return last
+
+
+def resident_kib(shim) -> int:
+    pages = int(open(f"/proc/{shim.process.pid}/statm", encoding="ascii").read().split()[1])
+    return pages * resource.getpagesize() // 1024
+
+
+def test_slow_sender(shim):
+    """vtgate waits for a statement that takes its time; others do not."""
+    with shim.wire() as slow, shim.wire() as other:
+        text = b"\x03SELECT '" + b"s" * 300_000 + b"'"
+        packet = len(text).to_bytes(3, "little") + b"\0" + text
+        for at in range(0, len(packet), 50_000):
+            slow.socket.sendall(packet[at:at + 50_000])
+            assert other.value("SELECT 2") == "2"
+        slow._answers.append(1)
+        assert len(slow.read_response().rows[0]) > 300_000
+
+
+def test_statement_larger_than_looked_into(start_shim):
+    """Past limits.max_inspect_bytes a statement streams through, and the counter tells."""
+    shim = start_shim({"limits": {"max_inspect_bytes": 65536}})
+    with shim.wire() as client:
+        assert client.value("/*" + "c" * 200_000 + "*/ SELECT 'commented'") == "commented"
+    assert shim.metric("vtshim_uninspected_statements_total") >= 1
+
+
+def test_delayed_answer(start_shim):
+    """The shim has no time limit of its own for a statement."""
+    go_on = threading.Event()
+    with FakeVtgate({"slow": [Wait(go_on), Rows([["done"]])]}) as gate:
+        shim = start_shim({"vtgate": gate.endpoint, "timeouts": {"connect_ms": 200, "login_ms": 300}})
+        with fake_client(shim) as client:
+            client.send(wire.COM_QUERY, "slow")
+            stays(lambda: shim.metric("vtshim_sessions") == 1, "the session waits", 1.0)
+            go_on.set()
+            assert client.read_response().rows == [b"\x04done"]
+
+
+def test_idle_timeout(start_shim):
+    """timeouts.idle_s closes sessions that do nothing, and no others."""
+    shim = start_shim({"timeouts": {"idle_s": 1}})
+    with shim.wire() as idle, shim.wire() as busy:
+        busy.send(wire.COM_QUERY, "SELECT sleep(2.5)")
+        began = time.monotonic()
+        with pytest.raises(ENDED):
+            # vtgate's way of saying so is an ERR packet; the end has to come in any case.
+            while True:
+                idle.read(1)
+        assert 0.5 < time.monotonic() - began < 5
+        assert busy.read_response().error is None
+
+
+@pytest.mark.parametrize("capabilities", [BASIC, BASIC | DEPRECATE_EOF])
+def test_error_in_the_middle_of_a_result(start_shim, capabilities):
+    """An ERR packet among the rows ends the result, and the connection lives on."""
+    with FakeVtgate({"rows then error": [Rows(numbers(100), cut=True), fake_vtgate.Err(1317, "interrupted", "70100")]}
+                    ) as gate:
+        shim = start_shim({"vtgate": gate.endpoint})
+        with Wire(shim.listen) as client:
+            client.login("somebody", "anything", capabilities=capabilities)
+            response = client.query("rows then error")
+            assert response.error.code == 1317 and len(response.rows) == 100
+            assert client.query("SELECT 1").error is None

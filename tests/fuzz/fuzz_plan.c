@@ -1,0 +1,151 @@
+/*
+ * Plans any text under any facts. Checks what the planner promises: an action only where it is
+ * allowed, names inside of the text, and that a part which is let through at once is never the
+ * beginning of a text that would have been acted upon.
+ *
+ * The first byte holds the facts, the second the hold and how the text came.
+ */
+#include "planner/plan.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char *const DATABASES[] = {NULL, "ks", "ks:-80", "@replica"};
+
+static const struct prepared *find_named(void *arg, struct sql_name name)
+{
+    return name.len % 2 ? arg : NULL;
+}
+
+static void check_inside(struct sql_name n, const char *text, size_t len,
+                         const struct prepared *other)
+{
+    if (n.len == 0)
+        return;
+    bool in_text = n.text >= text && n.text + n.len <= text + len;
+    bool in_other =
+        other && other->text && n.text >= other->text && n.text + n.len <= other->text + other->len;
+
+    assert(in_text || in_other);
+}
+
+static void check_plan(const struct plan *p, const struct plan_facts *facts, bool whole,
+                       bool may_grow)
+{
+    bool held = facts->holds->n > 0 && !facts->in_transaction;
+
+    assert(!p->passed || p->action == PLAN_FORWARD);
+    switch (p->action) {
+    case PLAN_FORWARD:
+        break;
+    case PLAN_MORE:
+        assert(!whole && may_grow);
+        break;
+    case PLAN_PARK:
+        assert(held && p->hold >= facts->holds->items);
+        assert(p->hold < facts->holds->items + facts->holds->n);
+        break;
+    case PLAN_MIGRATE:
+        assert(facts->intercept && !facts->strategy_own);
+        assert(!plan_target_is_shard(facts->database));
+        assert(p->statement.kind == STATEMENT_ONLINE_DDL && p->statement.len > 0);
+        break;
+    case PLAN_SCRIPT:
+        assert(whole && facts->multi_statements);
+        break;
+    }
+}
+
+/* What is decided upon a part must hold for the whole. */
+static void check_parts(const struct plan_facts *facts, const char *text, size_t len, bool prepare,
+                        struct prepared *named)
+{
+    struct plan whole = plan_text(facts, text, len, true, false, prepare, find_named, named);
+
+    for (size_t cut = 0; cut < len && cut < 200; cut++) {
+        char *part = malloc(cut + 1);
+
+        assert(part);
+        memcpy(part, text, cut);
+        struct plan p = plan_text(facts, part, cut, false, true, prepare, find_named, named);
+
+        check_plan(&p, facts, false, true);
+        if (p.action != PLAN_MORE) {
+            assert(p.action == PLAN_FORWARD && p.effect == EFFECT_NONE && !p.passed);
+            assert(whole.action == PLAN_FORWARD && whole.effect == EFFECT_NONE && !whole.passed);
+        }
+        free(part);
+    }
+}
+
+static void check_prepared(const struct plan_facts *facts, const struct prepared *prepared,
+                           bool whole)
+{
+    struct plan p = plan_execute(facts, prepared);
+
+    check_plan(&p, facts, true, false);
+    check_inside(p.name, "", 0, prepared);
+    assert(whole || p.action != PLAN_MIGRATE);
+    if (!whole && facts->holds->n > 0 && !facts->in_transaction &&
+        facts->holds->items[0].scope == HOLD_ALL)
+        assert(p.action == PLAN_PARK || prepared->kind != STATEMENT_EMPTY);
+}
+
+static void fuzz(const struct plan_facts *facts, const char *text, size_t len, uint8_t how)
+{
+    bool whole = how & 4, may_grow = how & 8, prepare = how & 16;
+    struct prepared named, other;
+
+    prepared_init(&named, text, len, whole);
+    check_prepared(facts, &named, whole);
+    struct plan p = plan_text(facts, text, len, whole, may_grow, prepare, find_named, &named);
+
+    check_plan(&p, facts, whole, may_grow);
+    check_inside(p.name, text, len, &named);
+    check_inside(p.body, text, len, NULL);
+    if (p.action == PLAN_MIGRATE) {
+        assert(whole);
+        check_inside((struct sql_name){p.statement.text, p.statement.len}, text, len, &named);
+    }
+    if (p.effect == EFFECT_PREPARE_NAMED) {
+        prepared_init_literal(&other, p.body);
+        check_prepared(facts, &other, p.body.text != NULL);
+        prepared_fini(&other);
+    }
+    check_parts(facts, text, len, prepare, &named);
+    prepared_fini(&named);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2)
+        return 0;
+    struct hold_set *holds = hold_set_create(data[1] & 3 ? 1 : 0);
+    const struct plan_facts facts = {
+        .database = DATABASES[data[0] >> 4 & 3],
+        .holds = holds,
+        .in_transaction = data[0] & 1,
+        .multi_statements = data[0] & 2,
+        .strategy_own = data[0] & 4,
+        .intercept = data[0] & 8,
+    };
+    if (holds->n > 0) {
+        holds->items[0].scope = (enum hold_scope)((data[1] & 3) - 1);
+        strcpy(holds->items[0].keyspace, "ks");
+        strcpy(holds->items[0].table, "t");
+    }
+    /* A copy, so that the sanitizer sees a read beyond its end. */
+    char *text = malloc(size - 2 ? size - 2 : 1);
+
+    assert(text);
+    memcpy(text, data + 2, size - 2);
+    fuzz(&facts, text, size - 2, data[1]);
+    free(text);
+    hold_set_release(holds);
+    return 0;
+}
