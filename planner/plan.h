@@ -30,6 +30,8 @@ enum plan_effect {
     EFFECT_PREPARE_NAMED,    /* PREPARE plan.name FROM '..': keep it under the name */
     EFFECT_DEALLOCATE_NAMED, /* DEALLOCATE PREPARE plan.name */
     EFFECT_CLOSE_PREPARED,   /* COM_STMT_CLOSE */
+    EFFECT_MULTI_ON,         /* COM_SET_OPTION: several statements at once are allowed */
+    EFFECT_MULTI_OFF,        /* ... or not any more */
     EFFECT_RESET             /* COM_RESET_CONNECTION: prepared statements are gone */
 };
 

@@ -151,6 +151,7 @@ static bool answer_parse_error(struct answer *a, struct bytes payload)
 
     reader_init(&in, payload.p + 1, payload.len - 1);
     a->failed = true;
+    a->columns = 0; /* rows before it are not to be used */
     a->code = reader_u16(&in);
     memcpy(a->state, "HY000", sizeof(a->state));
     if (reader_left(&in) >= 6 && *in.pos == '#') {
@@ -221,8 +222,10 @@ bool answer_parse(struct answer *a, const uint8_t *data, size_t len, bool deprec
     a->columns = reader_lenenc(&in);
     a->names_at = at;
     for (uint64_t i = 0; !in.failed && i < a->columns; i++) {
-        if (!next_packet(&at, a->end, &payload))
+        if (!next_packet(&at, a->end, &payload) || payload.len == 0)
             return false;
+        if (payload.p[0] == 0xff)
+            return answer_parse_error(a, payload);
     }
     if (!deprecate_eof && !(next_packet(&at, a->end, &payload) && is_end(a, payload)))
         return false;

@@ -55,7 +55,7 @@ struct answer {
     char state[6];
     struct bytes message;
     uint16_t status;        /* flags of the OK, or of the OK or EOF behind the rows */
-    uint64_t columns;       /* 0: an OK packet, no rows */
+    uint64_t columns;       /* 0: an OK or ERR packet, no rows */
     const uint8_t *names_at, *rows_at, *end;
     bool deprecate_eof;
 };

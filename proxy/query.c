@@ -130,6 +130,12 @@ static void apply_effect(struct session *s)
     case EFFECT_CLOSE_PREPARED:
         statements_remove(s->statements, s->effect_id);
         break;
+    case EFFECT_MULTI_ON:
+        s->capabilities |= CAP_MULTI_STATEMENTS;
+        break;
+    case EFFECT_MULTI_OFF:
+        s->capabilities &= ~(uint32_t)CAP_MULTI_STATEMENTS;
+        break;
     case EFFECT_RESET:
         statements_destroy(s->statements);
         s->statements = NULL;
@@ -369,6 +375,12 @@ static struct plan plan_other_command(const struct head *h)
         plan.effect = EFFECT_DATABASE;
         plan.name = (struct sql_name){(const char *)h->packet + PACKET_HEADER + 1,
                                       h->available - 1};
+    } else if (h->command == COM_SET_OPTION && h->available >= 3) {
+        /* enum_mysql_set_option: MYSQL_OPTION_MULTI_STATEMENTS_ON is 0 */
+        plan.effect = load_u16(h->packet + PACKET_HEADER + 1) == 0 ? EFFECT_MULTI_ON
+                                                                   : EFFECT_MULTI_OFF;
+    } else if (h->command == COM_SET_OPTION && !h->whole) {
+        plan.action = PLAN_MORE;
     } else if (h->command == COM_RESET_CONNECTION || h->command == COM_CHANGE_USER) {
         plan.effect = EFFECT_RESET;
     }

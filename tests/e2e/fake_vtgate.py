@@ -116,7 +116,7 @@ class Rows(Action):
             packets.append(client.frame(b"".join(
                 b"\xfb" if value is None else wire.encode_length(len(value.encode())) + value.encode()
                 for value in row)))
-            if len(packets) > 1000:
+            if len(packets) > 20:
                 client.socket.sendall(b"".join(packets))
                 packets = []
         if not self.cut:

@@ -39,7 +39,7 @@ def test_vtgate_dies_in_the_middle_of_a_result(start_shim, death):
             assert time.monotonic() - began < 5
         with fake_client(shim) as client:
             assert client.query("SELECT 1").error is None
-    assert shim.metric("vtshim_sessions") == 0
+    until(lambda: shim.metric("vtshim_sessions") == 0, "no session is left")
 
 
 def test_vtgate_dies_between_commands(start_shim):
@@ -59,9 +59,10 @@ def test_real_vtgate_killed(start_shim, bed):
     with Vtgate(bed) as victim:
         shim = start_shim({"vtgate": [victim.endpoint, bed.endpoints[0]], "control": {"check_interval_ms": 200}})
         clients = [shim.wire() for _ in range(4)]
-        for client in clients:
-            client.send(wire.COM_QUERY, "SELECT sleep(5)")
-        until(lambda: victim.bed and sum("response" in str(row) for row in shim.admin("SHOW SESSIONS")) == 4,
+        for number, client in enumerate(clients):
+            # Equal statements at the same time are one for a tablet.
+            client.send(wire.COM_QUERY, f"SELECT sleep(2), {number}")
+        until(lambda: sum("response" in str(row) for row in shim.admin("SHOW SESSIONS")) == 4,
               "four statements are under way")
         victim.stop(kill=True)
         ended = 0
@@ -83,9 +84,10 @@ def test_vtgate_speaks_out_of_turn(start_shim):
                      "half": [Bytes(b"\xff\xff\xff\x01" + b"x" * 1000), Leave()]}) as gate:
         shim = start_shim({"vtgate": gate.endpoint})
         for text in gate.scripts:
-            with fake_client(shim, timeout=5) as client, pytest.raises((*ENDED, AssertionError)):
-                client.query(text)
-                client.read(1)
+            with fake_client(shim, timeout=5) as client, pytest.raises(ENDED):
+                client.send(wire.COM_QUERY, text)
+                while True:
+                    client.read(1)
         with fake_client(shim) as client:
             assert client.query("SELECT 1").error is None
 
@@ -133,8 +135,8 @@ def test_half_closed_client(shim):
 def test_slow_reader_gets_everything(start_shim):
     """A client that reads nothing for a while, of a 100 MB result: reading from vtgate stops (memory stays
     small), other clients are served, and in the end every byte is there."""
-    rows = 1_000_000
-    with FakeVtgate({"big": [Rows(numbers(rows, 100))]}) as gate:
+    rows, width = 2_000, 50_000
+    with FakeVtgate({"big": [Rows(numbers(rows, width))]}) as gate:
         shim = start_shim({"vtgate": gate.endpoint, "workers": 1})
         slow = fake_client(shim, receive_buffer=65536)
         before = resident_kib(shim)
@@ -149,7 +151,7 @@ def test_slow_reader_gets_everything(start_shim):
             assert other.query("SELECT 1").error is None
 
         response = slow.read_response()
-        assert len(response.rows) == rows and response.rows[-1][1:] == str(rows - 1).rjust(100, "0").encode()
+        assert len(response.rows) == rows and response.rows[-1].endswith(str(rows - 1).rjust(width, "0").encode())
         assert slow.query("SELECT 1").error is None
         slow.close()
 

@@ -72,10 +72,15 @@ def test_greeting_is_vtgates(shim, bed):
     assert missing & ~wire.SSL == 0, f"lacks what vtgate offers: {missing:#x}"
 
 
-def test_connection_id_is_vtgates(shim):
-    """KILL and CONNECTION_ID() mean the same to client and vtgate."""
-    with shim.wire() as client:
-        assert client.greeting.connection_id == int(client.value("SELECT connection_id()"))
+def test_connection_id_is_vtgates(start_shim):
+    """A KILL with the id that the client saw means the right connection."""
+    with FakeVtgate() as gate:
+        shim = start_shim({"vtgate": gate.endpoint, "control": {"check_interval_ms": 600000}})
+        until(lambda: gate.connections >= 1, "the shim has checked the vtgate")
+        for _ in range(3):
+            with Wire(shim.listen) as client:
+                client.login("somebody", "anything")
+                assert client.greeting.connection_id == gate.connections
 
 
 def test_each_login_has_its_own_salt(shim):
@@ -126,11 +131,21 @@ def test_any_capabilities(shim, bed, capabilities):
     assert answers[0] == answers[1]
 
 
-def test_long_connect_attributes(shim):
-    with connector(shim, conn_attrs={"program_name": "x" * 200, "team": "ü" * 100}) as connection:
+def test_connect_attributes(shim):
+    """The connector and Go send attributes; a long list of them, by hand, is no obstacle either."""
+    with connector(shim, conn_attrs={"program_name": "reports", "team": "údržba"}) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT 1")
         assert cursor.fetchall() == [(1,)]
+    attributes = b"".join(bytes([5]) + b"key%02d" % n + bytes([200]) + b"v" * 200 for n in range(30))
+    with shim.wire(login=False) as client:
+        auth = wire.native_password(shim.bed.password, client.read_greeting().salt)
+        client.capabilities = BASIC | wire.CONNECT_ATTRS
+        client.send_packet(struct.pack("<IIB23x", client.capabilities, 1 << 24, 45) + shim.bed.user.encode() + b"\0"
+                           + bytes([len(auth)]) + auth + b"mysql_native_password\0"
+                           + wire.encode_length(len(attributes)) + attributes)
+        assert client.read_packet()[0] == 0
+        assert client.value("SELECT 1") == "1"
 
 
 def test_fake_vtgate_switches_with_another_salt(start_shim):

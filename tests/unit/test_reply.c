@@ -231,6 +231,7 @@ static void an_error_behind_rows_is_seen(void **state)
         assert_true(answer_parse(&a, b.data, b.len, new));
         assert_true(a.failed);
         assert_int_equal(a.code, 1317);
+        assert_int_equal(a.columns, 0);
         buffer_release(&b);
     }
 }

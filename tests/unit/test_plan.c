@@ -1,0 +1,551 @@
+/*
+ * The planner's decisions. A case is a text, how the session stands and what is expected:
+ *
+ *   facts      letters: m the client may send several statements, t in a transaction, s it chose its
+ *              own ddl_strategy, o ddl.intercept is off, p COM_STMT_PREPARE
+ *   database   the session's target
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "planner/plan.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const char *const ACTIONS[] = {"FORWARD", "MORE", "PARK", "MIGRATE", "SCRIPT"};
+
+static struct hold_set *no_holds, *all_held, *keyspace_held, *table_held; /* of ks, ks.t */
+
+static struct hold_set *make_set(enum hold_scope scope)
+{
+    struct hold_set *set = hold_set_create(1);
+
+    set->items[0] = (struct hold){.scope = scope, .keyspace = "ks", .table = "t"};
+    return set;
+}
+
+static int make_sets(void **state)
+{
+    (void)state;
+    no_holds = hold_set_create(0);
+    all_held = make_set(HOLD_ALL);
+    keyspace_held = make_set(HOLD_KEYSPACE);
+    table_held = make_set(HOLD_TABLE);
+    return 0;
+}
+
+static int release_sets(void **state)
+{
+    (void)state;
+    hold_set_release(no_holds);
+    hold_set_release(all_held);
+    hold_set_release(keyspace_held);
+    hold_set_release(table_held);
+    return 0;
+}
+
+/* Statements of the text protocol: "ddl", "read", "use", "own"; anything else is unknown. */
+static struct prepared named[4];
+static const struct {
+    const char *name, *text;
+} NAMED[] = {
+    {"ddl", "alter table t add d int"},
+    {"read", "select * from t"},
+    {"use", "use other"},
+    {"own", "set ddl_strategy='online'"},
+};
+
+static const struct prepared *find_named(void *arg, struct sql_name name)
+{
+    (void)arg;
+    for (size_t i = 0; i < COUNT(NAMED); i++) {
+        if (name.len == strlen(NAMED[i].name) && memcmp(name.text, NAMED[i].name, name.len) == 0)
+            return &named[i];
+    }
+    return NULL;
+}
+
+static int prepare_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(NAMED); i++)
+        prepared_init(&named[i], NAMED[i].text, strlen(NAMED[i].text), true);
+    return 0;
+}
+
+static int forget_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(NAMED); i++)
+        prepared_fini(&named[i]);
+    return 0;
+}
+
+static struct plan_facts make_facts(const char *letters, const char *database,
+                                    const struct hold_set *holds)
+{
+    return (struct plan_facts){
+        .database = database,
+        .holds = holds,
+        .in_transaction = strchr(letters, 't') != NULL,
+        .multi_statements = strchr(letters, 'm') != NULL,
+        .strategy_own = strchr(letters, 's') != NULL,
+        .intercept = strchr(letters, 'o') == NULL,
+    };
+}
+
+static struct plan plan_of(const char *letters, const char *database, const struct hold_set *holds,
+                           const char *text, bool whole, bool may_grow)
+{
+    struct plan_facts facts = make_facts(letters, database, holds);
+
+    return plan_text(&facts, text, strlen(text), whole, may_grow, strchr(letters, 'p') != NULL,
+                     find_named, NULL);
+}
+
+static bool is_name(struct sql_name n, const char *want)
+{
+    return want ? n.len == strlen(want) && memcmp(n.text, want, n.len) == 0 : n.len == 0;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* DDL in all its hiding places: managed, run one by one, or passed for a reason. */
+
+static const struct {
+    const char *facts, *text;
+    enum plan_action action;
+    const char *statement; /* MIGRATE */
+    const char *passed;
+} ddl[] = {
+    {"", "alter table t add c int", PLAN_MIGRATE, "alter table t add c int", NULL},
+    {"", "ALTER TABLE t ADD c INT;", PLAN_MIGRATE, "ALTER TABLE t ADD c INT", NULL},
+    {"", "  \n\tAlTeR TaBlE t add c int ; ; -- x", PLAN_MIGRATE, "AlTeR TaBlE t add c int ", NULL},
+    {"", "create table t (a int)", PLAN_MIGRATE, "create table t (a int)", NULL},
+    {"", "drop table if exists t", PLAN_MIGRATE, "drop table if exists t", NULL},
+    {"", "create index i on t (a)", PLAN_MIGRATE, "create index i on t (a)", NULL},
+    {"", "drop index i on t", PLAN_MIGRATE, "drop index i on t", NULL},
+    {"", "create or replace view v as select 1", PLAN_MIGRATE,
+     "create or replace view v as select 1", NULL},
+    {"", "/* x */ alter table t add c int", PLAN_MIGRATE, "/* x */ alter table t add c int", NULL},
+    {"", "-- x\nalter table t add c int", PLAN_MIGRATE, "-- x\nalter table t add c int", NULL},
+    {"", "# x\nalter table t add c int", PLAN_MIGRATE, "# x\nalter table t add c int", NULL},
+    {"", "/*!50000 alter table t add c int */", PLAN_MIGRATE, "/*!50000 alter table t add c int */",
+     NULL},
+    {"", "/*! alter */ table t add c int", PLAN_MIGRATE, "/*! alter */ table t add c int", NULL},
+    {"", "alter/**/table t add c int", PLAN_MIGRATE, "alter/**/table t add c int", NULL},
+    {"t", "alter table t add c int", PLAN_MIGRATE, "alter table t add c int", NULL},
+    {"m", "alter table t add c int", PLAN_MIGRATE, "alter table t add c int", NULL},
+    {"m", "alter table t add c int;;", PLAN_MIGRATE, "alter table t add c int", NULL},
+
+    /* Among others. */
+    {"m", "select 1; alter table t add c int", PLAN_SCRIPT, NULL, NULL},
+    {"m", "alter table t add c int; select 1", PLAN_SCRIPT, NULL, NULL},
+    {"m", "; alter table t add c int", PLAN_SCRIPT, NULL, NULL},
+    {"m", "select ';'; /* ; */ drop table t", PLAN_SCRIPT, NULL, NULL},
+    {"m", "select 1 /*! ; alter table t add c int */", PLAN_SCRIPT, NULL, NULL},
+    {"m", "set @a = 1; execute ddl", PLAN_SCRIPT, NULL, NULL},
+    {"m", "select 1; execute nobody_knows", PLAN_SCRIPT, NULL, NULL},
+    {"m", "prepare s from 'drop table t'; execute s", PLAN_SCRIPT, NULL, NULL},
+    {"m", "select 1; deallocate prepare ddl", PLAN_SCRIPT, NULL, NULL},
+    {"m", "use other; select 1", PLAN_SCRIPT, NULL, NULL},
+    {"m", "set ddl_strategy='online'; select 1", PLAN_SCRIPT, NULL, NULL},
+    {"m", "set global ddl_strategy='online'; select 1", PLAN_FORWARD, NULL, NULL},
+    {"m", "select 1; select 2", PLAN_FORWARD, NULL, NULL},
+    {"m", "select 'alter table t'; select 2", PLAN_FORWARD, NULL, NULL},
+    {"m", "begin; insert into t values (1); commit", PLAN_FORWARD, NULL, NULL},
+    {"m", "select 1; truncate table t", PLAN_FORWARD, NULL, NULL},
+    {"mo", "select 1; alter table t add c int", PLAN_FORWARD, NULL, NULL},
+    {"mo", "select 1; execute ddl", PLAN_FORWARD, NULL, NULL},
+    {"mo", "select 1; use other", PLAN_SCRIPT, NULL, NULL},
+    /* A client that may not send several: vtgate refuses all of it. */
+    {"", "alter table t add c int; select 1", PLAN_FORWARD, NULL, "several"},
+    {"", "select 1; alter table t add c int", PLAN_FORWARD, NULL, NULL},
+
+    /* Prepared: COM_STMT_PREPARE goes to vtgate, its execution is managed. */
+    {"p", "alter table t add c int", PLAN_FORWARD, NULL, NULL},
+    {"pm", "alter table t add c int; select 1", PLAN_FORWARD, NULL, NULL},
+    {"", "execute ddl", PLAN_MIGRATE, "alter table t add d int", NULL},
+    {"", "/* x */ EXECUTE `ddl`;", PLAN_MIGRATE, "alter table t add d int", NULL},
+    {"s", "execute ddl", PLAN_FORWARD, NULL, "strategy"},
+    {"o", "execute ddl", PLAN_FORWARD, NULL, "intercept_off"},
+    {"", "execute read", PLAN_FORWARD, NULL, NULL},
+    {"", "execute nobody_knows", PLAN_FORWARD, NULL, NULL},
+
+    /* Passed, and why. */
+    {"o", "alter table t add c int", PLAN_FORWARD, NULL, "intercept_off"},
+    {"o", "truncate table t", PLAN_FORWARD, NULL, "intercept_off"},
+    {"os", "alter table t add c int", PLAN_FORWARD, NULL, "intercept_off"},
+    {"s", "alter table t add c int", PLAN_FORWARD, NULL, "strategy"},
+    {"s", "truncate table t", PLAN_FORWARD, NULL, "direct"},
+    {"", "rename table t to u", PLAN_FORWARD, NULL, "direct"},
+    {"", "create temporary table t (a int)", PLAN_FORWARD, NULL, "direct"},
+    {"", "create database d", PLAN_FORWARD, NULL, "direct"},
+    {"", "create procedure p() begin select 1; drop table t; end", PLAN_FORWARD, NULL, "direct"},
+
+    /* No DDL at all. */
+    {"", "select * from t", PLAN_FORWARD, NULL, NULL},
+    {"", "insert into t values ('alter table t')", PLAN_FORWARD, NULL, NULL},
+    {"", "explain alter table t add c int", PLAN_FORWARD, NULL, NULL},
+    {"", "alter vschema add table t", PLAN_FORWARD, NULL, NULL},
+    {"", "alter vitess_migration 'x' cancel", PLAN_FORWARD, NULL, NULL},
+    {"", "/*!99999 alter table t add c int */", PLAN_FORWARD, NULL, NULL},
+    {"", "/* alter table t add c int */", PLAN_FORWARD, NULL, NULL},
+    {"", "", PLAN_FORWARD, NULL, NULL},
+    {"m", ";;;", PLAN_FORWARD, NULL, NULL},
+};
+
+static void ddl_is_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(ddl); i++) {
+        struct plan p = plan_of(ddl[i].facts, "ks", no_holds, ddl[i].text, true, false);
+        struct sql_name st = {p.statement.text, p.statement.len};
+
+        if (p.action != ddl[i].action || !is_same(p.passed, ddl[i].passed) ||
+            !is_name(st, ddl[i].statement))
+            fail_msg("[%s] %s: %s, passed %s, statement \"%.*s\"", ddl[i].facts, ddl[i].text,
+                     ACTIONS[p.action], p.passed ? p.passed : "-", (int)st.len, st.text);
+    }
+}
+
+static const struct {
+    const char *database;
+    bool is_shard;
+    const char *passed, *qualified; /* of "alter table t .." and "alter table ks.t .." */
+} targets[] = {
+    {"ks", false, NULL, NULL},
+    {"ks@primary", false, NULL, NULL},
+    {"ks:-80", true, "targeted", "targeted"},
+    {"ks/-80", true, "targeted", "targeted"},
+    {"ks:80-@primary", true, "targeted", "targeted"},
+    {"ks[00]", true, "targeted", "targeted"},
+    {"", false, "no_keyspace", NULL},
+    {NULL, false, "no_keyspace", NULL},
+};
+
+static void targets_decide(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(targets); i++) {
+        const char *database = targets[i].database;
+        struct plan bare = plan_of("", database, no_holds, "alter table t add c int", true, false);
+        struct plan full = plan_of("", database, no_holds, "drop view ks.v", true, false);
+
+        if (plan_target_is_shard(database) != targets[i].is_shard ||
+            !is_same(bare.passed, targets[i].passed) || !is_same(full.passed, targets[i].qualified))
+            fail_msg("%s", database ? database : "NULL");
+        assert_int_equal(bare.action, targets[i].passed ? PLAN_FORWARD : PLAN_MIGRATE);
+        assert_int_equal(full.action, targets[i].qualified ? PLAN_FORWARD : PLAN_MIGRATE);
+    }
+}
+
+/* Effects */
+
+static const struct {
+    const char *facts, *text;
+    enum plan_effect effect;
+    const char *name, *body;
+} effects[] = {
+    {"", "select 1", EFFECT_NONE, NULL, NULL},
+    {"", "use other", EFFECT_DATABASE, "other", NULL},
+    {"", "use `ks:-80@replica`", EFFECT_DATABASE, "ks:-80@replica", NULL},
+    {"", "/* x */ USE other@replica;", EFFECT_DATABASE, "other@replica", NULL},
+    {"", "set ddl_strategy = 'online'", EFFECT_STRATEGY_OWN, NULL, NULL},
+    {"", "set autocommit=1, @@session.ddl_strategy='x'", EFFECT_STRATEGY_OWN, NULL, NULL},
+    {"", "set @@ddl_strategy=DEFAULT", EFFECT_STRATEGY_DEFAULT, NULL, NULL},
+    {"", "set global ddl_strategy='x'", EFFECT_NONE, NULL, NULL},
+    {"", "set names utf8mb4", EFFECT_NONE, NULL, NULL},
+    {"", "prepare s from 'drop table t'", EFFECT_PREPARE_NAMED, "s", "drop table t"},
+    {"", "prepare s from @v", EFFECT_PREPARE_NAMED, "s", NULL},
+    {"", "deallocate prepare s", EFFECT_DEALLOCATE_NAMED, "s", NULL},
+    {"", "drop prepare s", EFFECT_DEALLOCATE_NAMED, "s", NULL},
+    {"", "execute use", EFFECT_DATABASE, "other", NULL},
+    {"", "execute own", EFFECT_STRATEGY_OWN, NULL, NULL},
+    {"", "execute nobody_knows", EFFECT_NONE, NULL, NULL},
+    {"p", "select ?", EFFECT_PREPARE, NULL, NULL},
+    {"p", "use other", EFFECT_PREPARE, NULL, NULL},
+    {"p", "execute own", EFFECT_PREPARE, NULL, NULL},
+};
+
+static void effects_are_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(effects); i++) {
+        struct plan p = plan_of(effects[i].facts, "ks", no_holds, effects[i].text, true, false);
+
+        if (p.action != PLAN_FORWARD || p.effect != effects[i].effect ||
+            (effects[i].name && !is_name(p.name, effects[i].name)) ||
+            !is_name(p.body, effects[i].body))
+            fail_msg("%s: %s, effect %d, name \"%.*s\", body \"%.*s\"", effects[i].text,
+                     ACTIONS[p.action], p.effect, (int)p.name.len, p.name.text, (int)p.body.len,
+                     p.body.text);
+    }
+}
+
+/* Holds */
+
+static const struct {
+    const char *facts, *text;
+    bool all, keyspace, table; /* parked by each */
+} parked[] = {
+    {"", "select * from t", true, true, true},
+    {"", "select * from u", true, true, false},
+    {"", "alter table t add c int", true, true, true},
+    {"", "prepare s from 'select 1'", true, true, false},
+    {"p", "select * from t", true, true, true},
+    {"", "begin", true, true, false},
+    {"", "set @a=1", true, false, false},
+    {"", "show tables", true, false, false},
+    {"", "commit", false, false, false},
+    {"", "rollback", false, false, false},
+    {"", "kill 1", false, false, false},
+    {"", "", false, false, false},
+    {"", "alter vitess_migration 'x' complete", false, false, false},
+    /* What they run counts; an unknown one may run anything. */
+    {"", "execute read", true, true, true},
+    {"", "execute ddl", true, true, true},
+    {"", "execute nobody_knows", true, true, true},
+    {"m", "select 1; execute nobody_knows", true, true, true},
+    {"mo", "select 1; execute read", true, true, true},
+    /* One of several is enough. */
+    {"m", "set @a=1; select * from t", true, true, true},
+    {"m", "commit; select 1", true, true, false},
+    {"m", "commit; set @a=1", true, false, false},
+    {"m", "select 1; select 2 from u", true, true, false},
+};
+
+static void holds_park(void **state)
+{
+    (void)state;
+    struct hold_set *const sets[] = {all_held, keyspace_held, table_held};
+
+    for (size_t i = 0; i < COUNT(parked); i++) {
+        const bool want[] = {parked[i].all, parked[i].keyspace, parked[i].table};
+
+        for (size_t k = 0; k < COUNT(sets); k++) {
+            struct plan p = plan_of(parked[i].facts, "ks", sets[k], parked[i].text, true, false);
+            char in_transaction[8];
+
+            if ((p.action == PLAN_PARK) != want[k])
+                fail_msg("[%s] %s: hold %zu: %s", parked[i].facts, parked[i].text, k,
+                         ACTIONS[p.action]);
+            assert_true(!want[k] || p.hold == &sets[k]->items[0]);
+            snprintf(in_transaction, sizeof in_transaction, "t%s", parked[i].facts);
+            p = plan_of(in_transaction, "ks", sets[k], parked[i].text, true, false);
+            if (p.action == PLAN_PARK)
+                fail_msg("parked in a transaction: %s", parked[i].text);
+        }
+    }
+}
+
+/* Parts of a text: what can be told before all of it is there. */
+
+static const struct {
+    const char *facts, *part;
+    bool more;          /* wait for more, if more may come */
+    const char *passed; /* if it may not */
+} parts[] = {
+    {"", "select a, b, ", false, NULL},
+    {"", "insert into t values (", false, NULL},
+    {"", "sel", true, NULL},
+    {"", "", true, NULL},
+    {"", "   ", true, NULL},
+    {"", "/* a long comm", true, NULL},
+    {"", "/* x */ /", true, NULL},
+    {"", "-- x", true, NULL},
+    {"", "alter table t add", true, "too_long"},
+    {"", "truncate t", true, "direct"},
+    {"", "set @a = '", true, NULL},
+    {"", "prepare s from 'alter table t add", true, NULL},
+    {"", "create procedure p() begin", true, "direct"},
+    {"", "/*! ", true, NULL},
+    {"p", "select a, b, ", true, NULL},
+    {"m", "select a, b, ", true, NULL},
+    {"m", "select 1; alter table t add", true, "too_long"},
+    {"m", "alter table t add c int; select 1", true, "too_long"},
+    {"s", "alter table t add", true, "strategy"},
+    {"o", "alter table t add", true, "intercept_off"},
+};
+
+static void parts_wait_only_if_they_may_grow(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        struct plan grows = plan_of(parts[i].facts, "ks", no_holds, parts[i].part, false, true);
+        struct plan ends = plan_of(parts[i].facts, "ks", no_holds, parts[i].part, false, false);
+        struct plan whole = plan_of(parts[i].facts, "ks", no_holds, parts[i].part, true, true);
+
+        if (grows.action != (parts[i].more ? PLAN_MORE : PLAN_FORWARD) || grows.passed)
+            fail_msg("[%s] %s: %s", parts[i].facts, parts[i].part, ACTIONS[grows.action]);
+        if (ends.action != PLAN_FORWARD || !is_same(ends.passed, parts[i].passed) || ends.body.text)
+            fail_msg("[%s] %s, no more: %s, passed %s", parts[i].facts, parts[i].part,
+                     ACTIONS[ends.action], ends.passed ? ends.passed : "-");
+        if (whole.action == PLAN_MORE)
+            fail_msg("[%s] %s, whole: waits", parts[i].facts, parts[i].part);
+    }
+}
+
+static void parts_under_a_hold(void **state)
+{
+    (void)state;
+    /* Which tables it is about is not known before the end. */
+    struct plan p = plan_of("", "ks", table_held, "select * from u", false, true);
+    assert_int_equal(p.action, PLAN_MORE);
+    p = plan_of("", "ks", table_held, "select * from u", false, false);
+    assert_int_equal(p.action, PLAN_PARK);
+    p = plan_of("t", "ks", table_held, "select * from u", false, true);
+    assert_int_equal(p.action, PLAN_FORWARD);
+}
+
+/* Prepared statements */
+
+static const struct {
+    const char *text;
+    bool whole;
+    const char *facts;
+    enum plan_action action; /* without holds */
+    const char *passed;
+    bool all, keyspace, table; /* parked by each */
+} prepared_cases[] = {
+    {"select * from t where id = ?", true, "", PLAN_FORWARD, NULL, true, true, true},
+    {"select * from u where id = ?", true, "", PLAN_FORWARD, NULL, true, true, false},
+    {"select * from u where id in (?, ", false, "", PLAN_FORWARD, NULL, true, true, true},
+    {"alter table t add c int", true, "", PLAN_MIGRATE, NULL, true, true, true},
+    {"/*!50000 drop table t */", true, "", PLAN_MIGRATE, NULL, true, true, true},
+    {"alter table t add c int", true, "s", PLAN_FORWARD, "strategy", true, true, true},
+    {"alter table t add c int", true, "o", PLAN_FORWARD, "intercept_off", true, true, true},
+    {"alter table t add", false, "", PLAN_FORWARD, "too_long", true, true, true},
+    {"truncate table t", true, "", PLAN_FORWARD, "direct", true, true, true},
+    {"execute read", true, "", PLAN_FORWARD, NULL, true, true, true},
+    {"commit", true, "", PLAN_FORWARD, NULL, false, false, false},
+    {"set @a = ?", true, "", PLAN_FORWARD, NULL, true, false, false},
+    {"", false, "", PLAN_FORWARD, NULL, true, true, true}, /* nothing was seen: it may be anything */
+    {"/* a long comment", false, "", PLAN_FORWARD, NULL, true, true, true},
+    {"", true, "", PLAN_FORWARD, NULL, false, false, false},
+};
+
+static void prepared_statements_are_planned(void **state)
+{
+    (void)state;
+    struct hold_set *const sets[] = {all_held, keyspace_held, table_held};
+
+    for (size_t i = 0; i < COUNT(prepared_cases); i++) {
+        const bool want[] = {prepared_cases[i].all, prepared_cases[i].keyspace,
+                             prepared_cases[i].table};
+        struct plan_facts facts = make_facts(prepared_cases[i].facts, "ks", no_holds);
+        struct prepared kept;
+        char *text = strdup(prepared_cases[i].text);
+
+        assert_non_null(text);
+        prepared_init(&kept, text, strlen(text), prepared_cases[i].whole);
+        free(text);
+        struct plan p = plan_execute(&facts, &kept);
+        if (p.action != prepared_cases[i].action || !is_same(p.passed, prepared_cases[i].passed))
+            fail_msg("%s: %s, passed %s", prepared_cases[i].text, ACTIONS[p.action],
+                     p.passed ? p.passed : "-");
+        for (size_t k = 0; k < COUNT(sets); k++) {
+            facts.holds = sets[k];
+            facts.in_transaction = false;
+            if ((plan_execute(&facts, &kept).action == PLAN_PARK) != want[k])
+                fail_msg("%s: hold %zu", prepared_cases[i].text, k);
+            facts.in_transaction = true;
+            assert_int_not_equal(plan_execute(&facts, &kept).action, PLAN_PARK);
+        }
+        prepared_fini(&kept);
+    }
+}
+
+static void an_unknown_statement_matches_every_hold(void **state)
+{
+    (void)state;
+    struct hold_set *const sets[] = {all_held, keyspace_held, table_held};
+
+    for (size_t k = 0; k < COUNT(sets); k++) {
+        struct plan_facts facts = make_facts("", "elsewhere", sets[k]);
+
+        assert_int_equal(plan_execute(&facts, NULL).action, PLAN_PARK);
+        facts.in_transaction = true;
+        assert_int_equal(plan_execute(&facts, NULL).action, PLAN_FORWARD);
+    }
+    struct plan_facts facts = make_facts("", "ks", no_holds);
+    assert_int_equal(plan_execute(&facts, NULL).action, PLAN_FORWARD);
+}
+
+/* PREPARE s FROM '..': escapes are undone as vtgate does. */
+static const struct {
+    const char *prepare;
+    const char *ddl; /* what EXECUTE migrates; NULL: nothing */
+} literals[] = {
+    {"prepare s from 'alter table t comment ''it''s'''", "alter table t comment 'it's'"},
+    {"prepare s from 'alter table t comment \\'a\\\\nb\\''", "alter table t comment 'a\\nb'"},
+    {"prepare s from \"alter table t comment \"\"x\"\"\"", "alter table t comment \"x\""},
+    {"prepare s from \"alter table t comment ''\"", "alter table t comment ''"},
+    {"prepare s from 'al\\ter table t add c int'", NULL}, /* a tab */
+    {"prepare s from 'a\\lter table t add c int'", "alter table t add c int"},
+    {"prepare s from '\\n\\talter\\ttable t add c int'", "alter\ttable t add c int"},
+    {"prepare s from 'drop view v /* 100\\% \\_ */'", "drop view v /* 100\\% \\_ */"},
+    {"prepare s from 'select 1'", NULL},
+    {"prepare s from @v", NULL},
+};
+
+static void literals_are_prepared(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(literals); i++) {
+        struct plan p = plan_of("", "ks", no_holds, literals[i].prepare, true, false);
+        struct plan_facts facts = make_facts("", "ks", no_holds);
+        struct prepared kept;
+
+        assert_int_equal(p.effect, EFFECT_PREPARE_NAMED);
+        prepared_init_literal(&kept, p.body);
+        p = plan_execute(&facts, &kept);
+        struct sql_name st = {p.statement.text, p.statement.len};
+        if ((p.action == PLAN_MIGRATE) != (literals[i].ddl != NULL) ||
+            !is_name(st, literals[i].ddl))
+            fail_msg("%s: %s, \"%.*s\"", literals[i].prepare, ACTIONS[p.action], (int)st.len,
+                     st.text);
+        if (strchr(literals[i].prepare, '@')) { /* nothing is known of it */
+            facts.holds = table_held;
+            facts.database = "elsewhere";
+            assert_int_equal(plan_execute(&facts, &kept).action, PLAN_PARK);
+        }
+        prepared_fini(&kept);
+    }
+}
+
+static void execute_without_a_lookup(void **state)
+{
+    (void)state;
+    struct plan_facts facts = make_facts("", "ks", table_held);
+    struct plan p = plan_text(&facts, "execute s", 9, true, false, false, NULL, NULL);
+
+    assert_int_equal(p.action, PLAN_PARK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(ddl_is_found, prepare_named, forget_named),
+        cmocka_unit_test(targets_decide),
+        cmocka_unit_test_setup_teardown(effects_are_told, prepare_named, forget_named),
+        cmocka_unit_test_setup_teardown(holds_park, prepare_named, forget_named),
+        cmocka_unit_test(parts_wait_only_if_they_may_grow),
+        cmocka_unit_test(parts_under_a_hold),
+        cmocka_unit_test(prepared_statements_are_planned),
+        cmocka_unit_test(an_unknown_statement_matches_every_hold),
+        cmocka_unit_test(literals_are_prepared),
+        cmocka_unit_test(execute_without_a_lookup),
+    };
+    return cmocka_run_group_tests(tests, make_sets, release_sets);
+}
