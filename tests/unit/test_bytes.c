@@ -71,8 +71,8 @@ static void lenenc_refuses_null_and_err(void **state)
 static void integers_are_little_endian(void **state)
 {
     (void)state;
-    static const uint8_t wire[] = {1,    2,    3,    4,    5,    6,    7,    8,    9,
-                                   0xa,  0xb,  0xc,  0xd,  0xe,  0xf,  0x10, 0x11, 0x12};
+    static const uint8_t wire[] = {1,   2,   3,   4,   5,   6,   7,    8,    9,
+                                   0xa, 0xb, 0xc, 0xd, 0xe, 0xf, 0x10, 0x11, 0x12};
     struct buffer b;
     struct reader r;
 
@@ -123,7 +123,10 @@ static void a_huge_length_is_refused(void **state)
     (void)state;
     struct reader r;
 
-    reader_init(&r, "\xfe\xff\xff\xff\xff\xff\xff\xff\xff" "abc", 12);
+    reader_init(&r,
+                "\xfe\xff\xff\xff\xff\xff\xff\xff\xff"
+                "abc",
+                12);
     assert_int_equal(reader_lenenc_string(&r).len, 0);
     assert_true(r.failed);
     reader_init(&r, "abc", 3);
@@ -150,7 +153,16 @@ static void strings_are_read(void **state)
     bool is_null;
     struct reader r;
 
-    reader_init(&r, "ab\0" "\x03" "cde" "\xfb" "\x00" "\x01" "f" "rest", 15);
+    reader_init(&r,
+                "ab\0"
+                "\x03"
+                "cde"
+                "\xfb"
+                "\x00"
+                "\x01"
+                "f"
+                "rest",
+                15);
     struct bytes nul = reader_nul_string(&r);
     assert_int_equal(nul.len, 2);
     assert_memory_equal(nul.p, "ab", 2);

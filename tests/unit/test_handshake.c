@@ -13,10 +13,10 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define BYTES(text)  (const uint8_t *)(text), sizeof(text) - 1
 
-#define SALT_1 "\x01\x02\x03\x04\x05\x06\x07\x08"
-#define SALT_2 "\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c"
-#define SALT   SALT_1 SALT_2
-#define ZEROS6 "\0\0\0\0\0\0"
+#define SALT_1  "\x01\x02\x03\x04\x05\x06\x07\x08"
+#define SALT_2  "\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c"
+#define SALT    SALT_1 SALT_2
+#define ZEROS6  "\0\0\0\0\0\0"
 #define ZEROS10 ZEROS6 "\0\0\0\0"
 #define ZEROS23 ZEROS10 ZEROS10 "\0\0\0"
 
@@ -47,30 +47,78 @@ static const struct {
     uint16_t status;
     const char *plugin;
 } greetings[] = {
-    {BYTES("\x0a" "8.4.3\0" "\x0b\0\0\0" SALT_1 "\0" "\xff\xff" "\xff" "\x02\0" "\xff\xdf" "\x15"
-           ZEROS10 SALT_2 "\0" "caching_sha2_password\0"),
+    {BYTES("\x0a"
+           "8.4.3\0"
+           "\x0b\0\0\0" SALT_1 "\0"
+           "\xff\xff"
+           "\xff"
+           "\x02\0"
+           "\xff\xdf"
+           "\x15" ZEROS10 SALT_2 "\0"
+           "caching_sha2_password\0"),
      "8.4.3", 11, 0xdfffffff, 0xff, 2, "caching_sha2_password"},
-    {BYTES("\x0a" "9.1.0-commercial\0" "\x78\x56\x34\x12" SALT_1 "\0" "\xff\xff" "\xff" "\x02\0"
-           "\xff\xff" "\x15" ZEROS10 SALT_2 "\0" "caching_sha2_password\0"),
+    {BYTES("\x0a"
+           "9.1.0-commercial\0"
+           "\x78\x56\x34\x12" SALT_1 "\0"
+           "\xff\xff"
+           "\xff"
+           "\x02\0"
+           "\xff\xff"
+           "\x15" ZEROS10 SALT_2 "\0"
+           "caching_sha2_password\0"),
      "9.1.0-commercial", 0x12345678, 0xffffffff, 0xff, 2, "caching_sha2_password"},
     /* MariaDB: no CLIENT_LONG_PASSWORD, its own flags in the last four reserved bytes. */
-    {BYTES("\x0a" "11.4.2-MariaDB-ubu2404\0" "\x03\0\0\0" SALT_1 "\0" "\xfe\xff" "\x2d" "\x02\0"
-           "\xff\x81" "\x15" ZEROS6 "\x1d\0\0\0" SALT_2 "\0" "mysql_native_password\0"),
+    {BYTES("\x0a"
+           "11.4.2-MariaDB-ubu2404\0"
+           "\x03\0\0\0" SALT_1 "\0"
+           "\xfe\xff"
+           "\x2d"
+           "\x02\0"
+           "\xff\x81"
+           "\x15" ZEROS6 "\x1d\0\0\0" SALT_2 "\0"
+           "mysql_native_password\0"),
      "11.4.2-MariaDB-ubu2404", 3, 0x81fffffe, 0x2d, 2, "mysql_native_password"},
-    {BYTES("\x0a" "8.4.6-Vitess\0" "\x01\0\0\0" SALT_1 "\0" "\x0f\xa2" "\x2d" "\x02\0" "\xbb\x01"
-           "\x15" ZEROS10 SALT_2 "\0" "mysql_native_password\0"),
+    {BYTES("\x0a"
+           "8.4.6-Vitess\0"
+           "\x01\0\0\0" SALT_1 "\0"
+           "\x0f\xa2"
+           "\x2d"
+           "\x02\0"
+           "\xbb\x01"
+           "\x15" ZEROS10 SALT_2 "\0"
+           "mysql_native_password\0"),
      "8.4.6-Vitess", 1, 0x01bba20f, 0x2d, 2, "mysql_native_password"},
     /* Before 5.5.10: the plugin's name without its NUL. */
-    {BYTES("\x0a" "5.5.8\0" "\x02\0\0\0" SALT_1 "\0" "\xff\xf7" "\x08" "\x02\0" "\x0f\x80" "\x15"
-           ZEROS10 SALT_2 "\0" "mysql_native_password"),
+    {BYTES("\x0a"
+           "5.5.8\0"
+           "\x02\0\0\0" SALT_1 "\0"
+           "\xff\xf7"
+           "\x08"
+           "\x02\0"
+           "\x0f\x80"
+           "\x15" ZEROS10 SALT_2 "\0"
+           "mysql_native_password"),
      "5.5.8", 2, 0x800ff7ff, 8, 2, "mysql_native_password"},
     /* 5.1: no plugins, and zero for the salt's length. */
-    {BYTES("\x0a" "5.1.73\0" "\x02\0\0\0" SALT_1 "\0" "\xff\xf7" "\x08" "\x02\0" "\0\0" "\0"
-           ZEROS10 SALT_2 "\0"),
+    {BYTES("\x0a"
+           "5.1.73\0"
+           "\x02\0\0\0" SALT_1 "\0"
+           "\xff\xf7"
+           "\x08"
+           "\x02\0"
+           "\0\0"
+           "\0" ZEROS10 SALT_2 "\0"),
      "5.1.73", 2, 0xf7ff, 8, 2, ""},
     /* A longer salt than any plugin uses: its first 20 bytes count. */
-    {BYTES("\x0a" "x\0" "\x02\0\0\0" SALT_1 "\0" "\xff\xff" "\x08" "\x02\0" "\x08\0" "\x1f"
-           ZEROS10 SALT_2 "more bytes\0" "p\0"),
+    {BYTES("\x0a"
+           "x\0"
+           "\x02\0\0\0" SALT_1 "\0"
+           "\xff\xff"
+           "\x08"
+           "\x02\0"
+           "\x08\0"
+           "\x1f" ZEROS10 SALT_2 "more bytes\0"
+           "p\0"),
      "x", 2, 0x0008ffff, 8, 2, "p"},
 };
 
@@ -119,18 +167,41 @@ static void other_first_packets_are_refused(void **state)
         const uint8_t *wire;
         size_t len;
     } cases[] = {
-        {BYTES("\xff\x10\x04" "Too many connections")},
+        {BYTES("\xff\x10\x04"
+               "Too many connections")},
         {BYTES("\xff\x6a\x04#HY000Host is not allowed to connect")},
-        {BYTES("\x09" "3.22\0" "\x02\0\0\0" SALT_1 "\0")},
-        {BYTES("\x0a" "no end of the version")},
+        {BYTES("\x09"
+               "3.22\0"
+               "\x02\0\0\0" SALT_1 "\0")},
+        {BYTES("\x0a"
+               "no end of the version")},
         /* Neither PROTOCOL_41 nor SECURE_CONNECTION. */
-        {BYTES("\x0a" "x\0" "\x02\0\0\0" SALT_1 "\0" "\xff\xfd" "\x08" "\x02\0" "\0\0" "\0" ZEROS10
-               SALT_2 "\0")},
-        {BYTES("\x0a" "x\0" "\x02\0\0\0" SALT_1 "\0" "\xff\x7f" "\x08" "\x02\0" "\0\0" "\0" ZEROS10
-               SALT_2 "\0")},
+        {BYTES("\x0a"
+               "x\0"
+               "\x02\0\0\0" SALT_1 "\0"
+               "\xff\xfd"
+               "\x08"
+               "\x02\0"
+               "\0\0"
+               "\0" ZEROS10 SALT_2 "\0")},
+        {BYTES("\x0a"
+               "x\0"
+               "\x02\0\0\0" SALT_1 "\0"
+               "\xff\x7f"
+               "\x08"
+               "\x02\0"
+               "\0\0"
+               "\0" ZEROS10 SALT_2 "\0")},
         /* A salt that claims more bytes than there are. */
-        {BYTES("\x0a" "x\0" "\x02\0\0\0" SALT_1 "\0" "\xff\xff" "\x08" "\x02\0" "\x08\0" "\xff"
-               ZEROS10 SALT_2 "\0" "mysql_native_password\0")},
+        {BYTES("\x0a"
+               "x\0"
+               "\x02\0\0\0" SALT_1 "\0"
+               "\xff\xff"
+               "\x08"
+               "\x02\0"
+               "\x08\0"
+               "\xff" ZEROS10 SALT_2 "\0"
+               "mysql_native_password\0")},
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -146,8 +217,8 @@ static void only_the_capabilities_are_patched(void **state)
     for (size_t i = 0; i < COUNT(greetings); i++) {
         struct greeting g, again;
         uint8_t *wire = exact_copy(greetings[i].wire, greetings[i].len);
-        uint32_t fewer = greetings[i].capabilities & ~(uint32_t)(CAP_COMPRESS | CAP_SSL |
-                                                                CAP_ZSTD_COMPRESSION);
+        uint32_t fewer =
+            greetings[i].capabilities & ~(uint32_t)(CAP_COMPRESS | CAP_SSL | CAP_ZSTD_COMPRESSION);
         size_t changed = 0;
 
         assert_true(greeting_parse(wire, greetings[i].len, &g));
@@ -195,29 +266,57 @@ static const struct {
     uint8_t charset;
     const char *user, *auth, *database, *plugin;
 } responses[] = {
-    {"mysql 8.4", BYTES("\x8d\xae\xbf\x19" "\0\0\0\x01" "\xff" ZEROS23 "root\0" "\x20" AUTH32
-                        "commerce\0" "caching_sha2_password\0" "\x0c\x04_pid\x06" "123456"),
-     32 + 5 + 33, 0x19bfae8d, 0x1000000, 0xff, "root", AUTH32, "commerce",
-     "caching_sha2_password"},
-    {"MariaDB Connector/C", BYTES("\x8c\xa6\xbf\x01" "\0\0\0\x40" "\x2d" ZEROS23 "app\0" "\x14"
-                                  AUTH20 "ks@replica\0" "mysql_native_password\0" "\0"),
+    {"mysql 8.4",
+     BYTES("\x8d\xae\xbf\x19"
+           "\0\0\0\x01"
+           "\xff" ZEROS23 "root\0"
+           "\x20" AUTH32 "commerce\0"
+           "caching_sha2_password\0"
+           "\x0c\x04_pid\x06"
+           "123456"),
+     32 + 5 + 33, 0x19bfae8d, 0x1000000, 0xff, "root", AUTH32, "commerce", "caching_sha2_password"},
+    {"MariaDB Connector/C",
+     BYTES("\x8c\xa6\xbf\x01"
+           "\0\0\0\x40"
+           "\x2d" ZEROS23 "app\0"
+           "\x14" AUTH20 "ks@replica\0"
+           "mysql_native_password\0"
+           "\0"),
      32 + 4 + 21, 0x01bfa68c, 0x40000000, 0x2d, "app", AUTH20, "ks@replica",
      "mysql_native_password"},
-    {"go-sql-driver", BYTES("\x8d\xa2\x0a\x00" "\0\0\0\0" "\x2d" ZEROS23 "vt\0" "\x14" AUTH20
-                            "ks:-80\0" "mysql_native_password\0"),
+    {"go-sql-driver",
+     BYTES("\x8d\xa2\x0a\x00"
+           "\0\0\0\0"
+           "\x2d" ZEROS23 "vt\0"
+           "\x14" AUTH20 "ks:-80\0"
+           "mysql_native_password\0"),
      32 + 3 + 21, 0x000aa28d, 0, 0x2d, "vt", AUTH20, "ks:-80", "mysql_native_password"},
     {"Connector/J, no database, no password",
-     BYTES("\x87\xa2\x3a\x00" "\xff\xff\xff\0" "\xff" ZEROS23 "u\0" "\0"
-           "caching_sha2_password\0" "\0"),
+     BYTES("\x87\xa2\x3a\x00"
+           "\xff\xff\xff\0"
+           "\xff" ZEROS23 "u\0"
+           "\0"
+           "caching_sha2_password\0"
+           "\0"),
      32 + 2 + 1, 0x003aa287, 0xffffff, 0xff, "u", "", "", "caching_sha2_password"},
     {"anonymous, says there is a database but sends none",
-     BYTES("\x0d\xa2\x00\x00" "\0\0\0\x01" "\x08" ZEROS23 "\0" "\0"), 32 + 1 + 1, 0xa20d, 0x1000000,
-     8, "", "", "", ""},
+     BYTES("\x0d\xa2\x00\x00"
+           "\0\0\0\x01"
+           "\x08" ZEROS23 "\0"
+           "\0"),
+     32 + 1 + 1, 0xa20d, 0x1000000, 8, "", "", "", ""},
     {"5.1, native password without plugins",
-     BYTES("\x85\xa2\x03\x00" "\0\0\0\x40" "\x08" ZEROS23 "old\0" "\x14" AUTH20), 32 + 4 + 21,
-     0x0003a285, 0x40000000, 8, "old", AUTH20, "", ""},
+     BYTES("\x85\xa2\x03\x00"
+           "\0\0\0\x40"
+           "\x08" ZEROS23 "old\0"
+           "\x14" AUTH20),
+     32 + 4 + 21, 0x0003a285, 0x40000000, 8, "old", AUTH20, "", ""},
     {"without SECURE_CONNECTION: a password up to a NUL",
-     BYTES("\x08\x02\x08\x00" "\0\0\0\x01" "\x08" ZEROS23 "clear\0" "secret\0" "db\0"
+     BYTES("\x08\x02\x08\x00"
+           "\0\0\0\x01"
+           "\x08" ZEROS23 "clear\0"
+           "secret\0"
+           "db\0"
            "mysql_clear_password"),
      32 + 6 + 7, 0x00080208, 0x1000000, 8, "clear", "secret", "db", "mysql_clear_password"},
 };
@@ -270,13 +369,30 @@ static void malformed_responses_are_refused(void **state)
         size_t len;
     } cases[] = {
         /* Before 4.1: 16 bits of capabilities, no CAP_PROTOCOL_41. */
-        {BYTES("\x05\xa0" "\0\0\x01" "root\0" "12345678" "and more bytes than there should be")},
-        {BYTES("\x8d\xa2\x00\x00" "\0\0\0\x01" "\x08" ZEROS23 "user without an end")},
+        {BYTES("\x05\xa0"
+               "\0\0\x01"
+               "root\0"
+               "12345678"
+               "and more bytes than there should be")},
+        {BYTES("\x8d\xa2\x00\x00"
+               "\0\0\0\x01"
+               "\x08" ZEROS23 "user without an end")},
         /* The password's length is beyond the end; NULL; ERR; 2^64 - 1. */
-        {BYTES("\x05\xa2\x00\x00" "\0\0\0\x01" "\x08" ZEROS23 "u\0" "\xff" AUTH20)},
-        {BYTES("\x05\xa2\x20\x00" "\0\0\0\x01" "\x08" ZEROS23 "u\0" "\xfb" AUTH20)},
-        {BYTES("\x05\xa2\x20\x00" "\0\0\0\x01" "\x08" ZEROS23 "u\0" "\xff" AUTH20)},
-        {BYTES("\x05\xa2\x20\x00" "\0\0\0\x01" "\x08" ZEROS23 "u\0"
+        {BYTES("\x05\xa2\x00\x00"
+               "\0\0\0\x01"
+               "\x08" ZEROS23 "u\0"
+               "\xff" AUTH20)},
+        {BYTES("\x05\xa2\x20\x00"
+               "\0\0\0\x01"
+               "\x08" ZEROS23 "u\0"
+               "\xfb" AUTH20)},
+        {BYTES("\x05\xa2\x20\x00"
+               "\0\0\0\x01"
+               "\x08" ZEROS23 "u\0"
+               "\xff" AUTH20)},
+        {BYTES("\x05\xa2\x20\x00"
+               "\0\0\0\x01"
+               "\x08" ZEROS23 "u\0"
                "\xfe\xff\xff\xff\xff\xff\xff\xff\xff" AUTH20)},
     };
 
@@ -296,7 +412,9 @@ static void a_long_password_has_a_length_encoded_length(void **state)
 
     memset(auth, 'j', sizeof auth); /* a token of authentication_openid_connect, say */
     buffer_init(&b, 1000);
-    buffer_bytes(&b, BYTES("\x05\xa2\x28\x00" "\0\0\0\x01" "\x08" ZEROS23 "u\0"));
+    buffer_bytes(&b, BYTES("\x05\xa2\x28\x00"
+                           "\0\0\0\x01"
+                           "\x08" ZEROS23 "u\0"));
     buffer_lenenc_bytes(&b, auth, sizeof auth);
     buffer_bytes(&b, BYTES("plugin\0"));
     assert_true(handshake_response_parse(b.data, b.len, &hr));
@@ -313,10 +431,22 @@ static void ssl_requests_are_told_apart(void **state)
         size_t len;
         bool is;
     } cases[] = {
-        {BYTES("\x8d\xae\xbf\x19" "\0\0\0\x01" "\xff" ZEROS23), true},
-        {BYTES("\x8d\xa6\xbf\x19" "\0\0\0\x01" "\xff" ZEROS23), false}, /* no CAP_SSL */
-        {BYTES("\x8d\xae\xbf\x19" "\0\0\0\x01" "\xff" ZEROS23 "\0"), false},
-        {BYTES("\x8d\xae\xbf\x19" "\0\0\0\x01" "\xff" ZEROS10 ZEROS10 "\0\0"), false},
+        {BYTES("\x8d\xae\xbf\x19"
+               "\0\0\0\x01"
+               "\xff" ZEROS23),
+         true},
+        {BYTES("\x8d\xa6\xbf\x19"
+               "\0\0\0\x01"
+               "\xff" ZEROS23),
+         false}, /* no CAP_SSL */
+        {BYTES("\x8d\xae\xbf\x19"
+               "\0\0\0\x01"
+               "\xff" ZEROS23 "\0"),
+         false},
+        {BYTES("\x8d\xae\xbf\x19"
+               "\0\0\0\x01"
+               "\xff" ZEROS10 ZEROS10 "\0\0"),
+         false},
         {BYTES(""), false},
     };
 
@@ -349,7 +479,8 @@ static void response_capabilities_are_patched(void **state)
 static void auth_switch_is_written_and_read(void **state)
 {
     (void)state;
-    static const char wire[] = "\xfe" "mysql_native_password\0" SALT;
+    static const char wire[] = "\xfe"
+                               "mysql_native_password\0" SALT;
     struct buffer b;
     struct bytes plugin, data;
 

@@ -139,8 +139,8 @@ static void unknown_names_match_every_table(void **state)
     struct hold_set *set = make_set(HOLD_TABLE, "commerce", "demo");
 
     /* An unknown text may name another keyspace than the session's. */
-    assert_non_null(hold_set_find(
-        set, &(struct hold_subject){STATEMENT_OTHER, "customer", &everything}));
+    assert_non_null(
+        hold_set_find(set, &(struct hold_subject){STATEMENT_OTHER, "customer", &everything}));
     hold_set_release(set);
 }
 
@@ -160,16 +160,13 @@ static void the_first_that_matches_is_found(void **state)
         enum statement_kind kind;
         uint64_t id;
     } cases[] = {
-        {"a", STATEMENT_READ, 1},
-        {"b", STATEMENT_READ, 2},
-        {"c", STATEMENT_READ, 4},
-        {"a", STATEMENT_SET, 4},
-        {NULL, STATEMENT_READ, 1},
+        {"a", STATEMENT_READ, 1}, {"b", STATEMENT_READ, 2},  {"c", STATEMENT_READ, 4},
+        {"a", STATEMENT_SET, 4},  {NULL, STATEMENT_READ, 1},
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const struct hold *h = hold_set_find(
-            set, &(struct hold_subject){cases[i].kind, cases[i].database, &names});
+        const struct hold *h =
+            hold_set_find(set, &(struct hold_subject){cases[i].kind, cases[i].database, &names});
 
         assert_non_null(h);
         assert_true(h->id == cases[i].id);

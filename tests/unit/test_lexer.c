@@ -187,6 +187,34 @@ static void keywords_ignore_case(void **state)
     assert_false(token_is_char(&t, ')'));
 }
 
+static void escapes_are_undone(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        const char *expected;
+        size_t expected_len;
+    } ROWS[] = {
+        {"'plain'", 7, "plain", 5},        {"'it''s'", 7, "it's", 4},
+        {"'say \"\"'", 8, "say \"\"", 6},  {"\"say \"\"it\"\"\"", 12, "say \"it\"", 8},
+        {"'a\\'b\\\\'", 8, "a'b\\", 4},    {"'\\n\\t\\0\\Z\\%'", 12, "\n\t\0\x1a%", 5},
+        {"''", 2, "", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        struct lexer lx;
+        char out[32];
+
+        lexer_init(&lx, ROWS[i].text, ROWS[i].len);
+        struct token t = lexer_next(&lx);
+
+        assert_int_equal(t.kind, TOKEN_STRING);
+        assert_int_equal(lexer_unescape(out, t.text, t.len, t.text[-1]), ROWS[i].expected_len);
+        assert_memory_equal(out, ROWS[i].expected, ROWS[i].expected_len);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +222,7 @@ int main(void)
         cmocka_unit_test(nul_bytes_are_tokens),
         cmocka_unit_test(the_end_repeats),
         cmocka_unit_test(keywords_ignore_case),
+        cmocka_unit_test(escapes_are_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

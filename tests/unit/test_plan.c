@@ -1,9 +1,8 @@
 /*
  * The planner's decisions. A case is a text, how the session stands and what is expected:
  *
- *   facts      letters: m the client may send several statements, t in a transaction, s it chose its
- *              own ddl_strategy, o ddl.intercept is off, p COM_STMT_PREPARE
- *   database   the session's target
+ *   facts      letters: m the client may send several statements, t in a transaction, s it chose
+ * its own ddl_strategy, o ddl.intercept is off, p COM_STMT_PREPARE database   the session's target
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -430,7 +429,8 @@ static const struct {
     {"execute read", true, "", PLAN_FORWARD, NULL, true, true, true},
     {"commit", true, "", PLAN_FORWARD, NULL, false, false, false},
     {"set @a = ?", true, "", PLAN_FORWARD, NULL, true, false, false},
-    {"", false, "", PLAN_FORWARD, NULL, true, true, true}, /* nothing was seen: it may be anything */
+    {"", false, "", PLAN_FORWARD, NULL, true, true,
+     true}, /* nothing was seen: it may be anything */
     {"/* a long comment", false, "", PLAN_FORWARD, NULL, true, true, true},
     {"", true, "", PLAN_FORWARD, NULL, false, false, false},
 };

@@ -29,15 +29,21 @@ static void packets_are_byte_exact(void **state)
 
     buffer_init(&b, 1000);
     reply_ok(&b, 1, 0, STATUS_AUTOCOMMIT, 0, 0, NULL);
-    ASSERT_WIRE(&b, "\x07\0\0\x01" "\0\0\0\x02\0\0\0");
+    ASSERT_WIRE(&b, "\x07\0\0\x01"
+                    "\0\0\0\x02\0\0\0");
     reply_ok(&b, 2, CAP_SESSION_TRACK, 3, 300, 5, "");
-    ASSERT_WIRE(&b, "\x09\0\0\x02" "\0\xfc\x2c\x01\0\x03\0\x05\0");
+    ASSERT_WIRE(&b, "\x09\0\0\x02"
+                    "\0\xfc\x2c\x01\0\x03\0\x05\0");
     reply_ok(&b, 3, 0, 2, 1, 0, "Rows: 1");
-    ASSERT_WIRE(&b, "\x0f\0\0\x03" "\0\x01\0\x02\0\0\0" "\x07Rows: 1");
+    ASSERT_WIRE(&b, "\x0f\0\0\x03"
+                    "\0\x01\0\x02\0\0\0"
+                    "\x07Rows: 1");
     reply_error(&b, 1, 1205, "HY000", "try again");
-    ASSERT_WIRE(&b, "\x12\0\0\x01" "\xff\xb5\x04#HY000try again");
+    ASSERT_WIRE(&b, "\x12\0\0\x01"
+                    "\xff\xb5\x04#HY000try again");
     reply_eof(&b, 5, 0x22);
-    ASSERT_WIRE(&b, "\x05\0\0\x05" "\xfe\0\0\x22\0");
+    ASSERT_WIRE(&b, "\x05\0\0\x05"
+                    "\xfe\0\0\x22\0");
 }
 
 /* Each is cut at 512 bytes or before the character that would be cut. */
@@ -47,12 +53,12 @@ static const struct {
     size_t want;
 } messages[] = {
     {"x", 0, 512},
-    {"\xc3\xa9", 0, 512},             /* e acute, 2 bytes */
+    {"\xc3\xa9", 0, 512}, /* e acute, 2 bytes */
     {"\xc3\xa9", 1, 511},
-    {"\xe2\x82\xac", 0, 510},         /* the Euro sign, 3 bytes */
+    {"\xe2\x82\xac", 0, 510}, /* the Euro sign, 3 bytes */
     {"\xe2\x82\xac", 1, 511},
     {"\xe2\x82\xac", 2, 512},
-    {"\xf0\x9f\x98\x80", 0, 512},     /* an emoji, 4 bytes */
+    {"\xf0\x9f\x98\x80", 0, 512}, /* an emoji, 4 bytes */
     {"\xf0\x9f\x98\x80", 1, 509},
     {"\xf0\x9f\x98\x80", 2, 510},
     {"\xf0\x9f\x98\x80", 3, 511},
@@ -118,7 +124,7 @@ static void build_rows(struct buffer *b, uint32_t capabilities, bool with_error)
 static void the_tracker_agrees(void **state)
 {
     (void)state;
-    for (int new = 0; new < 2; new++) {
+    for (int new = 0; new < 2; new ++) {
         struct buffer b;
         struct response r;
 
@@ -134,7 +140,7 @@ static void the_tracker_agrees(void **state)
 static void rows_come_out_as_they_went_in(void **state)
 {
     (void)state;
-    for (int new = 0; new < 2; new++) {
+    for (int new = 0; new < 2; new ++) {
         struct buffer b;
         struct answer a;
         struct bytes values[3];
@@ -172,7 +178,7 @@ static void rows_come_out_as_they_went_in(void **state)
 static void half_an_answer_is_none(void **state)
 {
     (void)state;
-    for (int new = 0; new < 2; new++) {
+    for (int new = 0; new < 2; new ++) {
         struct buffer b;
         struct answer a;
 
@@ -199,10 +205,18 @@ static void an_error_is_an_answer(void **state)
         uint16_t code;
         const char *state, *message;
     } cases[] = {
-        {"\x0f\0\0\x01" "\xff\x28\x04#42000syntax", 19, 1064, "42000", "syntax"},
-        {"\x0d\0\0\x01" "\xff\x10\x04no state..", 17, 1040, "HY000", "no state.."},
-        {"\x03\0\0\x01" "\xff\x10\x04", 7, 1040, "HY000", ""},
-        {"\x07\0\0\x01" "\xff\x10\x04#420", 11, 1040, "HY000", "#420"},
+        {"\x0f\0\0\x01"
+         "\xff\x28\x04#42000syntax",
+         19, 1064, "42000", "syntax"},
+        {"\x0d\0\0\x01"
+         "\xff\x10\x04no state..",
+         17, 1040, "HY000", "no state.."},
+        {"\x03\0\0\x01"
+         "\xff\x10\x04",
+         7, 1040, "HY000", ""},
+        {"\x07\0\0\x01"
+         "\xff\x10\x04#420",
+         11, 1040, "HY000", "#420"},
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -223,7 +237,7 @@ static void an_error_is_an_answer(void **state)
 static void an_error_behind_rows_is_seen(void **state)
 {
     (void)state;
-    for (int new = 0; new < 2; new++) {
+    for (int new = 0; new < 2; new ++) {
         struct buffer b;
         struct answer a;
 

@@ -235,7 +235,11 @@ static void add_count(struct build *b, unsigned long n)
 
 static void add_definitions(struct build *b, unsigned long n)
 {
-    static const char definition[] = "\x03" "def" "\x00\x01t\x01t\x01" "c\x01" "c\x0c\x2d\x00"
+    static const char definition[] = "\x03"
+                                     "def"
+                                     "\x00\x01t\x01t\x01"
+                                     "c\x01"
+                                     "c\x0c\x2d\x00"
                                      "\x00\x04\x00\x00\xfd\x00\x00\x00\x00\x00";
 
     while (n-- > 0)
@@ -345,7 +349,10 @@ static void add_word(struct build *b, const char *word)
     } else if (starts(word, "raw=")) {
         add_hex(b, equals + 1);
     } else if (strcmp(word, "row") == 0) {
-        add(b, "\x01" "1\x03two", 6);
+        add(b,
+            "\x01"
+            "1\x03two",
+            6);
     } else if (strcmp(word, "bin") == 0) {
         add(b, "\x00\x00\x01\x00\x00\x00", 6);
     } else if (strcmp(word, "null") == 0) {
@@ -500,8 +507,8 @@ static void check_followed(const struct answer_case *c, struct build *b, struct 
 
         build(&follows, others[i], b->deprecate_eof);
         buffer_bytes(&b->bytes, follows.bytes.data, follows.bytes.len);
-        assert_same(c->words, "followed", i, feed_cut(c, b->deprecate_eof, b->bytes.data,
-                                                      b->bytes.len, 0), want);
+        assert_same(c->words, "followed", i,
+                    feed_cut(c, b->deprecate_eof, b->bytes.data, b->bytes.len, 0), want);
         b->bytes.len = len;
         buffer_release(&follows.bytes);
     }
