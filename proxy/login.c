@@ -18,6 +18,7 @@
 #include "proxy/bridge.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/networks.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/tls.h"
@@ -26,8 +27,10 @@
 
 /* Connection attributes may be 64 KiB; passwords, names and tokens are small. */
 #define LOGIN_PACKET_MAX (256u << 10)
+#define PROXY_POLL_MS    20 /* how soon an incomplete PROXY header is looked at again */
 
 enum login_stage {
+    LOGIN_PROXY,       /* a PROXY header is awaited */
     LOGIN_CONNECTING,  /* the TCP connect to vtgate is under way */
     LOGIN_GREETING,    /* vtgate's greeting is awaited */
     LOGIN_RESPONSE,    /* the client's SSLRequest or HandshakeResponse41 is */
@@ -40,7 +43,10 @@ enum login_stage {
 struct login {
     enum login_stage stage;
     struct event timer;
+    int64_t deadline_ms;         /* PROXY: until when the header has to be there */
     uint64_t tried;              /* bit set of vtgates, see vtgates_choose */
+    struct sockaddr_storage peer; /* the client's address, as far as it is known */
+    struct proxy_address proxy;  /* what a PROXY header said; family UNKNOWN: nothing */
     int error;                   /* errno of the last connect that failed */
     struct greeting greeting;    /* its runs do not outlive the packet: only the numbers count */
     uint8_t client_next, backend_next; /* sequence number of the next packet to that side */
@@ -97,7 +103,12 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (s->login->stage <= LOGIN_GREETING) {
+    if (s->login->stage == LOGIN_PROXY && clock_ms() < s->login->deadline_ms) {
+        set_timer(s, s->login->deadline_ms - clock_ms());
+        stream_resume(&s->client); /* is there more of the header now? */
+        return;
+    }
+    if (s->login->stage == LOGIN_CONNECTING || s->login->stage == LOGIN_GREETING) {
         vtgate_failed(s, ETIMEDOUT);
         return;
     }
@@ -134,14 +145,97 @@ static void login_try_vtgate(struct session *s)
     login_refuse(s, CLOSE_NO_VTGATE);
 }
 
-void login_begin(struct session *s)
+/* The client's address is known: the way to vtgate begins. */
+static void login_admit(struct session *s)
+{
+    char host[64];
+
+    if (session_count_address(s)) {
+        login_try_vtgate(s);
+        return;
+    }
+    address_format_host(host, sizeof(host), &s->login->peer);
+    session_send_error(s, 0, SHIM_ERROR_TOO_MANY_OF_ADDRESS, host);
+    login_refuse(s, CLOSE_LIMIT);
+}
+
+/* A PROXY header is read without taking a byte of what is behind it. */
+static void read_proxy_header(struct session *s)
+{
+    struct login *login = s->login;
+    uint8_t data[PROXY_HEADER_MAX];
+    ssize_t n = recv(s->client.fd, data, sizeof(data), MSG_PEEK);
+    size_t used = 0;
+    char host[64];
+
+    if (n <= 0 && (n == 0 || (errno != EAGAIN && errno != EINTR))) {
+        session_close(s, CLOSE_CLIENT_CLOSED);
+        return;
+    }
+    if (n < 0)
+        return;
+    switch (proxy_header_parse(data, (size_t)n, &login->proxy, &used)) {
+    case PROXY_MORE:
+        /* What was peeked at stays readable: a loop that finds nothing new would spin. */
+        stream_pause(&s->client);
+        set_timer(s, PROXY_POLL_MS);
+        return;
+    case PROXY_BAD:
+        address_format_host(host, sizeof(host), &login->peer);
+        session_send_error(s, 0, SHIM_ERROR_PROXY_MISSING, host);
+        login_refuse(s, CLOSE_CLIENT_PROTOCOL);
+        return;
+    case PROXY_DONE:
+        break;
+    }
+    recv(s->client.fd, data, used, 0);
+    if (login->proxy.family != PROXY_UNKNOWN) {
+        address_from_proxy(&login->peer, &login->proxy);
+        address_format(s->peer, sizeof(s->peer), &login->peer);
+        s->client_is_local = false; /* only the balancer is */
+    }
+    stream_pause(&s->client);
+    login_admit(s);
+}
+
+/* Tells vtgate who the client is, before anything else is said on that connection. */
+static void send_proxy_header(struct session *s)
+{
+    int mode = s->worker->server->config->proxy_protocol_to_vtgate;
+    struct proxy_address pa = s->login->proxy;
+    struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof(own);
+    struct buffer out;
+
+    if (mode == CONFIG_PROXY_OFF)
+        return;
+    if (pa.family == PROXY_UNKNOWN) {
+        getsockname(s->client.fd, (struct sockaddr *)&own, &size);
+        address_to_proxy(&pa, &s->login->peer, &own);
+    }
+    buffer_init(&out, PROXY_HEADER_MAX);
+    proxy_header_append(&out, mode == CONFIG_PROXY_V1 ? 1 : 2, &pa);
+    session_send_backend(s, out.data, out.len);
+    buffer_release(&out);
+}
+
+void login_begin(struct session *s, const struct sockaddr_storage *peer)
 {
     struct login *login = s->login = memory_zalloc(sizeof(*login));
+
+    login->peer = *peer;
+    login->deadline_ms = clock_ms() + s->worker->server->config->timeouts_login_ms;
 
     buffer_init(&login->client_in, LOGIN_PACKET_MAX);
     buffer_init(&login->backend_in, LOGIN_PACKET_MAX);
     event_assign(&login->timer, s->worker->base, -1, 0, on_timeout, s);
-    login_try_vtgate(s);
+    if (networks_contain(s->worker->server->proxy_networks, peer)) {
+        login->stage = LOGIN_PROXY;
+        set_timer(s, s->worker->server->config->timeouts_login_ms);
+        stream_resume(&s->client);
+    } else {
+        login_admit(s);
+    }
 }
 
 static bool pass_to_client(struct session *s, uint8_t *packet, size_t len)
@@ -447,6 +541,11 @@ static void on_exchange(struct session *s, uint8_t *packet, size_t len)
     /* caching_sha2_password's "full authentication": over TLS the client answers in the clear. */
     if (first == 0x01 && n == 2 && payload[1] == 4 && s->client.ssl && refuse_cleartext(s))
         return;
+    if (first == 0x00 && !session_count_user(s)) {
+        session_send_error(s, login->client_next, SHIM_ERROR_TOO_MANY_OF_USER, s->user);
+        login_refuse(s, CLOSE_LIMIT);
+        return;
+    }
     if (!pass_to_client(s, packet, len))
         return;
     if (first == 0xff)
@@ -493,6 +592,14 @@ static void from_backend(struct session *s)
     }
 }
 
+/* "PROX" and "\r\n\r\n" both make a length that no login packet has. */
+static bool is_proxy_header(const struct login *login)
+{
+    return login->client_in.len >= PACKET_HEADER &&
+           (memcmp(login->client_in.data, "PROX", 4) == 0 ||
+            memcmp(login->client_in.data, "\r\n\r\n", 4) == 0);
+}
+
 static void from_client(struct session *s)
 {
     struct login *login = s->login;
@@ -500,6 +607,14 @@ static void from_client(struct session *s)
     size_t len;
     uint8_t *packet = whole_packet(&login->client_in, &len, &broken);
 
+    if (broken && login->stage == LOGIN_RESPONSE && is_proxy_header(login)) {
+        char host[64];
+
+        address_format_host(host, sizeof(host), &login->peer);
+        session_send_error(s, login->client_next, SHIM_ERROR_PROXY_REFUSED, host);
+        login_refuse(s, CLOSE_CLIENT_PROTOCOL);
+        return;
+    }
     if (broken) {
         session_send_error(s, login->client_next, SHIM_ERROR_PACKET_TOO_LARGE);
         login_refuse(s, CLOSE_CLIENT_PROTOCOL);
@@ -593,11 +708,14 @@ static void connect_done(struct session *s)
     }
     s->login->stage = LOGIN_GREETING;
     stream_resume(&s->backend);
+    send_proxy_header(s);
 }
 
 static void client_event(struct session *s, enum stream_event what)
 {
-    if (what == STREAM_READABLE) {
+    if (what == STREAM_READABLE && s->login->stage == LOGIN_PROXY) {
+        read_proxy_header(s);
+    } else if (what == STREAM_READABLE) {
         login_read_client(s);
     } else if (what == STREAM_TLS_READY) {
         s->login->stage = LOGIN_RESPONSE;

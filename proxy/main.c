@@ -80,6 +80,12 @@ static int run(struct config *config, bool check_only)
         return 2;
     }
     if (check_only) {
+        char text[512];
+
+        if (!server_check(config, text, sizeof(text))) {
+            fprintf(stderr, "vtshim: %s\n", text);
+            return 2;
+        }
         puts("configuration is fine");
         return 0;
     }

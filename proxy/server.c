@@ -24,6 +24,8 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migrations.h"
+#include "proxy/networks.h"
+#include "proxy/quota.h"
 #include "proxy/vtgate_control.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
@@ -278,12 +280,36 @@ static void add_signal(struct server *server, size_t slot, int number)
     event_add(server->signals[slot], NULL);
 }
 
+/* The parts of the configuration that have to be turned into something first. */
+static bool prepare(struct server *server, char *error, size_t size)
+{
+    const char *bad;
+
+    server->proxy_networks = networks_create(&server->config->proxy_protocol_from, &bad);
+    if (!server->proxy_networks) {
+        snprintf(error, size, "proxy_protocol.from: '%s' is no network; write 10.0.0.0/8, ::1 or unix",
+                 bad);
+        return false;
+    }
+    return tls_contexts_create(&server->tls, server->config, error, size);
+}
+
+bool server_check(const struct config *config, char *error, size_t size)
+{
+    struct server server = {.config = config};
+    bool ok = prepare(&server, error, size);
+
+    networks_destroy(server.proxy_networks);
+    tls_contexts_destroy(&server.tls);
+    return ok;
+}
+
 static bool start(struct server *server)
 {
     char error[512];
 
-    if (!tls_contexts_create(&server->tls, server->config, error, sizeof(error))) {
-        log_error("tls_failed", "error:s", error);
+    if (!prepare(server, error, sizeof(error))) {
+        log_error("start_failed", "error:s", error);
         return false;
     }
     server->base = event_base_new();
@@ -294,6 +320,7 @@ static bool start(struct server *server)
     raise_descriptor_limit(server->config);
     server->vtgates = vtgates_create(&server->config->vtgate);
     server->migrations = migrations_create();
+    server->quota = quota_create();
     server->holds = holds_create(server);
     add_signal(server, 0, SIGTERM);
     add_signal(server, 1, SIGINT);
@@ -325,6 +352,9 @@ static void stop(struct server *server)
         holds_destroy(server->holds);
     if (server->migrations)
         migrations_destroy(server->migrations);
+    if (server->quota)
+        quota_destroy(server->quota);
+    networks_destroy(server->proxy_networks);
     if (server->vtgates)
         vtgates_destroy(server->vtgates);
     free(server->workers);

@@ -20,6 +20,8 @@ struct worker;
 struct vtgates;
 struct holds;
 struct migrations;
+struct networks;
+struct quota;
 struct admin;
 struct http;
 struct vtgate_control;
@@ -34,6 +36,8 @@ struct server {
     struct vtgates *vtgates;
     struct holds *holds;
     struct migrations *migrations;
+    struct networks *proxy_networks; /* proxy_protocol.from */
+    struct quota *quota;
     struct admin *admin;
     struct http *http;
     struct vtgate_control *control;
@@ -49,6 +53,9 @@ struct server {
     _Atomic uint64_t parked;       /* parked now, all workers */
     _Atomic uint64_t refused;      /* connections over limits.max_connections; control loop writes */
 };
+
+/* What only trying tells about a configuration: certificates, networks. *error says what is wrong. */
+bool server_check(const struct config *config, char *error, size_t size);
 
 /* Runs until a signal ends it. config must have passed config_check. Returns the exit status. */
 int server_run(const struct config *config);

@@ -14,12 +14,16 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
+#include "proxy/networks.h"
 #include "proxy/park.h"
+#include "proxy/quota.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/statements.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
+
+#define QUOTA_KEY_MAX 160
 
 static_assert((int)CLOSE_COUNT <= METRICS_CLOSES, "a counter for each reason");
 
@@ -117,7 +121,7 @@ void session_open_backend(struct session *s, evutil_socket_t fd)
     stream_open(&s->backend, s->worker->base, fd, on_backend, s);
 }
 
-void session_create(struct worker *w, evutil_socket_t fd, const char *peer, bool is_local)
+void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_storage *peer)
 {
     struct session *s = memory_zalloc(sizeof(*s));
 
@@ -125,8 +129,8 @@ void session_create(struct worker *w, evutil_socket_t fd, const char *peer, bool
     s->id = atomic_fetch_add(&w->server->next_session, 1) + 1;
     s->state = SESSION_LOGIN;
     s->connected_ms = clock_ms();
-    s->client_is_local = is_local;
-    snprintf(s->peer, sizeof(s->peer), "%s", peer);
+    s->client_is_local = peer->ss_family == AF_UNIX;
+    address_format(s->peer, sizeof(s->peer), peer);
     stream_init(&s->client);
     stream_init(&s->backend);
     buffer_init(&s->input, (size_t)w->server->config->limits_max_inspect_bytes +
@@ -135,7 +139,55 @@ void session_create(struct worker *w, evutil_socket_t fd, const char *peer, bool
     stream_open(&s->client, w->base, fd, on_client, s);
     TAILQ_INSERT_TAIL(&w->sessions, s, link);
     metrics_add(&w->metrics.sessions, 1);
-    login_begin(s);
+    login_begin(s, peer);
+}
+
+/* The keys of the quota: "user app", "address 10.0.0.1". */
+static void user_key(const struct session *s, char key[QUOTA_KEY_MAX])
+{
+    snprintf(key, QUOTA_KEY_MAX, "user %s", s->user);
+}
+
+static void address_key(const struct session *s, char key[QUOTA_KEY_MAX])
+{
+    const char *port = strrchr(s->peer, ':');
+
+    snprintf(key, QUOTA_KEY_MAX, "address %.*s", (int)(port ? port - s->peer : 55), s->peer);
+}
+
+bool session_count_address(struct session *s)
+{
+    int64_t limit = s->worker->server->config->limits_max_connections_per_address;
+    char key[QUOTA_KEY_MAX];
+
+    address_key(s, key);
+    s->counted_address = limit && quota_take(s->worker->server->quota, key, limit);
+    return !limit || s->counted_address;
+}
+
+bool session_count_user(struct session *s)
+{
+    int64_t limit = s->worker->server->config->limits_max_connections_per_user;
+    char key[QUOTA_KEY_MAX];
+
+    user_key(s, key);
+    s->counted_user = limit && quota_take(s->worker->server->quota, key, limit);
+    return !limit || s->counted_user;
+}
+
+static void session_uncount(struct session *s)
+{
+    char key[QUOTA_KEY_MAX];
+
+    if (s->counted_user) {
+        user_key(s, key);
+        quota_give(s->worker->server->quota, key);
+    }
+    if (s->counted_address) {
+        address_key(s, key);
+        quota_give(s->worker->server->quota, key);
+    }
+    s->counted_user = s->counted_address = false;
 }
 
 static void session_forget(struct session *s)
@@ -151,6 +203,7 @@ static void session_forget(struct session *s)
     if (s->vtgate)
         vtgate_release(s->vtgate);
     s->vtgate = NULL;
+    session_uncount(s);
 }
 
 void session_close(struct session *s, enum close_reason reason)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 #include "planner/plan.h"
 #include "protocol/reply.h"
@@ -65,6 +66,7 @@ struct session {
     uint32_t capabilities;  /* what client and vtgate agreed upon */
     uint16_t status;        /* status flags of the last response */
     bool client_is_local;   /* over a unix socket: as safe as TLS for a password */
+    bool counted_user, counted_address; /* in server->quota */
     bool strategy_own;      /* the user set @@ddl_strategy */
     bool client_gone;       /* the client left while the shim still had work on vtgate's side */
     bool discard;           /* REQUEST: the command was answered already; its rest is dropped */
@@ -84,7 +86,9 @@ struct session {
     struct ask *ask;        /* a question of the shim, or NULL */
     struct script *script;  /* several statements under way, or NULL */
     struct migration *migration;   /* a DDL under way, or NULL */
-    int64_t since_ms;       /* when it came into this state */
+    int64_t since_ms;       /* IDLE: when the last command was seen to have ended; CLOSING: began */
+    int64_t stalled_ms;     /* since when the client takes none of what waits for it; 0: it does */
+    size_t stalled_backlog;
     int64_t parked_us;      /* PARKED: when it parked first */
     int64_t connected_ms;
     uint64_t parked_by;     /* PARKED: the hold's id */
@@ -94,7 +98,7 @@ struct session {
 };
 
 /* Takes over the client's socket and begins the login. */
-void session_create(struct worker *w, evutil_socket_t fd, const char *peer, bool is_local);
+void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_storage *peer);
 
 /* Gives the session a socket to vtgate (connecting or connected); replaces a closed one. */
 void session_open_backend(struct session *s, evutil_socket_t fd);
@@ -121,6 +125,11 @@ bool session_send_backend(struct session *s, const void *data, size_t len);
 bool session_send_error(struct session *s, uint8_t sequence, enum shim_error error, ...);
 bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error error, va_list args);
 
+/* Counts the session for its client's address, or for its user, against the limits; false: too many.
+   session_close takes it back. */
+bool session_count_address(struct session *s);
+bool session_count_user(struct session *s);
+
 /* Whether the session may be closed by a drain: between commands, outside of a transaction. */
 bool session_at_rest(const struct session *s);
 
@@ -131,7 +140,7 @@ void session_free(struct session *s);
 void query_continue(struct session *s);
 
 /* The session's streams report here: one for each phase (login.c, query.c, relay.c). */
-void login_begin(struct session *s);
+void login_begin(struct session *s, const struct sockaddr_storage *peer);
 void login_event(struct session *s, bool from_client, enum stream_event what);
 void login_end(struct session *s); /* frees s->login; idempotent */
 void query_readable(struct session *s);

@@ -3,10 +3,8 @@
  */
 #include "proxy/worker.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,12 +39,28 @@ void worker_bury(struct worker *w, struct session *s)
     TAILQ_INSERT_TAIL(&w->dead, s, link);
 }
 
+/* Whether the client has taken nothing of what waits for it for too long. */
+static bool client_stalls(struct session *s, int64_t now)
+{
+    int64_t limit = s->worker->server->config->timeouts_write_s * 1000;
+    size_t backlog = stream_backlog(&s->client);
+
+    if (backlog == 0 || backlog < s->stalled_backlog || !s->stalled_ms)
+        s->stalled_ms = now;
+    s->stalled_backlog = backlog;
+    return backlog > 0 && limit && now - s->stalled_ms > limit;
+}
+
 static void sweep_session(struct session *s, int64_t now)
 {
     const struct config *c = s->worker->server->config;
 
     if (s->state == SESSION_CLOSING && now - s->since_ms > CLOSE_LINGER_MS) {
         session_close(s, s->closing);
+        return;
+    }
+    if (s->state != SESSION_CLOSING && client_stalls(s, now)) {
+        session_close(s, CLOSE_WRITE_TIMEOUT);
         return;
     }
     if (s->worker->draining && session_at_rest(s)) {
@@ -135,39 +149,18 @@ void worker_stop(struct worker *w)
     free(w->scratch);
 }
 
-static void format_peer(char *dst, size_t size, const struct sockaddr_storage *sa)
-{
-    char host[INET6_ADDRSTRLEN] = "";
-
-    if (sa->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
-
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-        snprintf(dst, size, "%s:%u", host, (unsigned)ntohs(in->sin_port));
-    } else if (sa->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
-
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-        snprintf(dst, size, "[%s]:%u", host, (unsigned)ntohs(in6->sin6_port));
-    } else {
-        snprintf(dst, size, "unix");
-    }
-}
-
 void worker_take_connection(void *context, void *arg)
 {
     struct worker *w = context;
     struct new_connection *c = arg;
-    char peer[64];
     int one = 1;
 
     if (c->peer.ss_family != AF_UNIX) {
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     }
-    format_peer(peer, sizeof(peer), &c->peer);
     metrics_add(&w->metrics.connections_accepted, 1);
-    session_create(w, c->fd, peer, c->peer.ss_family == AF_UNIX);
+    session_create(w, c->fd, &c->peer);
     free(c);
 }
 
