@@ -216,44 +216,6 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
     }
 }
 
-/* Undoes the escapes of a string literal in `quote`s, as vtgate's tokenizer does (vitess
-   go/vt/sqlparser/token.go, scanString). dst has room for len bytes; returns how many it is. */
-static size_t unescape(char *dst, const char *text, size_t len, char quote)
-{
-    static const char CODES[] = "0bnrtZ", MEANT[] = "\0\b\n\r\t\x1a";
-    size_t n = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-
-        if (i + 1 < len && c == '\\') {
-            c = text[++i];
-            const char *code = c ? strchr(CODES, c) : NULL;
-
-            if (code)
-                c = MEANT[code - CODES];
-            else if (c == '%' || c == '_')
-                dst[n++] = '\\';
-        } else if (i + 1 < len && c == quote && text[i + 1] == quote) {
-            i++;
-        }
-        dst[n++] = c;
-    }
-    return n;
-}
-
-void prepared_init_literal(struct prepared *p, struct sql_name body)
-{
-    if (!body.text) {
-        prepared_init(p, "", 0, false);
-        return;
-    }
-    char *text = copy_text(body.text, body.len);
-
-    prepared_init(p, text, unescape(text, body.text, body.len, body.text[-1]), true);
-    free(text);
-}
-
 void prepared_fini(struct prepared *p)
 {
     free(p->text);

@@ -86,11 +86,6 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
 
 /* What to keep of a text that was prepared. The text's memory is copied where needed. */
 void prepared_init(struct prepared *p, const char *text, size_t len, bool whole);
-
-/* Likewise for PREPARE .. FROM: `body` is plan.body, the inside of a literal with its quote before
-   it, whose escapes are undone. Absent: nothing is known of the text, every hold matches it. */
-void prepared_init_literal(struct prepared *p, struct sql_name body);
-
 void prepared_fini(struct prepared *p);
 
 #endif

@@ -110,8 +110,11 @@ bool handshake_response_parse(const uint8_t *payload, size_t len, struct handsha
 
         out->plugin = nul ? reader_nul_string(&in) : reader_rest(&in);
     }
-    if (out->capabilities & CAP_CONNECT_ATTRS && reader_left(&in) > 0)
-        out->attributes = reader_lenenc_string(&in);
+    if (out->capabilities & CAP_CONNECT_ATTRS && reader_left(&in) > 0) {
+        struct reader attributes = in; /* malformed ones are no reason to refuse a login */
+
+        out->attributes = reader_lenenc_string(&attributes);
+    }
     return !in.failed;
 }
 

@@ -67,7 +67,7 @@ static void check_parts(const struct plan_facts *facts, const char *text, size_t
 {
     struct plan whole = plan_text(facts, text, len, true, false, prepare, find_named, named);
 
-    for (size_t cut = 0; cut < len && cut < 200; cut++) {
+    for (size_t cut = 0; cut < len; cut += 1 + cut / 4) {
         char *part = malloc(cut + 1);
 
         assert(part);
@@ -112,9 +112,15 @@ static void fuzz(const struct plan_facts *facts, const char *text, size_t len, u
         assert(whole);
         check_inside((struct sql_name){p.statement.text, p.statement.len}, text, len, &named);
     }
-    if (p.effect == EFFECT_PREPARE_NAMED) {
-        prepared_init_literal(&other, p.body);
-        check_prepared(facts, &other, p.body.text != NULL);
+    if (p.effect == EFFECT_PREPARE_NAMED && p.body.text) {
+        char *literal = malloc(p.body.len + 1);
+
+        assert(literal);
+        size_t n = lexer_unescape(literal, p.body.text, p.body.len, p.body.text[-1]);
+        assert(n <= p.body.len);
+        prepared_init(&other, literal, n, true);
+        free(literal);
+        check_prepared(facts, &other, true);
         prepared_fini(&other);
     }
     check_parts(facts, text, len, prepare, &named);

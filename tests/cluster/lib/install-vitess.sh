@@ -38,7 +38,7 @@ vitess_build() {
     mkdir -p "$folder.partial/bin" || return
     # -x or -v would print thousands of lines; -v alone names the package being built, which makes
     # the progress lines meaningful.
-    (cd "$source" && env CGO_ENABLED=0 GOFLAGS= GOWORK=off nice "${GO[@]}" build -v -trimpath -buildvcs=false \
+    (cd "$source" && env CGO_ENABLED=0 GOFLAGS= GOWORK=off nice "${GO[@]}" build -v -trimpath -buildvcs=false -ldflags '-s -w' \
         -o "$folder.partial/bin/" "${packages[@]}") || return
     "$folder.partial/bin/vtgate" --version || return
     mv -T "$folder.partial" "$folder"
