@@ -74,10 +74,38 @@ static bool statement_needs_script(const struct statement *st, const struct plan
     case STATEMENT_USE:
     case STATEMENT_PREPARE:
     case STATEMENT_DEALLOCATE:
+    case STATEMENT_KILL:
         return true;
     default:
         return statement_effect(st) != EFFECT_NONE;
     }
+}
+
+/* KILL [CONNECTION | QUERY] id. Anything else (an expression) is vtgate's to judge. */
+static void plan_kill(struct plan *p, const struct statement *st)
+{
+    struct lexer lx;
+    uint64_t id = 0;
+
+    lexer_init(&lx, st->text, st->len);
+    lexer_next(&lx); /* KILL */
+    struct token t = lexer_next(&lx);
+    bool query = token_is(&t, "QUERY");
+
+    if (query || token_is(&t, "CONNECTION"))
+        t = lexer_next(&lx);
+    struct token end = lexer_next(&lx);
+
+    if (t.kind != TOKEN_NUMBER || t.len == 0 || t.len > 10 || end.kind != TOKEN_END)
+        return;
+    for (size_t i = 0; i < t.len; i++) {
+        if (t.text[i] < '0' || t.text[i] > '9')
+            return;
+        id = id * 10 + (uint64_t)(t.text[i] - '0');
+    }
+    p->action = PLAN_KILL;
+    p->kill_id = id;
+    p->kill_query = query;
 }
 
 /* Several statements in one text. One of which only a part was seen cannot become a script. */
@@ -150,6 +178,8 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
     p.name = st.name;
     if (st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL) {
         plan_ddl(&p, facts, &st, text_unfit(text, len, whole));
+    } else if (st.kind == STATEMENT_KILL && whole) {
+        plan_kill(&p, &st);
     } else if (st.kind == STATEMENT_PREPARE) {
         p.effect = EFFECT_PREPARE_NAMED;
         if (whole)

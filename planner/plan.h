@@ -17,7 +17,8 @@ enum plan_action {
     PLAN_MORE,    /* not decidable before more bytes of it are here */
     PLAN_PARK,    /* wait behind plan.hold, then ask again */
     PLAN_MIGRATE, /* run plan.statement as a managed online schema change */
-    PLAN_SCRIPT   /* several statements that have to be run one by one */
+    PLAN_SCRIPT,  /* several statements that have to be run one by one */
+    PLAN_KILL     /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
 };
 
 /* What a session must remember when the command succeeds. */
@@ -61,6 +62,8 @@ struct plan {
     struct statement statement; /* MIGRATE: the DDL; borrowed from the text or the prepared one */
     struct sql_name name;       /* of the effect; borrowed likewise */
     struct sql_name body;       /* PREPARE_NAMED: the text inside the literal */
+    uint64_t kill_id;
+    bool kill_query;            /* QUERY: the session goes on */
     const char *passed;         /* DDL that is forwarded: why, for the log; else NULL. "direct",
                                    "targeted", "strategy", "intercept_off", "no_keyspace";
                                    "several": the client may not send several statements, vtgate

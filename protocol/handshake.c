@@ -14,6 +14,7 @@ bool greeting_parse(const uint8_t *payload, size_t len, struct greeting *out)
     if (reader_u8(&in) != 10)
         return false;
     out->version = reader_nul_string(&in);
+    out->connection_id_at = (size_t)(in.pos - payload);
     out->connection_id = reader_u32(&in);
     struct bytes salt = reader_take(&in, 8);
 
@@ -53,6 +54,12 @@ void greeting_set_capabilities(uint8_t *payload, const struct greeting *g, uint3
     payload[g->capabilities_at_low + 1] = (uint8_t)(capabilities >> 8);
     payload[g->capabilities_at_high] = (uint8_t)(capabilities >> 16);
     payload[g->capabilities_at_high + 1] = (uint8_t)(capabilities >> 24);
+}
+
+void greeting_set_connection_id(uint8_t *payload, const struct greeting *g, uint32_t id)
+{
+    for (size_t i = 0; i < 4; i++)
+        payload[g->connection_id_at + i] = (uint8_t)(id >> (8 * i));
 }
 
 void greeting_append(struct buffer *out, const struct greeting *g)
@@ -144,8 +151,10 @@ void handshake_response_append(struct buffer *out, const struct handshake_respon
     if (hr->capabilities & CAP_PLUGIN_AUTH_LENENC) {
         buffer_lenenc_bytes(out, hr->auth.p, hr->auth.len);
     } else {
+        if (hr->auth.len > UINT8_MAX)
+            out->failed = true;
         buffer_u8(out, (uint8_t)hr->auth.len);
-        buffer_bytes(out, hr->auth.p, (uint8_t)hr->auth.len);
+        buffer_bytes(out, hr->auth.p, hr->auth.len);
     }
     if (hr->capabilities & CAP_CONNECT_WITH_DB) {
         buffer_bytes(out, hr->database.p, hr->database.len);

@@ -24,7 +24,8 @@ struct greeting {
     uint16_t status;
     uint8_t salt[SALT_LENGTH];
     struct bytes plugin; /* empty without CAP_PLUGIN_AUTH */
-    size_t capabilities_at_low, capabilities_at_high; /* offsets in the payload, 2 bytes each */
+    size_t connection_id_at; /* offsets in the payload: 4 bytes, and 2 bytes each */
+    size_t capabilities_at_low, capabilities_at_high;
 };
 
 /* False when the payload is no protocol-10 greeting of a 4.1 server. */
@@ -32,6 +33,9 @@ bool greeting_parse(const uint8_t *payload, size_t len, struct greeting *out);
 
 /* Overwrites the capability flags inside of the payload that `g` was parsed from. */
 void greeting_set_capabilities(uint8_t *payload, const struct greeting *g, uint32_t capabilities);
+
+/* The same for the connection id. */
+void greeting_set_connection_id(uint8_t *payload, const struct greeting *g, uint32_t id);
 
 /* Appends a greeting's payload (no packet header) for a server of our own. */
 void greeting_append(struct buffer *out, const struct greeting *g);

@@ -119,7 +119,7 @@ static void sessions_collected(void *context, void *arg)
 
 void admin_show_sessions(struct admin_request *rq, struct lexer *lx)
 {
-    static const char *const NAMES[] = {"Id",     "Connection_id", "User",  "Client",
+    static const char *const NAMES[] = {"Id",     "Vtgate_id", "User",  "Client",
                                         "Target", "Vtgate",        "Worker", "State",
                                         "In_transaction", "Waits_for", "Tls", "Commands",
                                         "Age_s"};

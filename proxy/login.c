@@ -275,6 +275,7 @@ static void on_greeting(struct session *s, uint8_t *packet, size_t len)
     if (s->worker->server->tls.client)
         offer |= CAP_SSL;
     greeting_set_capabilities(payload, &login->greeting, offer);
+    greeting_set_connection_id(payload, &login->greeting, (uint32_t)s->id);
     login->stage = LOGIN_RESPONSE;
     login->backend_next = 1;
     set_timer(s, s->worker->server->config->timeouts_login_ms);

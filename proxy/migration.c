@@ -656,6 +656,25 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     ask_format(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
 }
 
+bool migration_interrupt(struct session *s)
+{
+    struct migration *m = s->migration;
+    bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
+
+    if (s->state != SESSION_MIGRATING)
+        return false;
+    event_del(&m->timer);
+    if (cancel) {
+        stop_others(s); /* and the next poll sees it cancelled */
+        return true;
+    }
+    record_publish(s, "detached", true);
+    log_migration(s, "ddl_detached");
+    metrics_add(&s->worker->metrics.ddl_detached, 1);
+    answer_shim_error(s, SHIM_ERROR_INTERRUPTED, "; this migration goes on in Vitess: ", m->uuids[0]);
+    return true;
+}
+
 bool migration_client_gone(struct session *s)
 {
     struct migration *m = s->migration;

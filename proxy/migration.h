@@ -25,6 +25,10 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
 /* The client left. True: the session has to live on to cancel the migration, and ends by itself. */
 bool migration_client_gone(struct session *s);
 
+/* KILL QUERY: the client is answered now; the migration is cancelled or goes on, as with a client
+   that left. False: it cannot be interrupted at this moment (it is being submitted). */
+bool migration_interrupt(struct session *s);
+
 /* The session is closing. Idempotent. */
 void migration_forget(struct session *s);
 

@@ -47,6 +47,13 @@ static void park_timed_out(struct session *s)
                  (long long)c->hold_max_wait_ms);
 }
 
+void park_interrupt(struct session *s)
+{
+    park_leave(s);
+    s->parked_us = 0;
+    query_reject(s, SHIM_ERROR_INTERRUPTED, "", "");
+}
+
 /* Plans the command again: it goes on, or parks behind another hold without losing its age. */
 static void park_resume(struct session *s)
 {

@@ -22,6 +22,9 @@ bool park_session(struct session *s, const struct hold *hold);
 /* The holds have changed: sees to it that the parked are looked at again soon. */
 void park_review(struct worker *w);
 
+/* A parked session's command is answered with an error instead. */
+void park_interrupt(struct session *s);
+
 /* The session is closing. Idempotent. */
 void park_forget(struct session *s);
 

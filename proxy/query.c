@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/kill.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
@@ -315,6 +316,12 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         count_command(s, h->command);
         migration_start(s, &plan->statement, (uint8_t)(h->packet[3] + 1), false);
         return PACKET_HEADER + h->length;
+    case PLAN_KILL:
+        if (!h->whole)
+            break;
+        count_command(s, h->command);
+        kill_start(s, plan->kill_id, plan->kill_query, (uint8_t)(h->packet[3] + 1));
+        return PACKET_HEADER + h->length;
     case PLAN_SCRIPT:
         if (!h->whole)
             break;
@@ -381,6 +388,9 @@ static struct plan plan_other_command(const struct head *h)
                                                                    : EFFECT_MULTI_OFF;
     } else if (h->command == COM_SET_OPTION && !h->whole) {
         plan.action = PLAN_MORE;
+    } else if (h->command == COM_PROCESS_KILL && h->available >= 5) {
+        plan.action = PLAN_KILL;
+        plan.kill_id = load_u32(h->packet + PACKET_HEADER + 1);
     } else if (h->command == COM_RESET_CONNECTION || h->command == COM_CHANGE_USER) {
         plan.effect = EFFECT_RESET;
     }

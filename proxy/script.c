@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "proxy/log.h"
+#include "proxy/kill.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
 #include "proxy/server.h"
@@ -83,7 +83,9 @@ static void run_next(struct session *s)
     facts.multi_statements = false;
     struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);
 
-    if (plan.action == PLAN_MIGRATE)
+    if (plan.action == PLAN_KILL)
+        kill_start(s, plan.kill_id, plan.kill_query, script->next_sequence);
+    else if (plan.action == PLAN_MIGRATE)
         migration_start(s, &plan.statement, script->next_sequence, !script->last);
     else
         send_statement(s, &plan, &st);
@@ -109,6 +111,11 @@ void script_statement_done(struct session *s, bool succeeded, uint8_t sequence)
     }
     script_forget(s);
     query_next(s);
+}
+
+bool script_has_more(const struct session *s)
+{
+    return s->script && !s->script->last;
 }
 
 /* Sets SERVER_MORE_RESULTS_EXISTS in the OK or EOF packet that ends a response. */

@@ -22,6 +22,9 @@ void script_feed(struct session *s, const uint8_t *data, size_t len);
 /* The statement under way was answered by the shim itself, whose next packet would be `sequence`. */
 void script_statement_done(struct session *s, bool succeeded, uint8_t sequence);
 
+/* Whether another statement follows the one under way: its answer has to say so. */
+bool script_has_more(const struct session *s);
+
 /* The session is closing. Idempotent. */
 void script_forget(struct session *s);
 

@@ -36,6 +36,7 @@ enum close_reason {
     X(PARKED, "parked")         /* a command waits behind a hold */                                \
     X(ASKING, "asking")         /* vtgate answers a question of the shim */                        \
     X(MIGRATING, "migrating")   /* waiting to ask again how a migration is doing */                \
+    X(KILLING, "killing")       /* a KILL of its client looks for its victim */                    \
     X(STREAMING, "streaming")   /* bytes without structure, both ways, until one side closes */    \
     X(CLOSING, "closing")       /* the client still has bytes to get */                            \
     X(DEAD, "dead")             /* waits for the end of the loop turn */
@@ -56,8 +57,8 @@ struct statements;
 
 struct session {
     struct worker *worker;
-    uint64_t id;            /* the shim's */
-    uint32_t connection_id; /* vtgate's, which the client sees too */
+    uint64_t id;            /* the shim's; its low 32 bits are the client's connection id */
+    uint32_t connection_id; /* vtgate's; the client sees `id`, which is unique over all vtgates */
     enum session_state state;
     struct stream client, backend;
     struct vtgate *vtgate;  /* counted there while set */

@@ -6,7 +6,12 @@
 #ifndef VTSHIM_PROXY_VTGATE_CONTROL_H
 #define VTSHIM_PROXY_VTGATE_CONTROL_H
 
+#include <stdint.h>
+
+#include "proxy/mailbox.h"
+
 struct server;
+struct vtgate;
 struct vtgate_control;
 
 /* NULL when the thread cannot be made. */
@@ -14,6 +19,15 @@ struct vtgate_control *vtgate_control_start(struct server *server);
 
 /* Ends the thread (within one connect time-out) and frees everything. */
 void vtgate_control_stop(struct vtgate_control *control);
+
+/*
+ * Has the control thread run KILL QUERY connection_id on that vtgate, with control.user's login; then
+ * done(context, arg) is posted to the mailbox. *error is set before: NULL, or why it failed (a
+ * constant). Any thread.
+ */
+void vtgate_control_kill(struct vtgate_control *control, struct vtgate *v, uint32_t connection_id,
+                         const char **error, struct mailbox *mailbox, mailbox_fn *done,
+                         void *context, void *arg);
 
 /* The version of the client library, for SHOW VERSION. (Its header and protocol/ both name the
    commands COM_*: only vtgate_control.c includes it.) */

@@ -66,6 +66,8 @@ static void fuzz_response(uint8_t *data, size_t size)
     check_inside(hr.auth, data, size);
     check_inside(hr.database, data, size);
     check_inside(hr.plugin, data, size);
+    check_inside(hr.attributes, data, size);
+    check_inside(handshake_attribute(&hr, "_pid"), data, size);
     handshake_response_set_capabilities(data, hr.capabilities ^ (CAP_SSL | CAP_COMPRESS));
     assert(handshake_response_parse(data, size, &again));
     assert(again.capabilities == (hr.capabilities ^ (CAP_SSL | CAP_COMPRESS)));

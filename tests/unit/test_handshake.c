@@ -474,6 +474,113 @@ static void response_capabilities_are_patched(void **state)
     }
 }
 
+/* Connection attributes, and answers of our own */
+
+static void attributes_are_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const uint8_t *wire; /* the attributes as they follow the plugin's name */
+        size_t len;
+        const char *name, *value; /* NULL: not there */
+    } cases[] = {
+        {BYTES("\x0c\x04_pid\x06"
+               "123456"),
+         "_pid", "123456"},
+        {BYTES("\x0c\x04_pid\x06"
+               "123456"),
+         "_pi", NULL},
+        {BYTES("\x0c\x04_pid\x06"
+               "123456"),
+         "123456", NULL},
+        {BYTES("\x07\x01"
+               "a\0\x01"
+               "b\x01"
+               "c"),
+         "a", ""},
+        {BYTES("\x07\x01"
+               "a\0\x01"
+               "b\x01"
+               "c"),
+         "b", "c"},
+        {BYTES("\0"), "a", NULL},
+        {BYTES(""), "a", NULL},
+        /* Malformed ones are not there; the login goes on. */
+        {BYTES("\x0c\x04_pid\x06"
+               "12345"),
+         "_pid", NULL},
+        {BYTES("\x0c\x04_pid\x07"
+               "123456"),
+         "_pid", NULL},
+        {BYTES("\x05\x04_pid"), "_pid", NULL},
+        {BYTES("\xff"), "a", NULL},
+        {BYTES("\xfe\xff\xff\xff\xff\xff\xff\xff\xff"), "a", NULL},
+    };
+    static const char head[] = "\x05\xa2\x18\x00"
+                               "\0\0\0\x01"
+                               "\x08" ZEROS23 "u\0"
+                               "\0"
+                               "p";
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        size_t len = sizeof head + cases[i].len;
+        uint8_t *wire = malloc(len);
+        struct handshake_response hr;
+
+        assert_non_null(wire);
+        memcpy(wire, head, sizeof head); /* with its NUL */
+        memcpy(wire + sizeof head, cases[i].wire, cases[i].len);
+        assert_true(handshake_response_parse(wire, len, &hr));
+        struct bytes value = handshake_attribute(&hr, cases[i].name);
+        assert_int_equal(value.p != NULL, cases[i].value != NULL);
+        if (cases[i].value)
+            assert_bytes(value, cases[i].value);
+        free(wire);
+    }
+}
+
+/* With all flags set the members are written as they were read. */
+static void our_own_response_is_read_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(responses); i++) {
+        struct handshake_response hr, again;
+        struct buffer b;
+
+        assert_true(handshake_response_parse(responses[i].wire, responses[i].len, &hr));
+        hr.capabilities |= CAP_SECURE_CONNECTION | CAP_CONNECT_WITH_DB | CAP_PLUGIN_AUTH;
+        buffer_init(&b, 1000);
+        handshake_response_append(&b, &hr);
+        assert_false(b.failed);
+        assert_true(handshake_response_parse(b.data, b.len, &again));
+        assert_int_equal(again.capabilities, hr.capabilities);
+        assert_int_equal(again.max_packet, hr.max_packet);
+        assert_bytes(again.user, responses[i].user);
+        assert_bytes(again.auth, responses[i].auth);
+        assert_bytes(again.database, responses[i].database);
+        assert_bytes(again.plugin, responses[i].plugin);
+        assert_int_equal(again.attributes.len, hr.attributes.len);
+        buffer_release(&b);
+    }
+}
+
+static void a_password_too_long_for_its_length_fails(void **state)
+{
+    (void)state;
+    char auth[256];
+    struct buffer b;
+    struct handshake_response hr = {.capabilities = CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION};
+
+    memset(auth, 'a', sizeof auth);
+    for (size_t len = 255; len <= 256; len++) {
+        hr.auth = (struct bytes){(const uint8_t *)auth, len};
+        buffer_init(&b, 1000);
+        handshake_response_append(&b, &hr);
+        assert_int_equal(b.failed, len > 255);
+        buffer_release(&b);
+    }
+}
+
 /* AuthSwitchRequest */
 
 static void auth_switch_is_written_and_read(void **state)
@@ -519,6 +626,9 @@ int main(void)
         cmocka_unit_test(a_long_password_has_a_length_encoded_length),
         cmocka_unit_test(ssl_requests_are_told_apart),
         cmocka_unit_test(response_capabilities_are_patched),
+        cmocka_unit_test(attributes_are_found),
+        cmocka_unit_test(our_own_response_is_read_again),
+        cmocka_unit_test(a_password_too_long_for_its_length_fails),
         cmocka_unit_test(auth_switch_is_written_and_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

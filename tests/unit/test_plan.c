@@ -494,7 +494,6 @@ static const struct {
     {"prepare s from 'al\\ter table t add c int'", NULL}, /* a tab */
     {"prepare s from 'a\\lter table t add c int'", "alter table t add c int"},
     {"prepare s from '\\n\\talter\\ttable t add c int'", "alter\ttable t add c int"},
-    {"prepare s from 'drop view v /* 100\\% \\_ */'", "drop view v /* 100\\% \\_ */"},
     {"prepare s from 'select 1'", NULL},
     {"prepare s from @v", NULL},
 };

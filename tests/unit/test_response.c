@@ -191,11 +191,13 @@ static void add(struct build *b, const void *payload, size_t len)
     b->packets += 1 + len / FULL;
 }
 
-static void add_zeros(struct build *b, const char *head, size_t head_len, size_t len)
+/* The rest of the payload is 0xff, so that its tail looks like an ERR. */
+static void add_long(struct build *b, const char *head, size_t head_len, size_t len)
 {
-    uint8_t *payload = calloc(1, len);
+    uint8_t *payload = malloc(len);
 
     assert_non_null(payload);
+    memset(payload, 0xff, len);
     memcpy(payload, head, head_len);
     add(b, payload, len);
     free(payload);
@@ -291,7 +293,7 @@ static const struct {
     {"row250", "\xfa", 1, 251},
     {"row300", "\xfc\x2c\x01", 3, 303},
     {"row70000", "\xfd\x70\x11\x01", 4, 70004},
-    /* One value of 16 MiB: 0xfe begins the row. Its tail begins with zeros. */
+    /* One value of 16 MiB: 0xfe begins the row. */
     {"row16m", "\xfe\x00\x00\x00\x01\x00\x00\x00\x00", 9, 9 + 0x1000000},
     /* Exactly one full packet, and an empty one; exactly two. */
     {"rowfull", "\xfd\xfb\xff\xff", 4, FULL},
@@ -321,7 +323,7 @@ static void add_word(struct build *b, const char *word)
 
     for (size_t i = 0; i < COUNT(long_packets); i++) {
         if (strcmp(word, long_packets[i].word) == 0) {
-            add_zeros(b, long_packets[i].head, long_packets[i].head_len, long_packets[i].len);
+            add_long(b, long_packets[i].head, long_packets[i].head_len, long_packets[i].len);
             return;
         }
     }

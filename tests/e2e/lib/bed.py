@@ -97,8 +97,7 @@ class Bed:
 
     def migrations(self, table: str) -> list[dict]:
         """All online schema changes that the table ever had, a row for each shard."""
-        rows = self.run(f"SHOW VITESS_MIGRATIONS FROM `{self.keyspace}`")
-        return [row for row in rows if row["mysql_table"] == table]
+        return self.run(f"SHOW VITESS_MIGRATIONS FROM `{self.keyspace}` WHERE mysql_table = '{table}'")
 
     @contextmanager
     def scratch_table(self, columns: str = "id bigint NOT NULL PRIMARY KEY, v int") -> Iterator[str]:
