@@ -178,7 +178,7 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
     p.name = st.name;
     if (st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL) {
         plan_ddl(&p, facts, &st, text_unfit(text, len, whole));
-    } else if (st.kind == STATEMENT_KILL && whole) {
+    } else if (st.kind == STATEMENT_KILL && !text_unfit(text, len, whole)) {
         plan_kill(&p, &st);
     } else if (st.kind == STATEMENT_PREPARE) {
         p.effect = EFFECT_PREPARE_NAMED;

@@ -18,7 +18,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const char *const ACTIONS[] = {"FORWARD", "MORE", "PARK", "MIGRATE", "SCRIPT"};
+static const char *const ACTIONS[] = {"FORWARD", "MORE", "PARK", "MIGRATE", "SCRIPT", "KILL"};
 
 static struct hold_set *no_holds, *all_held, *keyspace_held, *table_held; /* of ks, ks.t */
 
@@ -246,6 +246,49 @@ static void targets_decide(void **state)
             fail_msg("%s", database ? database : "NULL");
         assert_int_equal(bare.action, targets[i].passed ? PLAN_FORWARD : PLAN_MIGRATE);
         assert_int_equal(full.action, targets[i].qualified ? PLAN_FORWARD : PLAN_MIGRATE);
+    }
+}
+
+/* KILL of an id is the shim's; whatever else it says, vtgate judges. */
+static const struct {
+    const char *facts, *text;
+    enum plan_action action;
+    uint64_t id;
+    bool query;
+} kills[] = {
+    {"", "kill 5", PLAN_KILL, 5, false},
+    {"", "KILL CONNECTION 4294967295;", PLAN_KILL, 4294967295, false},
+    {"", "/* x */ kill query 7 -- y", PLAN_KILL, 7, true},
+    {"", "/*! kill query 7 */", PLAN_KILL, 7, true},
+    {"t", "kill 5", PLAN_KILL, 5, false},
+    {"o", "kill 5", PLAN_KILL, 5, false},
+    {"m", "kill 5;;", PLAN_KILL, 5, false},
+    {"m", "select 1; kill 5", PLAN_SCRIPT, 0, false},
+    {"", "kill 5; select 1", PLAN_FORWARD, 0, false}, /* vtgate refuses several */
+    {"p", "kill 5", PLAN_FORWARD, 0, false},
+    {"", "kill", PLAN_FORWARD, 0, false},
+    {"", "kill query", PLAN_FORWARD, 0, false},
+    {"", "kill 5 6", PLAN_FORWARD, 0, false},
+    {"", "kill -5", PLAN_FORWARD, 0, false},
+    {"", "kill 5.0", PLAN_FORWARD, 0, false},
+    {"", "kill 0x5", PLAN_FORWARD, 0, false},
+    {"", "kill 99999999999", PLAN_FORWARD, 0, false},
+    {"", "kill @id", PLAN_FORWARD, 0, false},
+    {"", "kill hard query 5", PLAN_FORWARD, 0, false},
+};
+
+static void kills_are_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(kills); i++) {
+        struct plan p = plan_of(kills[i].facts, "ks", all_held, kills[i].text, true, false);
+
+        if (strstr(kills[i].text, "select") || strchr(kills[i].facts, 'p'))
+            p = plan_of(kills[i].facts, "ks", no_holds, kills[i].text, true, false);
+        if (p.action != kills[i].action || p.kill_id != kills[i].id ||
+            p.kill_query != kills[i].query)
+            fail_msg("[%s] %s: %s %llu", kills[i].facts, kills[i].text, ACTIONS[p.action],
+                     (unsigned long long)p.kill_id);
     }
 }
 
@@ -547,6 +590,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ddl_is_found, prepare_named, forget_named),
         cmocka_unit_test(targets_decide),
+        cmocka_unit_test(kills_are_read),
         cmocka_unit_test_setup_teardown(effects_are_told, prepare_named, forget_named),
         cmocka_unit_test_setup_teardown(holds_park, prepare_named, forget_named),
         cmocka_unit_test(parts_wait_only_if_they_may_grow),

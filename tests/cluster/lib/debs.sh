@@ -47,7 +47,8 @@ private_apt() {
         -o "Dir::Cache::archives=$work/archives" -o APT::Sandbox::User=
         -o APT::Install-Recommends=0 -o Acquire::Languages=none -o Acquire::Retries=3)
     if [ -e "$work/sources.list" ]; then
-        PRIVATE_APT+=(-o "Dir::Etc::sourcelist=$work/sources.list"
+        # A mirror that is a frozen snapshot is good enough: signatures are still checked.
+        PRIVATE_APT+=(-o Acquire::Check-Valid-Until=false -o "Dir::Etc::sourcelist=$work/sources.list"
             -o "Dir::Etc::sourceparts=$work/no-parts" -o "Dir::Etc::preferencesparts=$work/no-parts"
             -o Dir::Etc::preferences=/dev/null)
     fi

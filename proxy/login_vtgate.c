@@ -1,0 +1,206 @@
+/*
+ * vtgate's side of the login: choosing one and connecting, its greeting, TLS towards it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxy/log.h"
+#include "proxy/login_internal.h"
+#include "proxy/networks.h"
+#include "proxy/server.h"
+#include "proxy/tls.h"
+#include "proxy/vtgates.h"
+#include "proxy/worker.h"
+
+void login_vtgate_failed(struct session *s, int error)
+{
+    struct login *login = s->login;
+
+    login->error = error;
+    metrics_add(&s->worker->metrics.vtgate_connect_failures, 1);
+    log_warn("vtgate_connect_failed", "session:u vtgate:s error:s", s->id, vtgate_name(s->vtgate),
+             strerror(error));
+    vtgate_set_healthy(s->vtgate, false);
+    stream_close(&s->backend);
+    buffer_release(&login->backend_in);
+    login_try_vtgate(s);
+}
+
+/* Tries the next vtgate; when none is left the client gets an error in place of a greeting. */
+void login_try_vtgate(struct session *s)
+{
+    struct login *login = s->login;
+    struct server *server = s->worker->server;
+    const char *last = s->vtgate ? vtgate_name(s->vtgate) : "vtgate";
+
+    if (s->vtgate)
+        vtgate_release(s->vtgate);
+    while ((s->vtgate = vtgates_choose(server->vtgates, &login->tried))) {
+        evutil_socket_t fd = vtgate_connect(s->vtgate, &login->error);
+
+        last = vtgate_name(s->vtgate);
+        if (fd >= 0) {
+            login->stage = LOGIN_CONNECTING;
+            session_open_backend(s, fd);
+            stream_wait_connected(&s->backend);
+            login_set_timer(s, server->config->timeouts_connect_ms);
+            return;
+        }
+        metrics_add(&s->worker->metrics.vtgate_connect_failures, 1);
+        vtgate_set_healthy(s->vtgate, false);
+        vtgate_release(s->vtgate);
+    }
+    metrics_add(&s->worker->metrics.no_vtgate, 1);
+    session_send_error(s, 0, SHIM_ERROR_NO_VTGATE, last, strerror(login->error));
+    login_refuse(s, CLOSE_NO_VTGATE);
+}
+
+/* Tells vtgate who the client is, before anything else is said on that connection. */
+static void send_proxy_header(struct session *s)
+{
+    int mode = s->worker->server->config->proxy_protocol_to_vtgate;
+    struct proxy_address pa = s->login->proxy;
+    struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof(own);
+    struct buffer out;
+
+    if (mode == CONFIG_PROXY_OFF)
+        return;
+    if (pa.family == PROXY_UNKNOWN) {
+        getsockname(s->client.fd, (struct sockaddr *)&own, &size);
+        address_to_proxy(&pa, &s->login->peer, &own);
+    }
+    buffer_init(&out, PROXY_HEADER_MAX);
+    proxy_header_append(&out, mode == CONFIG_PROXY_V1 ? 1 : 2, &pa);
+    session_send_backend(s, out.data, out.len);
+    buffer_release(&out);
+}
+
+void login_connected(struct session *s)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    getsockopt(s->backend.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error) {
+        login_vtgate_failed(s, error);
+        return;
+    }
+    s->login->stage = LOGIN_GREETING;
+    stream_resume(&s->backend);
+    send_proxy_header(s);
+}
+
+void login_backend_lost(struct session *s)
+{
+    if (s->login->stage <= LOGIN_GREETING) {
+        login_vtgate_failed(s, ECONNRESET);
+        return;
+    }
+    session_send_error(s, s->login->client_next, SHIM_ERROR_VTGATE_LOST);
+    login_refuse(s, CLOSE_VTGATE_CLOSED);
+}
+
+/* vtgate's greeting, with the capabilities that hold for the pair. */
+void login_greeted(struct session *s, uint8_t *packet, size_t len)
+{
+    struct login *login = s->login;
+    uint8_t *payload = packet + PACKET_HEADER;
+
+    if (len > PACKET_HEADER && payload[0] == 0xff) { /* "Too many connections" and the like */
+        if (login_pass_to_client(s, packet, len))
+            login_refuse(s, CLOSE_LOGIN_REFUSED);
+        return;
+    }
+    if (!greeting_parse(payload, len - PACKET_HEADER, &login->greeting)) {
+        login_vtgate_failed(s, EPROTO);
+        return;
+    }
+    vtgate_set_healthy(s->vtgate, true);
+    s->connection_id = login->greeting.connection_id;
+    /* Not offered: what would hide the packets from the shim or change their layout. */
+    uint32_t offer = login->greeting.capabilities &
+                     ~(uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL |
+                                 CAP_OPTIONAL_METADATA | CAP_QUERY_ATTRIBUTES);
+
+    if (s->worker->server->tls.client)
+        offer |= CAP_SSL;
+    greeting_set_capabilities(payload, &login->greeting, offer);
+    greeting_set_connection_id(payload, &login->greeting, (uint32_t)s->id);
+    login->stage = LOGIN_RESPONSE;
+    login->backend_next = 1;
+    login_set_timer(s, s->worker->server->config->timeouts_login_ms);
+    if (!login_pass_to_client(s, packet, len))
+        return;
+    stream_pause(&s->backend);
+    stream_resume(&s->client);
+}
+
+/* Whether vtgate's side is to be encrypted, as vtgate_tls.mode says. */
+bool login_backend_wants_tls(struct session *s)
+{
+    const struct server *server = s->worker->server;
+
+    if (!server->tls.backend)
+        return false;
+    return s->login->greeting.capabilities & CAP_SSL ||
+           server->config->vtgate_tls_mode != CONFIG_TLS_PREFERRED;
+}
+
+/* The client's response, held in client_in, goes to vtgate, whose TLS (if any) is up. */
+void login_send_response(struct session *s)
+{
+    struct login *login = s->login;
+    uint8_t *packet = login->client_in.data;
+    uint8_t *payload = packet + PACKET_HEADER;
+    size_t len = PACKET_HEADER + load_u24(packet);
+    uint32_t capabilities = load_u32(payload) & ~(uint32_t)CAP_SSL;
+
+    if (s->backend.ssl)
+        capabilities |= CAP_SSL;
+    handshake_response_set_capabilities(payload, capabilities);
+    login->stage = LOGIN_EXCHANGE;
+    if (!login_pass_to_backend(s, packet, len))
+        return;
+    buffer_consume(&login->client_in, len);
+    stream_resume(&s->backend);
+    stream_resume(&s->client);
+}
+
+static void start_backend_tls(struct session *s)
+{
+    struct login *login = s->login;
+    struct server *server = s->worker->server;
+    uint8_t packet[PACKET_HEADER + SSL_REQUEST_LENGTH];
+    SSL *ssl = NULL;
+
+    if (login->greeting.capabilities & CAP_SSL)
+        ssl = tls_new_client(&server->tls, server->config, vtgate_endpoint(s->vtgate)->host);
+    if (!ssl) {
+        session_send_error(s, login->client_next, SHIM_ERROR_NO_VTGATE, vtgate_name(s->vtgate),
+                           "TLS is required and vtgate does not offer it");
+        login_refuse(s, CLOSE_VTGATE_ERROR);
+        return;
+    }
+    /* An SSLRequest is the first 32 bytes of the response to come. */
+    memcpy(packet, login->client_in.data, sizeof(packet));
+    packet[0] = SSL_REQUEST_LENGTH;
+    packet[1] = packet[2] = 0;
+    handshake_response_set_capabilities(packet + PACKET_HEADER,
+                                        load_u32(packet + PACKET_HEADER) | CAP_SSL);
+    login->stage = LOGIN_BACKEND_TLS;
+    stream_pause(&s->client);
+    if (login_pass_to_backend(s, packet, sizeof(packet))) {
+        stream_resume(&s->backend);
+        stream_start_tls(&s->backend, ssl, false);
+    }
+}
+
+void login_go_on(struct session *s)
+{
+    if (login_backend_wants_tls(s))
+        start_backend_tls(s);
+    else
+        login_send_response(s);
+}
