@@ -125,6 +125,32 @@ bool handshake_response_parse(const uint8_t *payload, size_t len, struct handsha
     return !in.failed;
 }
 
+bool change_user_parse(const uint8_t *payload, size_t len, uint32_t capabilities,
+                       struct handshake_response *out)
+{
+    struct reader in;
+
+    memset(out, 0, sizeof(*out));
+    reader_init(&in, payload, len);
+    out->capabilities = capabilities;
+    out->max_packet = PACKET_MAX_PAYLOAD;
+    out->user = reader_nul_string(&in);
+    out->auth = reader_take(&in, reader_u8(&in));
+    out->database = reader_nul_string(&in);
+    /* Older clients stop here. */
+    if (reader_left(&in) >= 2)
+        out->charset = (uint8_t)reader_u16(&in);
+    if (capabilities & CAP_PLUGIN_AUTH && reader_left(&in) > 0)
+        out->plugin = reader_nul_string(&in);
+    if (capabilities & CAP_CONNECT_ATTRS && reader_left(&in) > 0)
+        out->attributes = reader_lenenc_string(&in);
+    if (out->database.len)
+        out->capabilities |= CAP_CONNECT_WITH_DB;
+    else
+        out->capabilities &= ~(uint32_t)CAP_CONNECT_WITH_DB;
+    return !in.failed;
+}
+
 struct bytes handshake_attribute(const struct handshake_response *hr, const char *name)
 {
     struct reader in;

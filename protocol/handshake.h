@@ -51,6 +51,13 @@ struct handshake_response {
     struct bytes attributes; /* connection attributes: lenenc names and values in turn */
 };
 
+/*
+ * Reads COM_CHANGE_USER's payload behind the command byte ("COM_CHANGE_USER" in the documentation)
+ * as if it were such a response with these capabilities. False when it is malformed.
+ */
+bool change_user_parse(const uint8_t *payload, size_t len, uint32_t capabilities,
+                       struct handshake_response *out);
+
 /* Whether the payload is an SSLRequest; its capability flags then go into *capabilities. */
 bool ssl_request_parse(const uint8_t *payload, size_t len, uint32_t *capabilities);
 

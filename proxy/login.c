@@ -28,6 +28,7 @@ void login_end(struct session *s)
     if (!login)
         return;
     event_del(&login->timer);
+    buffer_wipe(&login->change);
     buffer_wipe(&login->client_in);
     buffer_wipe(&login->backend_in);
     bridge_destroy(login->bridge);
@@ -81,16 +82,43 @@ void login_admit(struct session *s)
     login_refuse(s, CLOSE_LIMIT);
 }
 
-void login_begin(struct session *s, const struct sockaddr_storage *peer)
+static struct login *login_create(struct session *s)
 {
     struct login *login = s->login = memory_zalloc(sizeof(*login));
+
+    buffer_init(&login->change, LOGIN_PACKET_MAX);
+    buffer_init(&login->client_in, LOGIN_PACKET_MAX);
+    buffer_init(&login->backend_in, LOGIN_PACKET_MAX);
+    event_assign(&login->timer, s->worker->base, -1, 0, on_timeout, s);
+    return login;
+}
+
+void login_change_user(struct session *s, const struct handshake_response *hr, uint8_t sequence)
+{
+    socklen_t size = sizeof(s->login->peer);
+
+    session_leave_vtgate(s);
+    struct login *login = login_create(s);
+
+    session_set_state(s, SESSION_LOGIN);
+    stream_pause(&s->client);
+    login->client_next = sequence;
+    if (getpeername(s->client.fd, (struct sockaddr *)&login->peer, &size) != 0)
+        login->peer.ss_family = AF_UNSPEC; /* gone already: the next read says so */
+    handshake_response_append(&login->change, hr);
+    s->user = memory_copy((const char *)hr->user.p, hr->user.len);
+    if (hr->database.len)
+        s->database = memory_copy((const char *)hr->database.p, hr->database.len);
+    login_try_vtgate(s);
+}
+
+void login_begin(struct session *s, const struct sockaddr_storage *peer)
+{
+    struct login *login = login_create(s);
 
     login->peer = *peer;
     login->deadline_ms = clock_ms() + s->worker->server->config->timeouts_login_ms;
 
-    buffer_init(&login->client_in, LOGIN_PACKET_MAX);
-    buffer_init(&login->backend_in, LOGIN_PACKET_MAX);
-    event_assign(&login->timer, s->worker->base, -1, 0, on_timeout, s);
     if (networks_contain(s->worker->server->proxy_networks, peer)) {
         login->stage = LOGIN_PROXY;
         login_set_timer(s, s->worker->server->config->timeouts_login_ms);

@@ -2,6 +2,7 @@
  * The client's side of the login: a PROXY header, TLS, its response, its answers to challenges.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -109,6 +110,51 @@ static bool send_bridge(struct session *s, struct buffer *payload)
     return sent;
 }
 
+static void start_bridge(struct session *s, const struct handshake_response *hr);
+
+void login_challenge(struct session *s)
+{
+    struct login *login = s->login;
+    struct handshake_response hr;
+    struct bytes plugin = {(const uint8_t *)login->plugin, strlen(login->plugin)};
+    struct buffer say;
+
+    if (!handshake_response_parse(login->change.data, login->change.len, &hr))
+        abort(); /* it was made by us */
+    if (s->bridged) {
+        start_bridge(s, &hr);
+        return;
+    }
+    if (login_is_cleartext(plugin) && login_refuse_cleartext(s))
+        return;
+    buffer_init(&say, LOGIN_PACKET_MAX);
+    auth_switch_append(&say, login->plugin, login->greeting.salt);
+    login->stage = LOGIN_CHALLENGE;
+    if (send_bridge(s, &say))
+        stream_resume(&s->client);
+}
+
+/* The answer to it: with what COM_CHANGE_USER said, it makes the response for vtgate. */
+static void on_challenge(struct session *s, const uint8_t *packet, size_t len)
+{
+    struct login *login = s->login;
+    struct buffer response;
+    struct handshake_response hr;
+
+    if (!handshake_response_parse(login->change.data, login->change.len, &hr))
+        abort(); /* it was made by us */
+    hr.auth = (struct bytes){packet + PACKET_HEADER, len - PACKET_HEADER};
+    hr.plugin = (struct bytes){(const uint8_t *)login->plugin, strlen(login->plugin)};
+    buffer_init(&response, LOGIN_PACKET_MAX);
+    size_t mark = packet_begin(&response);
+
+    handshake_response_append(&response, &hr);
+    packet_end(&response, mark, 1);
+    buffer_wipe(&login->client_in);
+    login->client_in = response; /* moved */
+    login_go_on(s);
+}
+
 static void start_bridge(struct session *s, const struct handshake_response *hr)
 {
     struct login *login = s->login;
@@ -122,6 +168,7 @@ static void start_bridge(struct session *s, const struct handshake_response *hr)
     buffer_init(&say, LOGIN_PACKET_MAX);
     login->bridge = bridge_create(hr, login->greeting.salt, &say);
     login->stage = LOGIN_BRIDGE;
+    s->bridged = true;
     buffer_wipe(&login->client_in);
     if (send_bridge(s, &say))
         stream_resume(&s->client);
@@ -239,6 +286,9 @@ static void from_client(struct session *s)
     } else if (login->stage == LOGIN_BRIDGE) {
         login->client_next = (uint8_t)(packet[3] + 1);
         on_bridge(s, packet, len);
+    } else if (login->stage == LOGIN_CHALLENGE) {
+        login->client_next = (uint8_t)(packet[3] + 1);
+        on_challenge(s, packet, len);
     } else if (login->stage == LOGIN_EXCHANGE) {
         login->client_next = (uint8_t)(packet[3] + 1);
         if (login_pass_to_backend(s, packet, len))
@@ -266,6 +316,7 @@ void login_read_client(struct session *s)
     struct login *login = s->login;
 
     while (s->login == login && (login->stage == LOGIN_RESPONSE || login->stage == LOGIN_BRIDGE ||
+                                 login->stage == LOGIN_CHALLENGE ||
                                  login->stage == LOGIN_EXCHANGE)) {
         size_t want = client_wanted(login);
 

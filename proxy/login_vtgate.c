@@ -2,6 +2,7 @@
  * vtgate's side of the login: choosing one and connecting, its greeting, TLS towards it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -52,7 +53,7 @@ void login_try_vtgate(struct session *s)
         vtgate_release(s->vtgate);
     }
     metrics_add(&s->worker->metrics.no_vtgate, 1);
-    session_send_error(s, 0, SHIM_ERROR_NO_VTGATE, last, strerror(login->error));
+    session_send_error(s, login->client_next, SHIM_ERROR_NO_VTGATE, last, strerror(login->error));
     login_refuse(s, CLOSE_NO_VTGATE);
 }
 
@@ -119,6 +120,16 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
     }
     vtgate_set_healthy(s->vtgate, true);
     s->connection_id = login->greeting.connection_id;
+    snprintf(login->plugin, sizeof(login->plugin), "%.*s",
+             (int)(login->greeting.plugin.len < PLUGIN_NAME_MAX ? login->greeting.plugin.len : 0),
+             (const char *)login->greeting.plugin.p);
+    if (login->change.len > 0) {
+        login->backend_next = 1;
+        login_set_timer(s, s->worker->server->config->timeouts_login_ms);
+        stream_pause(&s->backend);
+        login_challenge(s);
+        return;
+    }
     /* Not offered: what would hide the packets from the shim or change their layout. */
     uint32_t offer = login->greeting.capabilities &
                      ~(uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL |

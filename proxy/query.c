@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/fallback.h"
 #include "proxy/kill.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -264,8 +265,10 @@ static size_t forward(struct session *s, const struct head *h, const uint8_t *p,
     if (h->whole) {
         size_t len = PACKET_HEADER + h->length;
 
-        if (session_send_backend(s, p, len))
+        if (session_send_backend(s, p, len)) {
             request_sent(s);
+            fallback_expect(s, p, len);
+        }
         return len;
     }
     packet_cursor_init(&s->request);

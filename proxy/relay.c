@@ -3,12 +3,13 @@
  * command possible; everything else is passed on as it is.
  */
 #include "proxy/ask.h"
+#include "proxy/fallback.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
-static void relay_response(struct session *s, const uint8_t *data, size_t len)
+void relay_response(struct session *s, const uint8_t *data, size_t len)
 {
     size_t used = response_feed(&s->response, data, len);
 
@@ -47,7 +48,9 @@ void relay_readable(struct session *s)
         return;
     }
     metrics_add(&w->metrics.bytes_from_vtgate, (uint64_t)n);
-    if (s->state == SESSION_RESPONSE && s->script)
+    if (s->state == SESSION_RESPONSE && s->fallback)
+        fallback_feed(s, w->scratch, (size_t)n);
+    else if (s->state == SESSION_RESPONSE && s->script)
         script_feed(s, w->scratch, (size_t)n);
     else if (s->state == SESSION_RESPONSE)
         relay_response(s, w->scratch, (size_t)n);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "proxy/ask.h"
+#include "proxy/fallback.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
@@ -175,7 +176,7 @@ bool session_count_user(struct session *s)
     return !limit || s->counted_user;
 }
 
-static void session_uncount(struct session *s)
+static void session_uncount_user(struct session *s)
 {
     char key[QUOTA_KEY_MAX];
 
@@ -183,11 +184,34 @@ static void session_uncount(struct session *s)
         user_key(s, key);
         quota_give(s->worker->server->quota, key);
     }
+    s->counted_user = false;
+}
+
+static void session_uncount(struct session *s)
+{
+    char key[QUOTA_KEY_MAX];
+
+    session_uncount_user(s);
     if (s->counted_address) {
         address_key(s, key);
         quota_give(s->worker->server->quota, key);
     }
-    s->counted_user = s->counted_address = false;
+    s->counted_address = false;
+}
+
+void session_leave_vtgate(struct session *s)
+{
+    stream_close(&s->backend);
+    if (s->vtgate)
+        vtgate_release(s->vtgate);
+    s->vtgate = NULL;
+    session_uncount_user(s);
+    statements_destroy(s->statements);
+    free(s->user);
+    free(s->database);
+    s->statements = NULL;
+    s->user = s->database = NULL;
+    s->strategy_own = false;
 }
 
 static void session_forget(struct session *s)
@@ -196,6 +220,7 @@ static void session_forget(struct session *s)
     park_forget(s);
     ask_forget(s);
     script_forget(s);
+    fallback_forget(s);
     migration_forget(s);
     statements_destroy(s->statements);
     s->statements = NULL;

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "planner/plan.h"
+#include "protocol/handshake.h"
 #include "protocol/reply.h"
 #include "protocol/response.h"
 #include "proxy/stream.h"
@@ -52,6 +53,7 @@ struct vtgate;
 struct login;
 struct ask;
 struct script;
+struct fallback;
 struct migration;
 struct statements;
 
@@ -68,6 +70,7 @@ struct session {
     uint16_t status;        /* status flags of the last response */
     bool client_is_local;   /* over a unix socket: as safe as TLS for a password */
     bool counted_user, counted_address; /* in server->quota */
+    bool bridged;           /* it logged in through bridge.c, and has to again */
     bool strategy_own;      /* the user set @@ddl_strategy */
     bool client_gone;       /* the client left while the shim still had work on vtgate's side */
     bool discard;           /* REQUEST: the command was answered already; its rest is dropped */
@@ -86,6 +89,7 @@ struct session {
     struct login *login;    /* LOGIN only */
     struct ask *ask;        /* a question of the shim, or NULL */
     struct script *script;  /* several statements under way, or NULL */
+    struct fallback *fallback;     /* a command that the shim does itself if vtgate refuses it, or NULL */
     struct migration *migration;   /* a DDL under way, or NULL */
     int64_t since_ms;       /* IDLE: when the last command was seen to have ended; CLOSING: began */
     int64_t stalled_ms;     /* since when the client takes none of what waits for it; 0: it does */
@@ -126,6 +130,9 @@ bool session_send_backend(struct session *s, const void *data, size_t len);
 bool session_send_error(struct session *s, uint8_t sequence, enum shim_error error, ...);
 bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error error, va_list args);
 
+/* Gives up vtgate's connection and all that was known of the session on it: it logs in again. */
+void session_leave_vtgate(struct session *s);
+
 /* Counts the session for its client's address, or for its user, against the limits; false: too many.
    session_close takes it back. */
 bool session_count_address(struct session *s);
@@ -142,10 +149,14 @@ void query_continue(struct session *s);
 
 /* The session's streams report here: one for each phase (login.c, query.c, relay.c). */
 void login_begin(struct session *s, const struct sockaddr_storage *peer);
+/* COM_CHANGE_USER: a fresh login on a new connection to vtgate, behind the same client connection.
+   hr is what the client asked for; the next packet to it gets that sequence number. */
+void login_change_user(struct session *s, const struct handshake_response *hr, uint8_t sequence);
 void login_event(struct session *s, bool from_client, enum stream_event what);
 void login_end(struct session *s); /* frees s->login; idempotent */
 void query_readable(struct session *s);
 void relay_readable(struct session *s);
+void relay_response(struct session *s, const uint8_t *data, size_t len);
 
 /* After a response: applies the effect of a command that succeeded; drops it of one that did not. */
 void query_settle(struct session *s, bool succeeded);

@@ -1,0 +1,446 @@
+"""Holds: an operator stops statements at the door for a while, nobody gets an error, and all goes on in order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Iterator
+
+import pymysql
+import pytest
+
+from lib import wire
+from lib.clients import Load, connector
+from lib.poll import stays, until
+from lib.shim import Shim
+from lib.wire import BASIC, DEPRECATE_EOF, Wire
+
+SELECT = "SELECT count(*) FROM demo WHERE id = -1"
+OTHER = "SELECT count(*) FROM customer WHERE id = -1"
+
+
+class Waiting:
+    """A statement that was sent and is parked: its answer is still to come."""
+
+    def __init__(self, shim: Shim, client: Wire, sql: str = SELECT):
+        parked = shim.parked()
+        self.client = client
+        self.began = time.monotonic()
+        client.send(wire.COM_QUERY, sql)
+        until(lambda: shim.parked() == parked + 1, f"parked: {sql}")
+
+    def answered(self) -> bool:
+        """Whether bytes of an answer have come."""
+        self.client.socket.settimeout(0)
+        try:
+            self.client._pending = self.client._pending or self.client.socket.recv(65536)
+            return True
+        except BlockingIOError:
+            return False
+        finally:
+            self.client.socket.settimeout(30)
+
+    def answer(self) -> float:
+        """Takes the answer, which must be a result; returns the seconds since it was sent."""
+        response = self.client.read_response()
+        assert response.error is None, response.error
+        return time.monotonic() - self.began
+
+
+def passes(client: Wire, *statements: str) -> None:
+    """These are answered at once."""
+    for sql in statements:
+        client.socket.settimeout(5)
+        response = client.query(sql)
+        assert response.error is None, (sql, response.error)
+
+
+@pytest.fixture
+def client(shim: Shim) -> Iterator[Wire]:
+    with shim.wire() as client:
+        yield client
+
+
+@pytest.fixture
+def second(shim: Shim) -> Iterator[Wire]:
+    with shim.wire() as client:
+        yield client
+
+
+# What is held.
+
+def test_hold_all(shim, client, second):
+    """HOLD ALL holds reads, writes and SHOW in every session until it is released."""
+    assert client.query("SELECT 1").error is None
+    hold = shim.hold("ALL")
+    one, two = Waiting(shim, client, "SELECT 1"), Waiting(shim, second, "SHOW TABLES")
+    stays(lambda: not one.answered() and not two.answered(), "both wait", 0.3)
+    shim.admin(f"RELEASE {hold}")
+    assert one.answer() >= 0.3 and two.answer() >= 0.3
+    passes(client, "SELECT 1")
+
+
+@pytest.mark.parametrize("hold, held, free", [
+    ("TABLE commerce.demo", [SELECT, "INSERT INTO demo (id) VALUES (-620000)", "DELETE FROM `demo` WHERE id = -620000",
+                             "UPDATE commerce.demo SET status = 'x' WHERE id = -1", "(SELECT 1 FROM demo LIMIT 0)",
+                             "SELECT 1 FROM customer c JOIN demo d ON c.id = d.id WHERE c.id = -1",
+                             "WITH x AS (SELECT id FROM demo WHERE id = -1) SELECT * FROM x",
+                             "SELECT 1 FROM customer WHERE id = (SELECT max(id) FROM DEMO WHERE id = -1) AND id = -1"],
+     [OTHER, "INSERT INTO customer (id) VALUES (-620001)", "DELETE FROM customer WHERE id = -620001", "SELECT 1",
+      "SELECT 'demo' FROM customer WHERE id = -1", "SET @a = 1", "USE commerce", "SHOW TABLES", "KILL 1234567"]),
+    ("KEYSPACE commerce", [SELECT, OTHER, "SELECT 1 FROM commerce.customer WHERE id = -1"],
+     ["SET @a = 1", "USE commerce", "SHOW TABLES"]),
+], ids=["table", "keyspace"])
+def test_scope(shim, client, second, hold, held, free):
+    """A hold stops the statements on what it names, and no others."""
+    number = shim.hold(hold)
+    for sql in free:
+        second.socket.settimeout(5)
+        response = second.query(sql)
+        assert response.error is None or "KILL" in sql, (sql, response.error)
+    for sql in held:
+        waiting = Waiting(shim, client, sql)
+        stays(lambda: not waiting.answered(), f"held: {sql}", 0.05)
+        shim.admin(f"RELEASE {number}")
+        client.read_response()
+        number = shim.hold(hold)
+    shim.admin("RELEASE ALL")
+    assert shim.metric("vtshim_parks_total") == len(held)
+
+
+def test_other_keyspace_is_not_held(shim, client):
+    shim.hold("KEYSPACE somewhere_else")
+    shim.hold("TABLE somewhere_else.demo")
+    passes(client, SELECT, OTHER)
+
+
+@pytest.mark.parametrize("enter", ["use", "init_db", "login", "shard", "unknown"])
+def test_session_in_the_keyspace(shim, enter):
+    """A hold knows a session's keyspace however it got there; one without any is held to be safe."""
+    database = {"login": "commerce", "shard": "commerce/-80"}.get(enter)
+    with Wire(shim.listen) as client:
+        client.login(shim.bed.user, shim.bed.password, database)
+        if enter == "use":
+            passes(client, "USE `commerce`")
+        if enter == "init_db":
+            assert client.command(wire.COM_INIT_DB, "commerce").error is None
+        shim.hold("TABLE commerce.demo")
+        waiting = Waiting(shim, client)
+        shim.admin("RELEASE ALL")
+        client.read_response()
+        assert waiting
+
+
+def test_hold_from_before_the_connection(shim):
+    """A client that comes while a hold is on gets in, and its statement waits."""
+    shim.hold("TABLE commerce.demo")
+    with shim.wire() as client:
+        passes(client, OTHER)
+        waiting = Waiting(shim, client)
+        stays(lambda: not waiting.answered(), "it waits", 0.2)
+        shim.admin("RELEASE ALL")
+        waiting.answer()
+
+
+def test_drivers_connect_during_hold_all(shim):
+    """What drivers ask at the start waits under HOLD ALL, and the connection comes about afterwards."""
+    shim.hold("ALL FOR 1")
+    began = time.monotonic()
+    with connector(shim) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        assert cursor.fetchall() == [(1,)]
+    assert time.monotonic() - began > 0.7
+
+
+def test_transactions_are_not_held(shim, client):
+    """A transaction that is open can do its work and end; the next one waits at its first statement."""
+    passes(client, "BEGIN", "DELETE FROM demo WHERE id = -620002")
+    shim.hold("TABLE commerce.demo")
+    passes(client, SELECT, "INSERT INTO demo (id) VALUES (-620002)", "SAVEPOINT s", "ROLLBACK TO s", "ROLLBACK")
+    waiting = Waiting(shim, client)
+    shim.admin("RELEASE ALL")
+    waiting.answer()
+
+
+def test_transactions_without_autocommit(shim, client):
+    """Also one that began with a statement, under autocommit=0."""
+    passes(client, "SET autocommit = 0", SELECT)
+    shim.hold("TABLE commerce.demo")
+    passes(client, SELECT, "COMMIT")
+    waiting = Waiting(shim, client)
+    shim.admin("RELEASE ALL")
+    waiting.answer()
+    passes(client, "ROLLBACK")
+
+
+def test_transaction_under_hold_all(shim, client, second):
+    """HOLD ALL lets what is open end, too, but nothing new begin."""
+    passes(client, "BEGIN", OTHER)
+    shim.hold("ALL")
+    passes(client, SELECT, "COMMIT")
+    waiting = Waiting(shim, second, "BEGIN")
+    shim.admin("RELEASE ALL")
+    waiting.answer()
+    passes(second, "ROLLBACK")
+
+
+@pytest.mark.parametrize("capabilities", [BASIC, BASIC | DEPRECATE_EOF], ids=["eof", "deprecate-eof"])
+def test_prepared_statements(shim, capabilities):
+    """COM_STMT_EXECUTE is held by what was prepared, with its parameters and long data kept."""
+    with shim.wire(capabilities) as client:
+        held = client.prepare("SELECT count(*), ? FROM demo WHERE id = -1")
+        free = client.prepare("SELECT ? FROM customer WHERE id = -1")
+        number = shim.hold("TABLE commerce.demo")
+        assert client.execute(free, b"x").error is None
+        client.send(wire.COM_STMT_SEND_LONG_DATA, held.to_bytes(4, "little") + b"\0\0" + b"in pieces ")
+        client.send(wire.COM_STMT_SEND_LONG_DATA, held.to_bytes(4, "little") + b"\0\0" + b"before the hold")
+        client.send(wire.COM_STMT_EXECUTE, wire.execute_body(held, (b"",), (0,)))
+        until(lambda: shim.parked() == 1, "the execution is parked")
+        shim.admin(f"RELEASE {number}")
+        response = client.read_response()
+        assert response.error is None and response.rows[0].endswith(b"in pieces before the hold")
+        # And one that is prepared during a hold, and in SQL.
+        shim.hold("TABLE commerce.demo")
+        passes(client, "PREPARE p FROM 'SELECT 1'", "EXECUTE p", "DEALLOCATE PREPARE p")
+        shim.admin("RELEASE ALL")
+        passes(client, f"PREPARE p FROM '{SELECT}'")
+        shim.hold("TABLE commerce.demo")
+        waiting = Waiting(shim, client, "EXECUTE p")
+        shim.admin("RELEASE ALL")
+        waiting.answer()
+
+
+def test_several_statements(shim):
+    """One text with a held statement in it is held, and gives all its results afterwards."""
+    with shim.wire(BASIC | wire.MULTI_STATEMENTS) as client:
+        shim.hold("TABLE commerce.demo")
+        client.send(wire.COM_QUERY, f"SELECT 1; {SELECT}; SELECT 3")
+        until(lambda: shim.parked() == 1, "it is parked")
+        shim.admin("RELEASE ALL")
+        response = client.read_response()
+        assert response.error is None and len(response.results) == 3
+
+
+def test_large_statement(shim, client):
+    """A statement of 17 MiB is held like any other, and whole afterwards."""
+    text = "SELECT count(*), length('" + "x" * (17 << 20) + "') FROM demo WHERE id = -1"
+    shim.hold("TABLE commerce.demo")
+    client.send(wire.COM_QUERY, text)
+    until(lambda: shim.parked() == 1, "it is parked")
+    shim.admin("RELEASE ALL")
+    response = client.read_response()
+    assert response.error is None and wire.text_row(response.rows[0])[1] == str(17 << 20).encode()
+
+
+def test_pipelined_behind_a_held_statement(shim, client):
+    """The order of a connection's commands is kept."""
+    shim.hold("TABLE commerce.demo")
+    client.send(wire.COM_QUERY, SELECT)
+    client.send(wire.COM_QUERY, "SELECT 'second'")
+    client.send(wire.COM_PING)
+    until(lambda: shim.parked() == 1, "the first is parked")
+    shim.admin("RELEASE ALL")
+    assert client.read_response().error is None
+    assert client.read_response().rows == [b"\x06second"]
+    assert client.read_response(wire.COM_PING).error is None
+
+
+def test_ping_of_another_connection_passes(shim, client):
+    """Health checks of pools go on, but for HOLD ALL, which says all."""
+    shim.hold("TABLE commerce.demo")
+    assert client.command(wire.COM_PING).error is None
+    assert client.command(wire.COM_INIT_DB, "commerce").error is None
+
+
+# How it ends.
+
+def test_expiry(shim, client):
+    """FOR: the hold ends by itself, and the parked go on."""
+    shim.hold("TABLE commerce.demo FOR 1 REASON 'a short one'")
+    waiting = Waiting(shim, client)
+    assert 0.5 < waiting.answer() < 4
+    assert shim.admin("SHOW HOLDS") == []
+    assert shim.wait_event("hold_expired")["reason"] == "a short one"
+
+
+def test_default_expiry(start_shim):
+    """Without FOR it is hold.default_ttl_s; more than hold.max_ttl_s is refused."""
+    shim = start_shim({"hold": {"default_ttl_s": 1, "max_ttl_s": 5}})
+    shim.hold("TABLE commerce.demo")
+    with pytest.raises(pymysql.Error) as refused:
+        shim.hold("ALL FOR 6")
+    assert refused.value.args[0] == 1064 and "max_ttl_s" in refused.value.args[1]
+    with shim.wire() as client:
+        assert Waiting(shim, client).answer() < 4
+
+
+def test_release_by_id(shim, client, second):
+    """Only the hold with that id ends; a statement that another one concerns goes on waiting."""
+    demo = shim.hold("TABLE commerce.demo REASON 'first'")
+    customer = shim.hold("TABLE commerce.customer")
+    assert demo != customer
+    one, two = Waiting(shim, client, SELECT), Waiting(shim, second, OTHER)
+    shim.admin(f"RELEASE {demo}")
+    one.answer()
+    stays(lambda: not two.answered(), "the other still waits", 0.2)
+    with pytest.raises(pymysql.Error) as unknown:
+        shim.admin(f"RELEASE {demo}")
+    assert unknown.value.args[0] == 1094
+    shim.admin("RELEASE ALL")
+    two.answer()
+
+
+def test_two_holds_on_one_statement(shim, client):
+    """It goes on when the last of them has ended."""
+    one, two = shim.hold("TABLE commerce.demo"), shim.hold("ALL")
+    waiting = Waiting(shim, client)
+    shim.admin(f"RELEASE {one}")
+    stays(lambda: not waiting.answered(), "the second hold holds", 0.2)
+    shim.admin(f"RELEASE {two}")
+    waiting.answer()
+
+
+def test_max_wait(start_shim):
+    """After hold.max_wait_ms: 1205, which applications try again, and the connection works."""
+    shim = start_shim({"hold": {"max_wait_ms": 400}})
+    with shim.wire() as client:
+        number = shim.hold("TABLE commerce.demo REASON 'moving house'")
+        for _ in range(2):
+            began = time.monotonic()
+            error = client.query(SELECT).error
+            assert 0.3 < time.monotonic() - began < 3
+            assert (error.code, error.state) == (1205, "HY000")
+            assert error.text.startswith("Lock wait timeout exceeded") and "moving house" in error.text
+            assert str(number) in error.text
+        passes(client, OTHER)
+        shim.admin("RELEASE ALL")
+        passes(client, SELECT)
+    assert shim.metric("vtshim_park_timeouts_total") == 2
+
+
+def test_max_wait_of_a_prepared_statement(start_shim):
+    """The error answers the execution, and the statement lives on."""
+    shim = start_shim({"hold": {"max_wait_ms": 300}})
+    with shim.wire() as client:
+        statement = client.prepare("SELECT count(*), ? FROM demo WHERE id = -1")
+        shim.hold("TABLE commerce.demo")
+        assert client.execute(statement, 5).error.code == 1205
+        shim.admin("RELEASE ALL")
+        assert client.execute(statement, 5).error is None
+
+
+def test_max_parked(start_shim):
+    """One more than hold.max_parked gets 1205 at once; those who wait are not touched."""
+    shim = start_shim({"hold": {"max_parked": 3}})
+    clients = [shim.wire() for _ in range(4)]
+    shim.hold("TABLE commerce.demo")
+    waiting = [Waiting(shim, client) for client in clients[:3]]
+    began = time.monotonic()
+    error = clients[3].query(SELECT).error
+    assert error.code == 1205 and "max_parked" in error.text
+    assert time.monotonic() - began < 2
+    shim.admin("RELEASE ALL")
+    for one in waiting:
+        one.answer()
+    passes(clients[3], SELECT)
+    for client in clients:
+        client.close()
+
+
+def test_order(start_shim):
+    """First come, first served, on each worker, and paced by hold.release_rate."""
+    shim = start_shim({"workers": 1, "hold": {"release_rate": 100}})
+    clients = [shim.wire() for _ in range(20)]
+    shim.hold("TABLE commerce.demo")
+    waiting = [Waiting(shim, client) for client in clients]
+    ends: dict[int, float] = {}
+
+    def finish(number: int) -> None:
+        waiting[number].answer()
+        ends[number] = time.monotonic()
+
+    threads = [threading.Thread(target=finish, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    released = time.monotonic()
+    shim.admin("RELEASE ALL")
+    for thread in threads:
+        thread.join()
+    # Vtgate's own time may turn neighbours round; a whole pile that is turned over it cannot explain.
+    assert max(ends[n] for n in range(5)) < min(ends[n] for n in range(15, 20)), ends
+    assert ends[19] - released > 0.12, "20 sessions at 100 a second"
+    for client in clients:
+        client.close()
+
+
+def test_client_leaves_while_parked(shim, client, second):
+    """It is forgotten, its statement is not run, and the others are served."""
+    passes(client, "DELETE FROM demo WHERE id = -620010")
+    shim.hold("TABLE commerce.demo")
+    Waiting(shim, client, "INSERT INTO demo (id) VALUES (-620010)")
+    other = Waiting(shim, second)
+    client.close()
+    until(lambda: shim.parked() == 1, "one is left")
+    until(lambda: shim.metric("vtshim_sessions") == 1, "its session is gone")
+    shim.admin("RELEASE ALL")
+    other.answer()
+    assert second.value("SELECT count(*) FROM demo WHERE id = -620010") == "0"
+
+
+def test_shutdown_while_parked(start_shim):
+    """SIGTERM does not wait for a hold to end: the parked are told, and the shim leaves in time."""
+    shim = start_shim({"timeouts": {"shutdown_s": 2}})
+    with shim.wire() as client:
+        shim.hold("ALL")
+        Waiting(shim, client, "SELECT 1")
+        began = time.monotonic()
+        shim.terminate()
+        shim.wait(15)
+        assert time.monotonic() - began < 8
+
+
+# What the operator sees.
+
+def test_show_holds(shim, client):
+    """Scope, reason, owner, who is parked behind it; and the log."""
+    number = shim.hold("TABLE commerce.demo FOR 30 REASON 'it''s \"quoted\"'")
+    Waiting(shim, client)
+    hold, = shim.admin("SHOW HOLDS")
+    assert int(hold["id"]) == number and hold["scope"] == "table commerce.demo"
+    assert hold["reason"] == "it's \"quoted\"" and hold["owner"].startswith("sre@")
+    assert int(hold["parked"]) == 1 and 0 < float(hold["expires_in_s"]) <= 30
+    session, = shim.admin("SHOW SESSIONS")
+    assert session["state"] == "parked" and str(number) in session["waits_for"]
+    assert shim.events("hold_set", hold=number) and shim.metric("vtshim_holds") == 1
+    shim.admin("RELEASE ALL")
+    client.read_response()
+    assert shim.admin("SHOW HOLDS") == [] and shim.wait_event("hold_released", hold=number)
+    assert shim.metric("vtshim_park_wait_microseconds_total") > 0
+
+
+
+
+def test_load_during_a_hold(start_shim):
+    """The promise to the operators: under steady load of 2 x 16 connections, a fifth of it transactions, HOLD
+    TABLE for 3 s makes statements on that table wait; no error anywhere, and the other table's do not wait."""
+    shim = start_shim()
+    with Load(shim.dsn(), 6) as running:
+        until(lambda: shim.metric("vtshim_commands_total") > 300, "the load runs")
+        held_since = time.monotonic()
+        number = shim.hold("TABLE commerce.demo FOR 20")
+        until(lambda: shim.parked() == 16, "all 16 connections of the table are parked", 3)
+        while time.monotonic() - held_since < 3:
+            time.sleep(0.02)
+        shim.admin(f"RELEASE {number}")
+        report = running.report()
+    assert report["error_count"] == 0, report["errors"]
+    demo, customer = report["tables"]["demo"], report["tables"]["customer"]
+    first_of_all = max(demo["kinds"]["statement"]["max_ms"], demo["kinds"]["begin"]["max_ms"],
+                       demo["kinds"]["in_transaction"]["max_ms"])
+    assert first_of_all > 2500, "nothing waited for the hold"
+    assert demo["longest_stall_ms"] > 1500, demo["longest_stall_ms"]
+    assert max(kind["max_ms"] for kind in customer["kinds"].values()) < 1500, customer["slow"][:5]
+    assert customer["longest_stall_ms"] < 1000
+    assert customer["operations"] > 500
+    assert shim.metric("vtshim_parks_total") >= 16 and shim.metric("vtshim_park_timeouts_total") == 0
