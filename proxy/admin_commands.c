@@ -11,6 +11,7 @@
 #include "proxy/holds.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
+#include "proxy/vtgates.h"
 
 struct command_row {
     const char *words, *syntax, *help;
@@ -271,4 +272,38 @@ void admin_release(struct admin_request *rq, struct lexer *lx)
     p->rq = rq;
     p->id = id;
     p->removed = holds_remove(rq->server->holds, id, on_released, p);
+}
+
+/* --- DRAIN, RESUME --------------------------------------------------------------------------- */
+
+static void set_draining(struct admin_request *rq, struct lexer *lx, bool draining)
+{
+    struct token t = lexer_next(lx);
+    char name[300];
+
+    if (t.kind != TOKEN_STRING || t.unterminated || t.len >= sizeof(name)) {
+        admin_syntax_error(rq, &t, "a vtgate in quotes, as SHOW VTGATES names it");
+        return;
+    }
+    name[lexer_unescape(name, t.text, t.len, t.text[-1])] = '\0';
+    if (!admin_expect_end(rq, lx))
+        return;
+    struct vtgate *v = vtgates_find(rq->server->vtgates, name);
+
+    if (!v) {
+        admin_reply_error(rq, 1105, "HY000", "Unknown vtgate '%s'; SHOW VTGATES lists them", name);
+        return;
+    }
+    vtgate_set_draining(v, draining);
+    admin_reply_ok(rq, 1, NULL);
+}
+
+void admin_drain_vtgate(struct admin_request *rq, struct lexer *lx)
+{
+    set_draining(rq, lx, true);
+}
+
+void admin_resume_vtgate(struct admin_request *rq, struct lexer *lx)
+{
+    set_draining(rq, lx, false);
 }

@@ -305,7 +305,9 @@ void admin_show_vtgates(struct admin_request *rq, struct lexer *lx)
         struct numbers ns = {.n = 0};
 
         admin_table_row(t, (const char *const[]){vtgate_name(v),
-                                                 vtgate_is_healthy(v) ? "up" : "down",
+                                                 !vtgate_is_healthy(v)   ? "down"
+                                                 : vtgate_is_draining(v) ? "draining"
+                                                                         : "up",
                                                  number(&ns, (int64_t)vtgate_sessions(v))});
     }
     admin_reply_table(rq, t);

@@ -31,7 +31,7 @@ struct vtgate {
     struct address addresses[ADDRESSES_MAX];
     size_t n, next;
     _Atomic uint64_t sessions;
-    _Atomic bool healthy;
+    _Atomic bool healthy, draining;
 };
 
 struct vtgates {
@@ -84,7 +84,7 @@ struct vtgate *vtgates_choose(struct vtgates *vs, uint64_t *tried)
         size_t i = (start + k) % vs->n;
         struct vtgate *v = &vs->items[i];
 
-        if (*tried & (uint64_t)1 << i)
+        if (*tried & (uint64_t)1 << i || vtgate_is_draining(v))
             continue;
         bool healthier = best && vtgate_is_healthy(v) && !vtgate_is_healthy(best);
         bool as_healthy = best && vtgate_is_healthy(v) == vtgate_is_healthy(best);
@@ -212,4 +212,25 @@ void vtgate_set_healthy(struct vtgate *v, bool healthy)
         log_info("vtgate_up", "vtgate:s", vtgate_name(v));
     else
         log_warn("vtgate_down", "vtgate:s", vtgate_name(v));
+}
+
+bool vtgate_is_draining(const struct vtgate *v)
+{
+    return atomic_load_explicit((_Atomic bool *)(uintptr_t)&v->draining, memory_order_relaxed);
+}
+
+void vtgate_set_draining(struct vtgate *v, bool draining)
+{
+    if (atomic_exchange(&v->draining, draining) != draining)
+        log_info(draining ? "vtgate_drained" : "vtgate_resumed", "vtgate:s sessions:u", vtgate_name(v),
+                 vtgate_sessions(v));
+}
+
+struct vtgate *vtgates_find(struct vtgates *vs, const char *name)
+{
+    for (size_t i = 0; i < vs->n; i++) {
+        if (strcmp(vtgate_name(&vs->items[i]), name) == 0)
+            return &vs->items[i];
+    }
+    return NULL;
 }

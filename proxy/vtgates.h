@@ -23,7 +23,7 @@ size_t vtgates_count(const struct vtgates *vs);
 struct vtgate *vtgates_at(struct vtgates *vs, size_t i);
 
 /*
- * The best vtgate whose bit is not set in *tried: healthy ones before others, then the one with the
+ * The best vtgate that is not drained and whose bit is not set in *tried: healthy ones before others, then the one with the
  * fewest sessions. Counts the session there (vtgate_release) and sets its bit. NULL: all tried.
  */
 struct vtgate *vtgates_choose(struct vtgates *vs, uint64_t *tried);
@@ -46,5 +46,12 @@ uint64_t vtgate_sessions(const struct vtgate *v);
 /* Health, as the control thread or a failed connect found it. Any thread. */
 bool vtgate_is_healthy(const struct vtgate *v);
 void vtgate_set_healthy(struct vtgate *v, bool healthy);
+
+/* A vtgate that is drained gets no new sessions; the ones it has go on. Any thread. */
+bool vtgate_is_draining(const struct vtgate *v);
+void vtgate_set_draining(struct vtgate *v, bool draining);
+
+/* By its name as configured; NULL: there is none. */
+struct vtgate *vtgates_find(struct vtgates *vs, const char *name);
 
 #endif
