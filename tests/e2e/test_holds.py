@@ -224,13 +224,12 @@ def test_several_statements(shim):
 
 def test_large_statement(shim, client):
     """A statement of 17 MiB is held like any other, and whole afterwards."""
-    text = "SELECT count(*), length('" + "x" * (17 << 20) + "') FROM demo WHERE id = -1"
-    shim.hold("TABLE commerce.demo")
-    client.send(wire.COM_QUERY, text)
+    shim.hold("ALL")
+    client.send(wire.COM_QUERY, "SELECT length('" + "x" * (17 << 20) + "')")
     until(lambda: shim.parked() == 1, "it is parked")
     shim.admin("RELEASE ALL")
     response = client.read_response()
-    assert response.error is None and wire.text_row(response.rows[0])[1] == str(17 << 20).encode()
+    assert response.error is None and wire.text_row(response.rows[0]) == [str(17 << 20).encode()]
 
 
 def test_pipelined_behind_a_held_statement(shim, client):
@@ -416,9 +415,7 @@ def test_show_holds(shim, client):
     shim.admin("RELEASE ALL")
     client.read_response()
     assert shim.admin("SHOW HOLDS") == [] and shim.wait_event("hold_released", hold=number)
-    assert shim.metric("vtshim_park_wait_microseconds_total") > 0
-
-
+    assert shim.metric("vtshim_park_wait_seconds_total") > 0
 
 
 def test_load_during_a_hold(start_shim):
@@ -427,8 +424,8 @@ def test_load_during_a_hold(start_shim):
     shim = start_shim()
     with Load(shim.dsn(), 6) as running:
         until(lambda: shim.metric("vtshim_commands_total") > 300, "the load runs")
-        held_since = time.monotonic()
         number = shim.hold("TABLE commerce.demo FOR 20")
+        held_since = time.monotonic()
         until(lambda: shim.parked() == 16, "all 16 connections of the table are parked", 3)
         while time.monotonic() - held_since < 3:
             time.sleep(0.02)

@@ -1,0 +1,174 @@
+/*
+ * Packing and unpacking of compressed frames. Each frame stands for itself. Memory is bounded by the
+ * largest frame (16 MiB) on each side of the unpacking.
+ */
+#include "proxy/codec.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "proxy/memory.h"
+
+#define FRAME_HEADER   7u
+#define FRAME_MAX      0xffffffu
+#define COMPRESS_MIN   50u /* MIN_COMPRESS_LENGTH in include/my_compress.h */
+#define DEFAULT_LEVEL  3
+
+struct codec {
+    enum codec_kind kind;
+    int level;
+    uint8_t sequence;     /* of the next frame to the client */
+    struct buffer frame;  /* from the socket, not whole yet */
+    struct buffer plain;  /* unpacked */
+    size_t given;         /* of plain */
+    ZSTD_CCtx *compressor;
+    ZSTD_DCtx *decompressor;
+};
+
+struct codec *codec_create(enum codec_kind kind, int level)
+{
+    struct codec *c = memory_zalloc(sizeof(*c));
+
+    c->kind = kind;
+    c->level = level >= 1 && level <= 22 ? level : DEFAULT_LEVEL;
+    buffer_init(&c->frame, FRAME_HEADER + FRAME_MAX);
+    buffer_init(&c->plain, 2 * FRAME_MAX);
+    return c;
+}
+
+void codec_destroy(struct codec *c)
+{
+    if (!c)
+        return;
+    buffer_wipe(&c->frame);
+    buffer_wipe(&c->plain);
+    ZSTD_freeCCtx(c->compressor);
+    ZSTD_freeDCtx(c->decompressor);
+    free(c);
+}
+
+/* --- unpacking ------------------------------------------------------------------------------- */
+
+static bool inflate_frame(struct codec *c, const uint8_t *data, size_t len, uint8_t *into,
+                          size_t size)
+{
+    if (c->kind == CODEC_ZLIB) {
+        uLongf n = size;
+
+        return uncompress(into, &n, data, len) == Z_OK && n == size;
+    }
+    if (!c->decompressor && !(c->decompressor = ZSTD_createDCtx()))
+        return false;
+    return ZSTD_decompressDCtx(c->decompressor, into, size, data, len) == size;
+}
+
+static bool unpack_frame(struct codec *c)
+{
+    const uint8_t *f = c->frame.data;
+    size_t len = load_u24(f), plain = load_u24(f + 4);
+
+    c->sequence = (uint8_t)(f[3] + 1);
+    if (plain == 0) {
+        buffer_bytes(&c->plain, f + FRAME_HEADER, len);
+    } else {
+        uint8_t *into = buffer_reserve(&c->plain, plain);
+
+        if (!into || !inflate_frame(c, f + FRAME_HEADER, len, into, plain))
+            return false;
+        c->plain.len += plain;
+    }
+    buffer_release(&c->frame);
+    return !c->plain.failed;
+}
+
+bool codec_take(struct codec *c, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        size_t have = c->frame.len;
+        size_t want = have < FRAME_HEADER ? FRAME_HEADER - have
+                                          : FRAME_HEADER + load_u24(c->frame.data) - have;
+        size_t take = want < len ? want : len;
+
+        buffer_bytes(&c->frame, data, take);
+        data += take;
+        len -= take;
+        if (c->frame.len >= FRAME_HEADER &&
+            c->frame.len == FRAME_HEADER + load_u24(c->frame.data) && !unpack_frame(c))
+            return false;
+    }
+    return true;
+}
+
+size_t codec_pending(const struct codec *c)
+{
+    return c->plain.len - c->given;
+}
+
+size_t codec_give(struct codec *c, void *into, size_t size)
+{
+    size_t n = codec_pending(c) < size ? codec_pending(c) : size;
+
+    if (n > 0)
+        memcpy(into, c->plain.data + c->given, n);
+    c->given += n;
+    if (c->given == c->plain.len) {
+        buffer_release(&c->plain);
+        c->given = 0;
+    }
+    return n;
+}
+
+/* --- packing --------------------------------------------------------------------------------- */
+
+/* The compressed length, or 0 when that is no gain. */
+static size_t deflate_into(struct codec *c, const uint8_t *data, size_t len, uint8_t *into,
+                           size_t size)
+{
+    size_t n = 0;
+
+    if (c->kind == CODEC_ZLIB) {
+        uLongf out = size;
+
+        n = compress2(into, &out, data, len, Z_DEFAULT_COMPRESSION) == Z_OK ? out : 0;
+    } else if (c->compressor || (c->compressor = ZSTD_createCCtx())) {
+        n = ZSTD_compressCCtx(c->compressor, into, size, data, len, c->level);
+        if (ZSTD_isError(n))
+            n = 0;
+    }
+    return n < len ? n : 0;
+}
+
+static void pack_frame(struct codec *c, const uint8_t *data, size_t len, struct buffer *out)
+{
+    size_t bound = c->kind == CODEC_ZLIB ? compressBound(len) : ZSTD_compressBound(len);
+    uint8_t *frame = buffer_reserve(out, FRAME_HEADER + (bound > len ? bound : len));
+    size_t n = 0;
+
+    if (!frame)
+        return;
+    if (len >= COMPRESS_MIN)
+        n = deflate_into(c, data, len, frame + FRAME_HEADER, bound);
+    if (n == 0)
+        memcpy(frame + FRAME_HEADER, data, len);
+    size_t payload = n ? n : len, plain = n ? len : 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        frame[i] = (uint8_t)(payload >> (8 * i));
+        frame[4 + i] = (uint8_t)(plain >> (8 * i));
+    }
+    frame[3] = c->sequence++;
+    out->len += FRAME_HEADER + payload;
+}
+
+void codec_pack(struct codec *c, const uint8_t *data, size_t len, struct buffer *out)
+{
+    while (len > 0) {
+        size_t n = len < FRAME_MAX ? len : FRAME_MAX;
+
+        pack_frame(c, data, n, out);
+        data += n;
+        len -= n;
+    }
+}
