@@ -369,7 +369,7 @@ size_t lexer_unescape(char *dst, const char *text, size_t len, char quote)
     size_t n = 0;
 
     for (size_t i = 0; i < len; i++) {
-        if (text[i] == '\\' && i + 1 < len)
+        if (text[i] == '\\' && i + 1 < len && text[i + 1] != '%' && text[i + 1] != '_')
             dst[n++] = unescape_char(text[++i]);
         else if (text[i] == quote && i + 1 < len && text[i + 1] == quote)
             dst[n++] = text[i++];

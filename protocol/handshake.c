@@ -121,7 +121,11 @@ bool handshake_response_parse(const uint8_t *payload, size_t len, struct handsha
         struct reader attributes = in; /* malformed ones are no reason to refuse a login */
 
         out->attributes = reader_lenenc_string(&attributes);
+        if (!attributes.failed)
+            in = attributes;
     }
+    if (out->capabilities & CAP_ZSTD_COMPRESSION && reader_left(&in) > 0)
+        out->zstd_level = reader_u8(&in);
     return !in.failed;
 }
 
@@ -192,6 +196,8 @@ void handshake_response_append(struct buffer *out, const struct handshake_respon
     }
     if (hr->capabilities & CAP_CONNECT_ATTRS)
         buffer_lenenc_bytes(out, hr->attributes.p, hr->attributes.len);
+    if (hr->capabilities & CAP_ZSTD_COMPRESSION)
+        buffer_u8(out, hr->zstd_level);
 }
 
 void handshake_response_set_capabilities(uint8_t *payload, uint32_t capabilities)

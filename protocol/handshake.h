@@ -48,6 +48,7 @@ struct handshake_response {
     struct bytes auth;     /* the plugin's first answer; may be empty */
     struct bytes database; /* empty: none asked for */
     struct bytes plugin;   /* empty: not told */
+    uint8_t zstd_level;    /* with CAP_ZSTD_COMPRESSION, as the last byte; else 0 */
     struct bytes attributes; /* connection attributes: lenenc names and values in turn */
 };
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "proxy/bridge.h"
+#include "proxy/codec.h"
 #include "proxy/log.h"
 #include "proxy/login_internal.h"
 #include "proxy/memory.h"
@@ -156,7 +157,17 @@ static void login_done(struct session *s)
     struct login *login = s->login;
 
     /* Bytes beyond the login: the client may have sent its first command already. */
-    buffer_bytes(&s->input, login->client_in.data, login->client_in.len);
+    if (login->compression) {
+        struct codec *codec = codec_create(
+            login->compression == CAP_COMPRESS ? CODEC_ZLIB : CODEC_ZSTD, login->zstd_level);
+
+        if (!stream_set_codec(&s->client, codec, login->client_in.data, login->client_in.len)) {
+            session_close(s, CLOSE_CLIENT_PROTOCOL);
+            return;
+        }
+    } else {
+        buffer_bytes(&s->input, login->client_in.data, login->client_in.len);
+    }
     login_end(s);
     metrics_add(&s->worker->metrics.logins, 1);
     log_debug("login", "session:u peer:s user:s vtgate:s tls:s", s->id, s->peer, s->user,

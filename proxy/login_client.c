@@ -239,6 +239,12 @@ static void on_response(struct session *s)
         return;
     }
     s->capabilities = hr.capabilities & login->greeting.capabilities;
+    if (s->worker->server->config->compression) {
+        /* A client that offers both means zlib first, as libmysqlclient does. */
+        login->compression = hr.capabilities & CAP_COMPRESS ? CAP_COMPRESS
+                                                            : hr.capabilities & CAP_ZSTD_COMPRESSION;
+        login->zstd_level = hr.zstd_level;
+    }
     s->user = memory_copy((const char *)hr.user.p, hr.user.len);
     if (hr.database.len)
         s->database = memory_copy((const char *)hr.database.p, hr.database.len);

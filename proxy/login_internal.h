@@ -46,6 +46,8 @@ struct login {
     struct greeting greeting;    /* its runs do not outlive the packet: only the numbers count */
     char plugin[PLUGIN_NAME_MAX]; /* of the greeting */
     uint8_t client_next, backend_next; /* sequence number of the next packet to that side */
+    uint32_t compression;        /* the client's CAP_COMPRESS or CAP_ZSTD_COMPRESSION, if it is to be */
+    uint8_t zstd_level;
     struct bridge *bridge;       /* a client without mysql_native_password, or NULL */
     struct buffer change;        /* COM_CHANGE_USER: its contents as a HandshakeResponse41; or empty */
     struct buffer client_in, backend_in; /* packets not whole yet; hold answers to challenges */

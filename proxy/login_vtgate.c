@@ -137,6 +137,8 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
 
     if (s->worker->server->tls.client)
         offer |= CAP_SSL;
+    if (s->worker->server->config->compression)
+        offer |= CAP_COMPRESS | CAP_ZSTD_COMPRESSION;
     greeting_set_capabilities(payload, &login->greeting, offer);
     greeting_set_connection_id(payload, &login->greeting, (uint32_t)s->id);
     login->stage = LOGIN_RESPONSE;
@@ -166,7 +168,19 @@ void login_send_response(struct session *s)
     uint8_t *packet = login->client_in.data;
     uint8_t *payload = packet + PACKET_HEADER;
     size_t len = PACKET_HEADER + load_u24(packet);
-    uint32_t capabilities = load_u32(payload) & ~(uint32_t)CAP_SSL;
+    uint32_t capabilities =
+        load_u32(payload) & ~(uint32_t)(CAP_SSL | CAP_COMPRESS | CAP_ZSTD_COMPRESSION);
+
+    if (load_u32(payload) & CAP_ZSTD_COMPRESSION && login->zstd_level) {
+        /* The level is the last byte; vtgate knows of no compression. */
+        size_t n = load_u24(packet) - 1;
+
+        packet[0] = (uint8_t)n;
+        packet[1] = (uint8_t)(n >> 8);
+        packet[2] = (uint8_t)(n >> 16);
+        len--;
+        login->client_in.len--; /* nothing can be behind it: the client waits */
+    }
 
     if (s->backend.ssl)
         capabilities |= CAP_SSL;

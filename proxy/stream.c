@@ -1,5 +1,5 @@
 /*
- * Sockets and TLS behind one face. Invariant: `out` holds bytes only while write_event is pending.
+ * Sockets, TLS and compression behind one face. Invariant: `out` holds bytes only while write_event is pending.
  */
 #include "proxy/stream.h"
 
@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "proxy/codec.h"
 
 void stream_init(struct stream *st)
 {
@@ -136,6 +138,8 @@ void stream_close(struct stream *st)
         SSL_free(st->ssl);
         st->ssl = NULL;
     }
+    codec_destroy(st->codec);
+    st->codec = NULL;
     close(st->fd);
     st->fd = -1;
     st->reading = false;
@@ -144,7 +148,7 @@ void stream_close(struct stream *st)
 
 bool stream_has_pending(const struct stream *st)
 {
-    return st->ssl && SSL_has_pending(st->ssl);
+    return (st->codec && codec_pending(st->codec) > 0) || (st->ssl && SSL_has_pending(st->ssl));
 }
 
 void stream_resume(struct stream *st)
@@ -166,7 +170,7 @@ void stream_pause(struct stream *st)
         event_del(&st->read_event);
 }
 
-ssize_t stream_read(struct stream *st, void *into, size_t size)
+static ssize_t raw_read(struct stream *st, void *into, size_t size)
 {
     if (!st->ssl) {
         ssize_t n = recv(st->fd, into, size, 0);
@@ -205,7 +209,56 @@ ssize_t stream_read(struct stream *st, void *into, size_t size)
     return (ssize_t)got;
 }
 
+/* Unpacked bytes; `into` serves for the packed ones first. */
+static ssize_t unpacked_read(struct stream *st, void *into, size_t size)
+{
+    if (codec_pending(st->codec) == 0) {
+        ssize_t n = raw_read(st, into, size);
+
+        if (n <= 0)
+            return n;
+        if (!codec_take(st->codec, into, (size_t)n))
+            return -2;
+    }
+    ssize_t given = (ssize_t)codec_give(st->codec, into, size);
+
+    if (st->reading && stream_has_pending(st))
+        event_active(&st->read_event, EV_READ, 1);
+    return given;
+}
+
+ssize_t stream_read(struct stream *st, void *into, size_t size)
+{
+    return st->codec ? unpacked_read(st, into, size) : raw_read(st, into, size);
+}
+
+bool stream_set_codec(struct stream *st, struct codec *codec, const void *raw, size_t len)
+{
+    st->codec = codec;
+    if (!codec_take(codec, raw, len))
+        return false;
+    if (codec_pending(codec) > 0)
+        event_active(&st->read_event, EV_READ, 1);
+    return true;
+}
+
+static bool raw_send(struct stream *st, const void *data, size_t len);
+
 bool stream_send(struct stream *st, const void *data, size_t len)
+{
+    struct buffer frames;
+
+    if (!st->codec || len == 0)
+        return raw_send(st, data, len);
+    buffer_init(&frames, STREAM_OUT_MAX);
+    codec_pack(st->codec, data, len, &frames);
+    bool sent = !frames.failed && raw_send(st, frames.data, frames.len);
+
+    buffer_release(&frames);
+    return sent;
+}
+
+static bool raw_send(struct stream *st, const void *data, size_t len)
 {
     const uint8_t *p = data;
 

@@ -24,6 +24,7 @@ enum stream_event {
     STREAM_FAILED     /* the socket or its TLS failed while writing or shaking hands */
 };
 
+struct codec;
 struct stream;
 typedef void stream_callback(struct stream *st, enum stream_event what, void *arg);
 
@@ -33,6 +34,7 @@ struct stream {
     bool handshaking;
     bool failed;
     SSL *ssl; /* NULL without TLS */
+    struct codec *codec; /* NULL without compression */
     struct buffer out;
     size_t out_sent; /* how much of `out` the socket already took */
     struct event read_event, write_event;
@@ -61,7 +63,7 @@ void stream_pause(struct stream *st);
 /* Bytes read, 0 when none are there now, -1 at the end of the stream, -2 on an error. */
 ssize_t stream_read(struct stream *st, void *into, size_t size);
 
-/* Whether TLS holds bytes that no readiness of the socket will announce. */
+/* Whether TLS or the codec holds bytes that no readiness of the socket will announce. */
 bool stream_has_pending(const struct stream *st);
 
 /*
@@ -76,6 +78,10 @@ size_t stream_backlog(const struct stream *st);
 
 /* Starts TLS: as the server (accept) or the client. Takes over ssl. STREAM_TLS_READY follows. */
 void stream_start_tls(struct stream *st, SSL *ssl, bool accept);
+
+/* From now on both directions are compressed. Takes over codec; raw[0..len) was read already. False:
+   those bytes are no frames. */
+bool stream_set_codec(struct stream *st, struct codec *codec, const void *raw, size_t len);
 
 #define STREAM_OUT_MAX (64u << 20) /* bytes; only ever reached by a bug: see stream_send */
 
