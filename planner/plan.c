@@ -199,7 +199,12 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
         !prepared)
         return p;
     p.effect = prepared->effect;
-    if (prepared->kind == STATEMENT_ONLINE_DDL || prepared->kind == STATEMENT_DIRECT_DDL) {
+    if (prepared->kind == STATEMENT_KILL && prepared->text) {
+        struct statement st;
+
+        classify_next(prepared->text, prepared->len, &st);
+        plan_kill(&p, &st);
+    } else if (prepared->kind == STATEMENT_ONLINE_DDL || prepared->kind == STATEMENT_DIRECT_DDL) {
         struct statement st = {.kind = prepared->kind};
 
         if (prepared->text)
@@ -236,7 +241,7 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
     p->effect = statement_effect(&st);
     if (st.kind == STATEMENT_EXECUTE)
         p->names.everything = true; /* what it runs is told elsewhere */
-    if (st.kind == STATEMENT_ONLINE_DDL && whole)
+    if ((st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_KILL) && whole)
         keep = (struct sql_name){st.text, st.len};
     else if (p->effect == EFFECT_DATABASE)
         keep = st.name;

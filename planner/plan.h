@@ -41,7 +41,7 @@ struct prepared {
     struct names names;
     enum statement_kind kind;
     enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, or NONE */
-    char *text;              /* ONLINE_DDL: its text; USE: the database; else NULL. Owned. */
+    char *text;              /* ONLINE_DDL, KILL: its text; USE: the database; else NULL. Owned. */
     size_t len;
 };
 

@@ -20,7 +20,7 @@ void response_init(struct response *r, enum response_shape shape, bool deprecate
         [SHAPE_SINGLE] = RESPONSE_FIRST,  [SHAPE_RESULT] = RESPONSE_FIRST,
         [SHAPE_PREPARE] = RESPONSE_FIRST, [SHAPE_FIELDS] = RESPONSE_ROWS,
         [SHAPE_ROWS] = RESPONSE_ROWS,     [SHAPE_AUTH] = RESPONSE_AUTH,
-        [SHAPE_STREAM] = RESPONSE_STREAM,
+        [SHAPE_STREAM] = RESPONSE_FIRST,
     };
     memset(r, 0, sizeof(*r));
     r->shape = shape;
@@ -126,6 +126,8 @@ static void response_first(struct response *r, uint8_t first)
         response_error(r);
     } else if (r->shape == SHAPE_SINGLE) {
         r->state = RESPONSE_DONE;
+    } else if (r->shape == SHAPE_STREAM) {
+        r->state = RESPONSE_STREAM;
     } else if (r->shape == SHAPE_PREPARE) {
         if (first == HEADER_OK)
             response_first_of_prepare(r);
@@ -265,12 +267,12 @@ size_t response_feed(struct response *r, const uint8_t *data, size_t len)
 {
     size_t used = 0;
 
-    if (r->state == RESPONSE_STREAM)
-        return len;
     while (used < len && r->state != RESPONSE_DONE && r->state != RESPONSE_BROKEN &&
            r->state != RESPONSE_INFILE) {
         bool complete;
 
+        if (r->state == RESPONSE_STREAM)
+            return len;
         if (r->state == RESPONSE_ROWS && packet_cursor_at_boundary(&r->cursor)) {
             used += response_skip_rows(r, data + used, len - used);
             if (used == len)

@@ -214,7 +214,7 @@ static void request_sent(struct session *s)
         query_settle(s, true);
         session_set_state(s, SESSION_IDLE);
     } else {
-        session_set_state(s, shape == SHAPE_STREAM ? SESSION_STREAMING : SESSION_RESPONSE);
+        session_set_state(s, SESSION_RESPONSE);
     }
 }
 

@@ -25,6 +25,10 @@ void relay_response(struct session *s, const uint8_t *data, size_t len)
         session_set_state(s, SESSION_INFILE);
         query_continue(s);
         break;
+    case RESPONSE_STREAM:
+        session_set_state(s, SESSION_STREAMING);
+        query_continue(s);
+        return;
     case RESPONSE_BROKEN:
         session_finish(s, CLOSE_VTGATE_PROTOCOL);
         return;

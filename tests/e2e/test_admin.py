@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
+import mysql.connector
 import pymysql
 import pytest
 
 from lib import wire
-from lib.bed import endpoint
 from lib.clients import go_ddl, mariadb
+from lib.ports import free_port
 from lib.wire import BASIC, DEPRECATE_EOF, Wire, WireError, text_row
-import mysql.connector
 
 PASSWORD = "an-operators-password"
 
@@ -236,7 +236,7 @@ def test_admin_works_while_applications_do_not_get_in(start_shim):
     with shim.wire():
         shim.hold("ALL")
         assert len(shim.admin("SHOW HOLDS")) == 1 and len(shim.admin("SHOW SESSIONS")) == 1
-    dead = start_shim({"vtgate": f"127.0.0.1:{endpoint('x:1')[1]}"})
+    dead = start_shim({"vtgate": f"127.0.0.1:{free_port()}"})
     assert dead.admin("SHOW VERSION")
 
 

@@ -130,13 +130,13 @@ def test_user_lock_survives(start_shim, bed, table):
     """Migration tools hold GET_LOCK during their DDL."""
     shim = start_shim(INSTANT)
     with shim.connect() as connection, connection.cursor() as cursor, shim.connect() as other:
-        cursor.execute(f"SELECT get_lock('e2e-tool', 1)")
+        cursor.execute("SELECT get_lock('e2e-tool', 1)")
         cursor.execute(f"ALTER TABLE {table} ADD COLUMN one int")
         assert_everywhere(bed, table, "one")
         with other.cursor() as rival:
-            rival.execute(f"SELECT get_lock('e2e-tool', 0)")
+            rival.execute("SELECT get_lock('e2e-tool', 0)")
             assert rival.fetchone() == (0,)
-        cursor.execute(f"SELECT release_lock('e2e-tool')")
+        cursor.execute("SELECT release_lock('e2e-tool')")
         assert cursor.fetchone() == (1,)
 
 

@@ -12,9 +12,8 @@ from lib.wire import BASIC, DEPRECATE_EOF, MULTI_STATEMENTS
 
 HIDDEN = ["/* a comment */ ALTER TABLE {t} ADD COLUMN c{n} int", "-- a comment\nALTER TABLE {t} ADD COLUMN c{n} int",
           "# a comment\nALTER TABLE {t} ADD COLUMN c{n} int", "/*! ALTER TABLE {t} ADD COLUMN c{n} int */",
-          "/*!50000 ALTER TABLE {t} */ ADD COLUMN c{n} int", "/*!80000 ALTER */ TABLE {t} ADD COLUMN c{n} int",
-          "/*!99999 not now */ ALTER TABLE {t} ADD COLUMN c{n} int", " \t\r\n aLtEr\n\ttAbLe {t} ADD COLUMN c{n} int ;",
-          "; ALTER TABLE {t} ADD COLUMN c{n} int", "ALTER TABLE commerce.{t} ADD COLUMN c{n} int",
+          "/*!50000 ALTER TABLE {t} */ ADD COLUMN c{n} int", "/*!99999 not now */ ALTER TABLE {t} ADD COLUMN c{n} int",
+          "; \t\r\n aLtEr /* here */\n\ttAbLe {t} ADD COLUMN c{n} int ;",
           "ALTER TABLE `commerce`.`{t}` ADD COLUMN `c{n}` varchar(20) COMMENT 'semi;colon' -- at the end"]
 
 
@@ -38,18 +37,16 @@ def test_prepared_by_hand(start_shim, bed, table, capabilities):
         add = client.prepare(f"ALTER TABLE {table} ADD COLUMN again int")
         drop = client.prepare(f"ALTER TABLE {table} DROP COLUMN again")
         assert len({select, add, drop}) == 3
-        for _ in range(2):
-            response = client.execute(add)
-            assert_everywhere(bed, table, "again")
+        for statement in (add, drop, add):
+            response = client.execute(statement)
+            assert all(("again" in columns) == (statement == add) for columns in bed.columns(table).values())
             assert response.packets[0][0] == 0 and len(response.packets) == 1, response.packets
             assert UUID.search(response.packets[0].decode("latin-1"))
             assert client.execute(select, 41).rows[0][2:] == (42).to_bytes(8, "little")
-            assert client.execute(drop).error is None
         for statement in (add, select):
             client.send(wire.COM_STMT_CLOSE, statement.to_bytes(4, "little"))
         assert client.execute(add).error.code == 2014, "vtgate's answer to an unknown statement"
         assert client.value("SELECT 'done'") == "done"
-    assert all("again" not in columns for columns in bed.columns(table).values())
 
 
 def test_prepared_in_sql(start_shim, bed, table):

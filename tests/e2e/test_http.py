@@ -57,7 +57,7 @@ def test_counters_move(shim, bed):
         assert during["errors_relayed_total"] == 1
         assert shim.metric("vtshim_commands_by_kind_total", command="ping") == 1
         assert shim.metric("vtshim_commands_by_kind_total", command="query") == 12
-        assert during["bytes_from_vtgate_total"] > 100_000 > during["bytes_from_clients_total"] > 200
+        assert during["bytes_from_vtgate_total"] > 100_000 > during["bytes_from_clients_total"] > 150
         client.send(wire.COM_QUIT)
     with pytest.raises(pymysql.Error):
         shim.connect(password="mistaken-password")
@@ -124,8 +124,8 @@ def test_readyz_while_one_of_two_is_down(start_shim, bed):
 
 @pytest.mark.parametrize("request_bytes, status", [
     (b"GET /nosuch HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
-    (b"DELETE /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),
-    (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", b"405"),
+    (b"DELETE /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405 501"),
+    (b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", b"405 413 501"),
     (b"nonsense\r\n\r\n", b"400"),
     (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", None),
     (b"\x16\x03\x01\x02\x00\x01", None),
@@ -142,7 +142,7 @@ def test_bad_requests(shim, request_bytes, status):
         except ConnectionResetError:
             pass
     if status:
-        assert status in answer.split(b"\r\n")[0], answer[:200]
+        assert answer.split(b" ")[1] in status.split(), answer[:200]
     else:
         assert b" 200 " not in answer.split(b"\r\n")[0]
     assert shim.http("/healthz")[0] == 200

@@ -71,7 +71,6 @@ def test_every_client_over_tls(start_shim, certificates, server_tls):
                    "--ssl-verify-server-cert", "-N", "-B")
     assert done.out == "5\n", done.err
     with connector(shim, ssl_disabled=False, ssl_ca=ca, ssl_verify_cert=True) as connection:
-        assert connection._socket._connection_timeout is None or True
         cursor = connection.cursor()
         cursor.execute("SELECT 5")
         assert cursor.fetchall() == [(5,)]
@@ -140,9 +139,8 @@ def test_nonsense_instead_of_tls(start_shim, server_tls):
 
 # Towards vtgate.
 
-def assert_tls_to_vtgate(shim, vtgate: Vtgate) -> None:
-    """Works, and the bytes on the way to vtgate are not what the client sent: vtgate's own count of TLS
-    connections is asked by comparing with a vtgate that requires it."""
+def assert_works(shim) -> None:
+    """A client gets in and large answers come through."""
     with shim.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT repeat('v', 2000000)")
         assert cursor.fetchone() == ("v" * 2_000_000,)
@@ -150,11 +148,11 @@ def assert_tls_to_vtgate(shim, vtgate: Vtgate) -> None:
 
 @pytest.mark.parametrize("mode", ["preferred", "required", "verify-ca", "verify-identity"])
 def test_vtgate_over_tls(start_shim, bed, certificates, mode):
-    """Each mode reaches a vtgate that refuses everything but TLS."""
+    """Each mode reaches a vtgate that refuses everything but TLS, which a shim without TLS does not."""
     with Vtgate(bed, tls=certificates, arguments=("--mysql-server-require-secure-transport",)) as vtgate:
         shim = start_shim({"vtgate": vtgate.endpoint.replace("127.0.0.1", "localhost"),
                            "vtgate_tls": {"mode": mode, "ca": str(certificates.path("ca.pem"))}})
-        assert_tls_to_vtgate(shim, vtgate)
+        assert_works(shim)
         plain = start_shim({"vtgate": vtgate.endpoint})
         with pytest.raises(pymysql.Error):
             plain.connect()
@@ -182,7 +180,7 @@ def test_vtgates_certificate_is_checked(start_shim, tls_vtgate, certificates, mo
     shim = start_shim({"vtgate": tls_vtgate.endpoint,
                        "vtgate_tls": {"mode": mode, "ca": str(certificates.path(trusted)), "server_name": name}})
     if accepted:
-        assert_tls_to_vtgate(shim, tls_vtgate)
+        assert_works(shim)
     else:
         with pytest.raises(pymysql.Error) as refused:
             shim.connect()

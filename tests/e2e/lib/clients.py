@@ -27,7 +27,7 @@ class Done:
 
 
 def mariadb(address: tuple[str, int], user: str, password: str, sql: str, *options: str,
-            database: str | None = None, seconds: float = 90) -> Done:
+            database: str | None = None, seconds: float = 180) -> Done:
     """The `mariadb` command line client in batch mode; sql comes from standard input."""
     program = shutil.which("mariadb")
     assert program, "the mariadb client is needed (Debian: mariadb-client)"
@@ -67,7 +67,7 @@ def go_program(name: str) -> Path:
     return GO_PROGRAMS / name
 
 
-def go_ddl(dsn: str, *statements: str, prepared: bool = False, seconds: float = 90) -> list[dict]:
+def go_ddl(dsn: str, *statements: str, prepared: bool = False, seconds: float = 180) -> list[dict]:
     """Statements through go-sql-driver, one connection for all."""
     done = subprocess.run([str(go_program("ddl")), "-dsn", dsn, *(["-prepared"] if prepared else []), *statements],
                           capture_output=True, text=True, timeout=seconds, check=False)

@@ -156,7 +156,7 @@ class Shim:
     def connect(self, **options: object) -> pymysql.Connection:
         """A PyMySQL connection of the bed's user through the shim."""
         settings: dict = {"user": self.bed.user, "password": self.bed.password, "database": self.bed.keyspace,
-                          "autocommit": True, "client_flag": CLIENT.MULTI_STATEMENTS, "read_timeout": 90,
+                          "autocommit": True, "client_flag": CLIENT.MULTI_STATEMENTS, "read_timeout": 180,
                           "host": self.listen[0], "port": self.listen[1]}
         settings |= options
         self.secret(settings["password"])

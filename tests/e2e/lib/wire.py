@@ -154,7 +154,7 @@ def text_row(payload: bytes) -> list[bytes | None]:
 class Wire:
     """A connection. Nothing is sent before login(), so that the greeting can be looked at."""
 
-    def __init__(self, address: tuple[str, int], timeout: float = 30, receive_buffer: int | None = None):
+    def __init__(self, address: tuple[str, int], timeout: float = 90, receive_buffer: int | None = None):
         self.socket: socket.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
