@@ -19,8 +19,14 @@ size_t ddl_quote(char *dst, size_t size, const char *text, size_t len);
 
 /* Status of one migration on one shard (SHOW VITESS_MIGRATIONS, column migration_status). */
 enum migration_status {
-    MIGRATION_UNKNOWN, MIGRATION_REQUESTED, MIGRATION_QUEUED, MIGRATION_READY, MIGRATION_RUNNING,
-    MIGRATION_COMPLETE, MIGRATION_FAILED, MIGRATION_CANCELLED
+    MIGRATION_UNKNOWN,
+    MIGRATION_REQUESTED,
+    MIGRATION_QUEUED,
+    MIGRATION_READY,
+    MIGRATION_RUNNING,
+    MIGRATION_COMPLETE,
+    MIGRATION_FAILED,
+    MIGRATION_CANCELLED
 };
 
 enum migration_status migration_status_parse(const char *text, size_t len);

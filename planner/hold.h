@@ -26,7 +26,7 @@ struct hold {
     char keyspace[HOLD_NAME_MAX]; /* KEYSPACE and TABLE */
     char table[HOLD_NAME_MAX];    /* TABLE */
     char reason[HOLD_REASON_MAX];
-    char owner[HOLD_REASON_MAX]; /* admin user and address */
+    char owner[HOLD_REASON_MAX];    /* admin user and address */
     int64_t created_ms, expires_ms; /* CLOCK_MONOTONIC */
 };
 

@@ -61,9 +61,10 @@ bool token_is(const struct token *t, const char *keyword);
 bool token_is_char(const struct token *t, char c);
 
 /*
- * The value of a TOKEN_STRING: doubled quotes and backslash escapes undone, but for \% and \_, which
- * keep their backslash ("String Literals" in the MySQL manual). dst needs room for len bytes; returns the length written. `quote` is the
- * character that delimits the string: text[-1] of an unmodified token.
+ * The value of a TOKEN_STRING: doubled quotes and backslash escapes undone, but for \% and \_,
+ * which keep their backslash ("String Literals" in the MySQL manual). dst needs room for len bytes;
+ * returns the length written. `quote` is the character that delimits the string: text[-1] of an
+ * unmodified token.
  */
 size_t lexer_unescape(char *dst, const char *text, size_t len, char quote);
 

@@ -47,7 +47,7 @@ struct prepared {
 
 /* How the session stands. */
 struct plan_facts {
-    const char *database;  /* NULL or "": none or not known */
+    const char *database; /* NULL or "": none or not known */
     const struct hold_set *holds;
     bool in_transaction;
     bool multi_statements; /* the client may send several statements at once */
@@ -63,11 +63,11 @@ struct plan {
     struct sql_name name;       /* of the effect; borrowed likewise */
     struct sql_name body;       /* PREPARE_NAMED: the text inside the literal */
     uint64_t kill_id;
-    bool kill_query;            /* QUERY: the session goes on */
-    const char *passed;         /* DDL that is forwarded: why, for the log; else NULL. "direct",
-                                   "targeted", "strategy", "intercept_off", "no_keyspace";
-                                   "several": the client may not send several statements, vtgate
-                                   will refuse them; "too_long": not all of the text was seen */
+    bool kill_query;    /* QUERY: the session goes on */
+    const char *passed; /* DDL that is forwarded: why, for the log; else NULL. "direct",
+                           "targeted", "strategy", "intercept_off", "no_keyspace";
+                           "several": the client may not send several statements, vtgate
+                           will refuse them; "too_long": not all of the text was seen */
 };
 
 /* Whether a target names a shard, key range or destination ("ks:-80", "ks/-80", "ks[..]"): DDL in
@@ -84,7 +84,8 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
                       const struct prepared *(*find_named)(void *arg, struct sql_name name),
                       void *arg);
 
-/* A COM_STMT_EXECUTE of that statement (NULL: unknown to the shim, so that it matches every hold). */
+/* A COM_STMT_EXECUTE of that statement (NULL: unknown to the shim, so that it matches every hold).
+ */
 struct plan plan_execute(const struct plan_facts *facts, const struct prepared *prepared);
 
 /* What to keep of a text that was prepared. The text's memory is copied where needed. */

@@ -22,7 +22,8 @@ enum response_shape {
     SHAPE_FIELDS,  /* column definitions up to EOF, or ERR */
     SHAPE_ROWS,    /* rows up to EOF, or ERR */
     SHAPE_AUTH,    /* an authentication exchange up to OK or ERR */
-    SHAPE_STREAM   /* ERR, or packets without an end that the protocol tells: the rest of the connection */
+    SHAPE_STREAM   /* ERR, or packets without an end that the protocol tells: the rest of the
+                      connection */
 };
 
 /* The shape for a command byte; SHAPE_SIMPLE for an unknown one (a server answers it with ERR). */

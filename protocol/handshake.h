@@ -23,7 +23,7 @@ struct greeting {
     uint8_t charset;
     uint16_t status;
     uint8_t salt[SALT_LENGTH];
-    struct bytes plugin; /* empty without CAP_PLUGIN_AUTH */
+    struct bytes plugin;     /* empty without CAP_PLUGIN_AUTH */
     size_t connection_id_at; /* offsets in the payload: 4 bytes, and 2 bytes each */
     size_t capabilities_at_low, capabilities_at_high;
 };
@@ -45,10 +45,10 @@ struct handshake_response {
     uint32_t max_packet;
     uint8_t charset;
     struct bytes user;
-    struct bytes auth;     /* the plugin's first answer; may be empty */
-    struct bytes database; /* empty: none asked for */
-    struct bytes plugin;   /* empty: not told */
-    uint8_t zstd_level;    /* with CAP_ZSTD_COMPRESSION, as the last byte; else 0 */
+    struct bytes auth;       /* the plugin's first answer; may be empty */
+    struct bytes database;   /* empty: none asked for */
+    struct bytes plugin;     /* empty: not told */
+    uint8_t zstd_level;      /* with CAP_ZSTD_COMPRESSION, as the last byte; else 0 */
     struct bytes attributes; /* connection attributes: lenenc names and values in turn */
 };
 
@@ -78,6 +78,7 @@ void handshake_response_set_capabilities(uint8_t *payload, uint32_t capabilities
 void auth_switch_append(struct buffer *out, const char *plugin, const uint8_t salt[SALT_LENGTH]);
 
 /* Reads an AuthSwitchRequest's payload. An old-style one (0xfe alone) gives an empty plugin. */
-bool auth_switch_parse(const uint8_t *payload, size_t len, struct bytes *plugin, struct bytes *data);
+bool auth_switch_parse(const uint8_t *payload, size_t len, struct bytes *plugin,
+                       struct bytes *data);
 
 #endif

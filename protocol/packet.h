@@ -56,12 +56,12 @@ enum server_status {
 };
 
 struct packet_cursor {
-    uint32_t left;                  /* payload bytes of the current packet not seen yet */
-    uint32_t length;                /* payload length of the current packet */
-    uint8_t header_have;            /* header bytes seen, PACKET_HEADER once in the payload */
-    uint8_t prefix_have;            /* valid bytes in prefix */
-    uint8_t sequence;               /* the current packet's */
-    bool continued;                 /* the current packet carries on the previous, full one */
+    uint32_t left;       /* payload bytes of the current packet not seen yet */
+    uint32_t length;     /* payload length of the current packet */
+    uint8_t header_have; /* header bytes seen, PACKET_HEADER once in the payload */
+    uint8_t prefix_have; /* valid bytes in prefix */
+    uint8_t sequence;    /* the current packet's */
+    bool continued;      /* the current packet carries on the previous, full one */
     uint8_t header[PACKET_HEADER];
     uint8_t prefix[PACKET_PREFIX];
 };

@@ -62,8 +62,7 @@ static enum proxy_result parse_v1(const uint8_t *data, size_t len, struct proxy_
         return PROXY_BAD;
     if (inet_pton(v6 ? AF_INET6 : AF_INET, fields[2], out->source) != 1 ||
         inet_pton(v6 ? AF_INET6 : AF_INET, fields[3], out->destination) != 1 ||
-        !parse_port(fields[4], &out->source_port) ||
-        !parse_port(fields[5], &out->destination_port))
+        !parse_port(fields[4], &out->source_port) || !parse_port(fields[5], &out->destination_port))
         return PROXY_BAD;
     out->family = v6 ? PROXY_IPV6 : PROXY_IPV4;
     return PROXY_DONE;
@@ -83,8 +82,7 @@ static enum proxy_result parse_v2(const uint8_t *data, size_t len, struct proxy_
     size_t body = big_u16(data + 14);
     const uint8_t *p = data + V2_FIXED;
 
-    if ((data[12] & 0xf0) != V2_VERSION || command > V2_PROXY ||
-        body > PROXY_HEADER_MAX - V2_FIXED)
+    if ((data[12] & 0xf0) != V2_VERSION || command > V2_PROXY || body > PROXY_HEADER_MAX - V2_FIXED)
         return PROXY_BAD;
     if (len < V2_FIXED + body)
         return PROXY_MORE;

@@ -1,6 +1,6 @@
 /*
- * The PROXY protocol, versions 1 and 2: how a balancer in front tells who the client is. ("The PROXY
- * protocol", haproxy.org/download/2.8/doc/proxy-protocol.txt.) Pure: addresses are bytes.
+ * The PROXY protocol, versions 1 and 2: how a balancer in front tells who the client is. ("The
+ * PROXY protocol", haproxy.org/download/2.8/doc/proxy-protocol.txt.) Pure: addresses are bytes.
  */
 #ifndef VTSHIM_PROTOCOL_PROXY_HEADER_H
 #define VTSHIM_PROTOCOL_PROXY_HEADER_H
@@ -11,8 +11,8 @@
 
 #include "protocol/bytes.h"
 
-/* The longest header that is accepted: version 2 with addresses and some TLVs. Version 1 has at most
-   107 bytes. */
+/* The longest header that is accepted: version 2 with addresses and some TLVs. Version 1 has at
+   most 107 bytes. */
 #define PROXY_HEADER_MAX 1024u
 
 enum proxy_family { PROXY_UNKNOWN, PROXY_IPV4, PROXY_IPV6 };

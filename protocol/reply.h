@@ -50,12 +50,12 @@ void reply_rows_end(struct buffer *out, uint8_t *sequence, uint32_t capabilities
 
 /* A collected answer to one COM_QUERY: its first result. Values are borrowed from the bytes. */
 struct answer {
-    bool failed;            /* ERR, perhaps behind some rows; code, state and message tell */
+    bool failed; /* ERR, perhaps behind some rows; code, state and message tell */
     uint16_t code;
     char state[6];
     struct bytes message;
-    uint16_t status;        /* flags of the OK, or of the OK or EOF behind the rows */
-    uint64_t columns;       /* 0: an OK or ERR packet, no rows */
+    uint16_t status;  /* flags of the OK, or of the OK or EOF behind the rows */
+    uint64_t columns; /* 0: an OK or ERR packet, no rows */
     const uint8_t *names_at, *rows_at, *end;
     bool deprecate_eof;
 };

@@ -53,7 +53,7 @@ struct admin_client {
     struct admin *admin;
     struct bufferevent *bev;
     enum admin_state state;
-    bool gone;        /* closed while BUSY: freed by the reply */
+    bool gone; /* closed while BUSY: freed by the reply */
     bool tls;
     bool switched_to_sha2;
     uint8_t sequence; /* of the next packet to the client */

@@ -30,8 +30,8 @@ static const struct command_row COMMANDS[] = {
 void admin_syntax_error(struct admin_request *rq, const struct token *near, const char *expected)
 {
     if (near->kind == TOKEN_END)
-        admin_reply_error(rq, 1064, "42000", "You have an error in your syntax: expected %s at the end",
-                          expected);
+        admin_reply_error(rq, 1064, "42000",
+                          "You have an error in your syntax: expected %s at the end", expected);
     else
         admin_reply_error(rq, 1064, "42000",
                           "You have an error in your syntax: expected %s near '%.*s'", expected,
@@ -157,8 +157,8 @@ static bool read_seconds(struct admin_request *rq, struct lexer *lx, int64_t *se
     if (t.kind != TOKEN_NUMBER || *end || *seconds < 1 || *seconds > max) {
         char expected[96];
 
-        snprintf(expected, sizeof(expected), "a number of seconds from 1 to %" PRId64
-                 " (hold.max_ttl_s)", max);
+        snprintf(expected, sizeof(expected),
+                 "a number of seconds from 1 to %" PRId64 " (hold.max_ttl_s)", max);
         admin_syntax_error(rq, &t, expected);
         return false;
     }

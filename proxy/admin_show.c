@@ -51,7 +51,7 @@ struct collect {
     struct admin_request *rq;
     pthread_mutex_t lock; /* of what is below */
     struct admin_table *table;
-    size_t *parked;       /* SHOW HOLDS: by index in set */
+    size_t *parked; /* SHOW HOLDS: by index in set */
     struct hold_set *set;
 };
 
@@ -107,7 +107,7 @@ static void collect_sessions(void *context, void *arg)
 
     pthread_mutex_lock(&c->lock);
     TAILQ_FOREACH(s, &w->sessions, link)
-        session_row(c->table, s, now);
+    session_row(c->table, s, now);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -119,10 +119,9 @@ static void sessions_collected(void *context, void *arg)
 
 void admin_show_sessions(struct admin_request *rq, struct lexer *lx)
 {
-    static const char *const NAMES[] = {"Id",     "Vtgate_id", "User",  "Client",
-                                        "Target", "Vtgate",        "Worker", "State",
-                                        "In_transaction", "Waits_for", "Tls", "Commands",
-                                        "Age_s"};
+    static const char *const NAMES[] = {
+        "Id",    "Vtgate_id",      "User",      "Client", "Target",   "Vtgate", "Worker",
+        "State", "In_transaction", "Waits_for", "Tls",    "Commands", "Age_s"};
 
     if (!admin_expect_end(rq, lx))
         return;
@@ -137,7 +136,8 @@ static void collect_parked(void *context, void *arg)
     const struct session *s;
 
     pthread_mutex_lock(&c->lock);
-    TAILQ_FOREACH(s, &w->parked, parked_link) {
+    TAILQ_FOREACH(s, &w->parked, parked_link)
+    {
         for (size_t i = 0; i < c->set->n; i++)
             c->parked[i] += c->set->items[i].id == s->parked_by;
     }
@@ -173,7 +173,7 @@ static void parked_collected(void *context, void *arg)
 
 void admin_show_holds(struct admin_request *rq, struct lexer *lx)
 {
-    static const char *const NAMES[] = {"Id",    "Scope",        "Owner",  "Reason",
+    static const char *const NAMES[] = {"Id",    "Scope",        "Owner", "Reason",
                                         "Age_s", "Expires_in_s", "Parked"};
 
     if (!admin_expect_end(rq, lx))
@@ -191,9 +191,9 @@ void admin_show_holds(struct admin_request *rq, struct lexer *lx)
 
 void admin_show_migrations(struct admin_request *rq, struct lexer *lx)
 {
-    static const char *const NAMES[] = {"Id",       "Uuid",    "Keyspace", "Table",   "Verb",
-                                        "Status",   "Shards",  "Complete", "Progress", "User",
-                                        "Session",  "Age_s",   "Took_s",   "Message", "Context"};
+    static const char *const NAMES[] = {"Id",      "Uuid",   "Keyspace", "Table",    "Verb",
+                                        "Status",  "Shards", "Complete", "Progress", "User",
+                                        "Session", "Age_s",  "Took_s",   "Message",  "Context"};
     int64_t now = clock_ms();
     size_t n;
 

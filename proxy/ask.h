@@ -1,6 +1,7 @@
 /*
  * A question of the shim itself, put to vtgate over a session's own connection while its client
- * waits: sent as a COM_QUERY, the answer collected and handed to the asker, the client sees nothing.
+ * waits: sent as a COM_QUERY, the answer collected and handed to the asker, the client sees
+ * nothing.
  */
 #ifndef VTSHIM_PROXY_ASK_H
 #define VTSHIM_PROXY_ASK_H

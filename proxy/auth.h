@@ -1,7 +1,8 @@
 /*
  * The two challenge-response schemes that clients have, from the server's side (checking an admin's
- * password by its hashes alone) and from the client's (answering vtgate). ("Authentication Methods": "Native Authentication" and "Caching_sha2_password" in
- * the MySQL Source Code Documentation.)
+ * password by its hashes alone) and from the client's (answering vtgate). ("Authentication
+ * Methods": "Native Authentication" and "Caching_sha2_password" in the MySQL Source Code
+ * Documentation.)
  */
 #ifndef VTSHIM_PROXY_AUTH_H
 #define VTSHIM_PROXY_AUTH_H

@@ -1,6 +1,6 @@
 /*
- * Packing and unpacking of compressed frames. Each frame stands for itself. Memory is bounded by the
- * largest frame (16 MiB) on each side of the unpacking.
+ * Packing and unpacking of compressed frames. Each frame stands for itself. Memory is bounded by
+ * the largest frame (16 MiB) on each side of the unpacking.
  */
 #include "proxy/codec.h"
 
@@ -11,18 +11,18 @@
 
 #include "proxy/memory.h"
 
-#define FRAME_HEADER   7u
-#define FRAME_MAX      0xffffffu
-#define COMPRESS_MIN   50u /* MIN_COMPRESS_LENGTH in include/my_compress.h */
-#define DEFAULT_LEVEL  3
+#define FRAME_HEADER  7u
+#define FRAME_MAX     0xffffffu
+#define COMPRESS_MIN  50u /* MIN_COMPRESS_LENGTH in include/my_compress.h */
+#define DEFAULT_LEVEL 3
 
 struct codec {
     enum codec_kind kind;
     int level;
-    uint8_t sequence;     /* of the next frame to the client */
-    struct buffer frame;  /* from the socket, not whole yet */
-    struct buffer plain;  /* unpacked */
-    size_t given;         /* of plain */
+    uint8_t sequence;    /* of the next frame to the client */
+    struct buffer frame; /* from the socket, not whole yet */
+    struct buffer plain; /* unpacked */
+    size_t given;        /* of plain */
     ZSTD_CCtx *compressor;
     ZSTD_DCtx *decompressor;
 };

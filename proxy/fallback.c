@@ -14,7 +14,7 @@
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
-#define UNKNOWN_COMMAND 1047   /* ER_UNKNOWN_COM_ERROR */
+#define UNKNOWN_COMMAND 1047         /* ER_UNKNOWN_COM_ERROR */
 #define PACKET_MAX      (128u << 10) /* a larger COM_CHANGE_USER is vtgate's alone */
 
 struct fallback {

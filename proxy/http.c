@@ -171,8 +171,7 @@ struct http *http_create(struct server *server)
 
     http->server = server;
     http->evhttp = evhttp_new(server->base);
-    if (!http->evhttp || e->is_unix ||
-        evhttp_bind_socket(http->evhttp, e->host, e->port) != 0) {
+    if (!http->evhttp || e->is_unix || evhttp_bind_socket(http->evhttp, e->host, e->port) != 0) {
         log_error("listen_failed", "address:s error:s", e->text,
                   e->is_unix ? "HTTP needs HOST:PORT" : strerror(errno));
         http_destroy(http);

@@ -18,7 +18,8 @@
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
-/* Only one worker has the victim, so that only one writes here; the mailboxes order the accesses. */
+/* Only one worker has the victim, so that only one writes here; the mailboxes order the accesses.
+ */
 struct kill {
     struct worker *worker; /* the killer's */
     uint64_t killer, victim;
@@ -26,17 +27,18 @@ struct kill {
     bool query_only;
     uint8_t sequence;
     bool found, denied;
-    bool running;            /* the query runs on this vtgate, under this id there */
+    bool running; /* the query runs on this vtgate, under this id there */
     struct vtgate *vtgate;
     uint32_t connection_id;
-    const char *impossible;  /* why a running query cannot be interrupted */
+    const char *impossible; /* why a running query cannot be interrupted */
 };
 
 static struct session *find_session(struct worker *w, uint64_t id)
 {
     struct session *s;
 
-    TAILQ_FOREACH(s, &w->sessions, link) {
+    TAILQ_FOREACH(s, &w->sessions, link)
+    {
         if ((uint32_t)s->id == (uint32_t)id)
             return s;
     }

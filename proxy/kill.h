@@ -1,6 +1,7 @@
 /*
- * KILL [CONNECTION | QUERY] id through the shim. The id is what the client of the victim sees as its
- * connection id; vtgates number theirs each for itself, so only the shim can tell whom it means.
+ * KILL [CONNECTION | QUERY] id through the shim. The id is what the client of the victim sees as
+ * its connection id; vtgates number theirs each for itself, so only the shim can tell whom it
+ * means.
  */
 #ifndef VTSHIM_PROXY_KILL_H
 #define VTSHIM_PROXY_KILL_H

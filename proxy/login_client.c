@@ -102,7 +102,8 @@ static bool send_bridge(struct session *s, struct buffer *payload)
 
     if (payload->len > 0) {
         buffer_init(&packet, LOGIN_PACKET_MAX);
-        login->client_next = packet_append(&packet, login->client_next, payload->data, payload->len);
+        login->client_next =
+            packet_append(&packet, login->client_next, payload->data, payload->len);
         sent = session_send_client(s, packet.data, packet.len);
         buffer_release(&packet);
     }
@@ -241,8 +242,8 @@ static void on_response(struct session *s)
     s->capabilities = hr.capabilities & login->greeting.capabilities;
     if (s->worker->server->config->compression) {
         /* A client that offers both means zlib first, as libmysqlclient does. */
-        login->compression = hr.capabilities & CAP_COMPRESS ? CAP_COMPRESS
-                                                            : hr.capabilities & CAP_ZSTD_COMPRESSION;
+        login->compression =
+            hr.capabilities & CAP_COMPRESS ? CAP_COMPRESS : hr.capabilities & CAP_ZSTD_COMPRESSION;
         login->zstd_level = hr.zstd_level;
     }
     s->user = memory_copy((const char *)hr.user.p, hr.user.len);
@@ -252,7 +253,8 @@ static void on_response(struct session *s)
         start_bridge(s, &hr);
         return;
     }
-    if (login_is_cleartext(hr.plugin) && hr.auth.len > 1 && !login_backend_wants_tls(s) && login_refuse_cleartext(s))
+    if (login_is_cleartext(hr.plugin) && hr.auth.len > 1 && !login_backend_wants_tls(s) &&
+        login_refuse_cleartext(s))
         return;
     login_go_on(s);
 }
@@ -321,9 +323,9 @@ void login_read_client(struct session *s)
 {
     struct login *login = s->login;
 
-    while (s->login == login && (login->stage == LOGIN_RESPONSE || login->stage == LOGIN_BRIDGE ||
-                                 login->stage == LOGIN_CHALLENGE ||
-                                 login->stage == LOGIN_EXCHANGE)) {
+    while (s->login == login &&
+           (login->stage == LOGIN_RESPONSE || login->stage == LOGIN_BRIDGE ||
+            login->stage == LOGIN_CHALLENGE || login->stage == LOGIN_EXCHANGE)) {
         size_t want = client_wanted(login);
 
         if (want > WORKER_SCRATCH)

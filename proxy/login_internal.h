@@ -24,13 +24,13 @@
 struct bridge;
 
 enum login_stage {
-    LOGIN_PROXY,       /* a PROXY header is awaited */
-    LOGIN_CONNECTING,  /* the TCP connect to vtgate is under way */
-    LOGIN_GREETING,    /* vtgate's greeting is awaited */
-    LOGIN_RESPONSE,    /* the client's SSLRequest or HandshakeResponse41 is */
-    LOGIN_CLIENT_TLS,  /* handshake with the client */
-    LOGIN_BRIDGE,      /* bridge.c asks the client for its password */
-    LOGIN_CHALLENGE,   /* COM_CHANGE_USER: the client's answer to the new vtgate connection's salt */
+    LOGIN_PROXY,      /* a PROXY header is awaited */
+    LOGIN_CONNECTING, /* the TCP connect to vtgate is under way */
+    LOGIN_GREETING,   /* vtgate's greeting is awaited */
+    LOGIN_RESPONSE,   /* the client's SSLRequest or HandshakeResponse41 is */
+    LOGIN_CLIENT_TLS, /* handshake with the client */
+    LOGIN_BRIDGE,     /* bridge.c asks the client for its password */
+    LOGIN_CHALLENGE,  /* COM_CHANGE_USER: the client's answer to the new vtgate connection's salt */
     LOGIN_BACKEND_TLS, /* handshake with vtgate; the client's response waits in client_in */
     LOGIN_EXCHANGE     /* packets in both directions until OK or ERR */
 };
@@ -38,24 +38,24 @@ enum login_stage {
 struct login {
     enum login_stage stage;
     struct event timer;
-    int64_t deadline_ms;         /* PROXY: until when the header has to be there */
-    uint64_t tried;              /* bit set of vtgates, see vtgates_choose */
+    int64_t deadline_ms;          /* PROXY: until when the header has to be there */
+    uint64_t tried;               /* bit set of vtgates, see vtgates_choose */
     struct sockaddr_storage peer; /* the client's address, as far as it is known */
-    struct proxy_address proxy;  /* what a PROXY header said; family UNKNOWN: nothing */
-    int error;                   /* errno of the last connect that failed */
-    struct greeting greeting;    /* its runs do not outlive the packet: only the numbers count */
+    struct proxy_address proxy;   /* what a PROXY header said; family UNKNOWN: nothing */
+    int error;                    /* errno of the last connect that failed */
+    struct greeting greeting;     /* its runs do not outlive the packet: only the numbers count */
     char plugin[PLUGIN_NAME_MAX]; /* of the greeting */
     uint8_t client_next, backend_next; /* sequence number of the next packet to that side */
-    uint32_t compression;        /* the client's CAP_COMPRESS or CAP_ZSTD_COMPRESSION, if it is to be */
+    uint32_t compression; /* the client's CAP_COMPRESS or CAP_ZSTD_COMPRESSION, if it is to be */
     uint8_t zstd_level;
-    struct bridge *bridge;       /* a client without mysql_native_password, or NULL */
-    struct buffer change;        /* COM_CHANGE_USER: its contents as a HandshakeResponse41; or empty */
+    struct bridge *bridge; /* a client without mysql_native_password, or NULL */
+    struct buffer change;  /* COM_CHANGE_USER: its contents as a HandshakeResponse41; or empty */
     struct buffer client_in, backend_in; /* packets not whole yet; hold answers to challenges */
 };
 
 /* login.c */
 void login_refuse(struct session *s, enum close_reason reason); /* the client was told why */
-void login_admit(struct session *s); /* the client's address is known */
+void login_admit(struct session *s);                            /* the client's address is known */
 void login_set_timer(struct session *s, int64_t ms);
 /* One whole packet, with the next sequence number of that side. False: the session closed. */
 bool login_pass_to_client(struct session *s, uint8_t *packet, size_t len);

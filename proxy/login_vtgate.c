@@ -131,9 +131,9 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
         return;
     }
     /* Not offered: what would hide the packets from the shim or change their layout. */
-    uint32_t offer = login->greeting.capabilities &
-                     ~(uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL |
-                                 CAP_OPTIONAL_METADATA | CAP_QUERY_ATTRIBUTES);
+    uint32_t offer =
+        login->greeting.capabilities & ~(uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL |
+                                                   CAP_OPTIONAL_METADATA | CAP_QUERY_ATTRIBUTES);
 
     if (s->worker->server->tls.client)
         offer |= CAP_SSL;

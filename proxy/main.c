@@ -14,11 +14,11 @@
 
 /* The options that set a setting, and those that do something. */
 static const struct option OPTIONS[] = {
-    {"config", required_argument, NULL, 'c'},  {"listen", required_argument, NULL, 'l'},
-    {"vtgate", required_argument, NULL, 'v'},  {"admin", required_argument, NULL, 'a'},
-    {"http", required_argument, NULL, 'p'},    {"workers", required_argument, NULL, 'w'},
-    {"check", no_argument, NULL, 'k'},         {"version", no_argument, NULL, 'V'},
-    {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'}, {"listen", required_argument, NULL, 'l'},
+    {"vtgate", required_argument, NULL, 'v'}, {"admin", required_argument, NULL, 'a'},
+    {"http", required_argument, NULL, 'p'},   {"workers", required_argument, NULL, 'w'},
+    {"check", no_argument, NULL, 'k'},        {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
 static const char USAGE[] =
@@ -26,7 +26,8 @@ static const char USAGE[] =
     "              [--admin HOST:PORT] [--http HOST:PORT] [--workers N]\n"
     "       vtshim --check ... | --version | --help\n"
     "\n"
-    "A MySQL-protocol proxy in front of Vitess's vtgate: ordinary queries pass, DDL runs as online\n"
+    "A MySQL-protocol proxy in front of Vitess's vtgate: ordinary queries pass, DDL runs as "
+    "online\n"
     "schema change on every shard, and operators can hold traffic while things change.\n"
     "\n"
     "  --config FILE   settings, as JSON (docs/CONFIG.md); the options below come after it\n"

@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-void *memory_zalloc(size_t size);               /* zeroed */
-void *memory_resize(void *old, size_t size);    /* realloc */
+void *memory_zalloc(size_t size);                /* zeroed */
+void *memory_resize(void *old, size_t size);     /* realloc */
 char *memory_copy(const char *text, size_t len); /* with a NUL behind */
 
 #endif

@@ -8,7 +8,10 @@
 
 static const struct metric_row METRICS[] = {
 #define METRIC(field, text, type, description)                                                     \
-    {.name = text, .kind = METRIC_##type, .help = description, .offset = offsetof(struct metrics, field)},
+    {.name = text,                                                                                 \
+     .kind = METRIC_##type,                                                                        \
+     .help = description,                                                                          \
+     .offset = offsetof(struct metrics, field)},
 #include "proxy/metrics.def"
 #undef METRIC
 };

@@ -16,7 +16,7 @@ struct metrics {
 #include "proxy/metrics.def"
 #undef METRIC
     _Atomic uint64_t commands_by_kind[0x21]; /* by command byte; the last for unknown ones */
-    _Atomic uint64_t closes[METRICS_CLOSES];   /* by enum close_reason */
+    _Atomic uint64_t closes[METRICS_CLOSES]; /* by enum close_reason */
 };
 
 /* Adds n to a counter of the calling thread's own struct: no other thread writes it. */

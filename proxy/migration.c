@@ -24,10 +24,10 @@
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
-#define UUIDS_MAX       64   /* tables in one DROP TABLE */
+#define UUIDS_MAX       64 /* tables in one DROP TABLE */
 #define UUID_MAX        64
 #define SHARDS_MAX      4096
-#define POLL_ERRORS_MAX 20   /* in a row, before the client is told that we lost sight */
+#define POLL_ERRORS_MAX 20    /* in a row, before the client is told that we lost sight */
 #define ROWS_MISSING_MS 60000 /* how long a shard may not show the migration */
 
 struct migration {
@@ -35,10 +35,10 @@ struct migration {
     size_t len;
     uint8_t sequence;
     bool more;
-    bool submitted;  /* the submission is on its way or answered */
-    bool submitting; /* ... not answered yet */
-    bool cancelling; /* the client left and ddl.on_disconnect is cancel */
-    bool stopping;   /* one shard failed: the others were told to stop */
+    bool submitted;                   /* the submission is on its way or answered */
+    bool submitting;                  /* ... not answered yet */
+    bool cancelling;                  /* the client left and ddl.on_disconnect is cancel */
+    bool stopping;                    /* one shard failed: the others were told to stop */
     char *old_strategy, *old_context; /* quoted, to be put back; NULL: not read yet */
     char context[64];
     char uuids[UUIDS_MAX][UUID_MAX];
@@ -79,7 +79,8 @@ static void log_migration(struct session *s, const char *event)
 {
     const struct migration_record *r = &s->migration->record;
 
-    log_info(event, "session:u user:s keyspace:s table:s verb:s uuid:s context:s status:s shards:u ms:d",
+    log_info(event,
+             "session:u user:s keyspace:s table:s verb:s uuid:s context:s status:s shards:u ms:d",
              s->id, s->user, r->keyspace, r->table, r->verb, r->uuid, r->context, r->status,
              (uint64_t)r->shards, clock_ms() - r->started_ms);
 }
@@ -248,7 +249,8 @@ static void cancel_next(struct session *s)
     struct migration *m = s->migration;
 
     if (m->next_cancel < m->uuid_count) {
-        ask_format(s, on_cancelled, "ALTER VITESS_MIGRATION '%s' CANCEL", m->uuids[m->next_cancel++]);
+        ask_format(s, on_cancelled, "ALTER VITESS_MIGRATION '%s' CANCEL",
+                   m->uuids[m->next_cancel++]);
         return;
     }
     if (m->stopping && !m->cancelling) {
@@ -278,7 +280,8 @@ static void add_uuid(struct migration *m, struct bytes uuid)
     for (size_t i = 0; i < uuid.len; i++) {
         uint8_t c = uuid.p[i];
 
-        if (!(c == '_' || c == '-' || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')))
+        if (!(c == '_' || c == '-' || (c >= '0' && c <= '9') ||
+              ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')))
             return;
     }
     for (size_t i = 0; i < m->uuid_count; i++) {
@@ -301,7 +304,8 @@ static void on_leftovers(struct session *s, const struct answer *a)
         int status = answer_column(a, "migration_status");
         const uint8_t *at = a->rows_at;
 
-        while (uuid >= 0 && uuid < 64 && status >= 0 && status < 64 && answer_row(a, &at, row, 64)) {
+        while (uuid >= 0 && uuid < 64 && status >= 0 && status < 64 &&
+               answer_row(a, &at, row, 64)) {
             enum migration_status st =
                 migration_status_parse((const char *)row[status].p, row[status].len);
 
@@ -388,8 +392,10 @@ static void completed(struct session *s)
     record_publish(s, "complete", true);
     log_migration(s, "ddl_completed");
     metrics_add(&s->worker->metrics.ddl_completed, 1);
-    snprintf(info, sizeof(info), "Online DDL complete: uuid=%s migrations=%zu shards=%zu time=%" PRId64
-             ".%03" PRId64 "s", m->uuids[0], m->uuid_count, m->shards, ms / 1000, ms % 1000);
+    snprintf(info, sizeof(info),
+             "Online DDL complete: uuid=%s migrations=%zu shards=%zu time=%" PRId64 ".%03" PRId64
+             "s",
+             m->uuids[0], m->uuid_count, m->shards, ms / 1000, ms % 1000);
     answer_ok(s, info);
 }
 
@@ -414,8 +420,8 @@ static void failed(struct session *s, const struct tally *t)
 {
     struct migration *m = s->migration;
     bool cancelled = t->failed == MIGRATION_CANCELLED;
-    const struct shim_error_row *row = shim_error_row(
-        cancelled ? SHIM_ERROR_MIGRATION_CANCELLED : SHIM_ERROR_MIGRATION_FAILED);
+    const struct shim_error_row *row =
+        shim_error_row(cancelled ? SHIM_ERROR_MIGRATION_CANCELLED : SHIM_ERROR_MIGRATION_FAILED);
     uint16_t code = row->code;
     char state[6], text[1024];
 
@@ -451,7 +457,8 @@ static void still_running(struct session *s, const struct tally *t, const char *
         record_publish(s, "detached", true);
         log_migration(s, "ddl_detached");
         metrics_add(&s->worker->metrics.ddl_detached, 1);
-        answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)c->ddl_timeout_s, m->uuids[0]);
+        answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)c->ddl_timeout_s,
+                          m->uuids[0]);
     } else {
         wait_and_poll(s, c->ddl_poll_interval_ms);
     }
@@ -538,8 +545,8 @@ static void on_restored(struct session *s, const struct answer *a)
     if (!a || a->failed)
         log_warn("ddl_restore_failed", "session:u code:u", s->id, (uint64_t)(a ? a->code : 0));
     if (m->code && m->submitted) {
-        ask_format(s, on_leftovers, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", m->record.keyspace,
-                   m->context);
+        ask_format(s, on_leftovers, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'",
+                   m->record.keyspace, m->context);
     } else if (m->code) {
         refused(s);
     } else if (s->client_gone && !m->cancelling) {
@@ -615,9 +622,9 @@ static void on_read(struct session *s, const struct answer *a)
 
 static void set_names(struct session *s, const struct statement *ddl)
 {
-    static const char *const VERBS[] = {[DDL_NONE] = "ddl",     [DDL_CREATE] = "create",
-                                        [DDL_ALTER] = "alter",  [DDL_DROP] = "drop",
-                                        [DDL_RENAME] = "rename", [DDL_TRUNCATE] = "truncate"};
+    static const char *const VERBS[] = {
+        [DDL_NONE] = "ddl",  [DDL_CREATE] = "create", [DDL_ALTER] = "alter",
+        [DDL_DROP] = "drop", [DDL_RENAME] = "rename", [DDL_TRUNCATE] = "truncate"};
     struct migration_record *r = &s->migration->record;
     struct sql_name keyspace = ddl->qualifier;
 
@@ -671,7 +678,8 @@ bool migration_interrupt(struct session *s)
     record_publish(s, "detached", true);
     log_migration(s, "ddl_detached");
     metrics_add(&s->worker->metrics.ddl_detached, 1);
-    answer_shim_error(s, SHIM_ERROR_INTERRUPTED, "; this migration goes on in Vitess: ", m->uuids[0]);
+    answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
+                      "; this migration goes on in Vitess: ", m->uuids[0]);
     return true;
 }
 

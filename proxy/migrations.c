@@ -64,7 +64,8 @@ static void forget_oldest(struct migrations *ms)
 {
     struct item *it;
 
-    TAILQ_FOREACH(it, &ms->items, link) {
+    TAILQ_FOREACH(it, &ms->items, link)
+    {
         if (it->record.ended_ms) {
             drop(ms, it);
             ms->ended--;
@@ -78,7 +79,8 @@ void migrations_update(struct migrations *ms, const struct migration_record *r)
     struct item *it;
 
     pthread_mutex_lock(&ms->lock);
-    TAILQ_FOREACH(it, &ms->items, link) {
+    TAILQ_FOREACH(it, &ms->items, link)
+    {
         if (it->record.id != r->id)
             continue;
         if (r->ended_ms && !it->record.ended_ms)
@@ -99,7 +101,7 @@ struct migration_record *migrations_copy(struct migrations *ms, size_t *n)
 
     *n = 0;
     TAILQ_FOREACH(it, &ms->items, link)
-        copy[(*n)++] = it->record;
+    copy[(*n)++] = it->record;
     pthread_mutex_unlock(&ms->lock);
     return copy;
 }

@@ -21,7 +21,7 @@ struct migration_record {
     char status[24]; /* a Vitess status, or "submitting", "detached", "refused" */
     char message[256];
     uint32_t shards, shards_complete;
-    uint32_t progress; /* percent, of the slowest shard */
+    uint32_t progress;            /* percent, of the slowest shard */
     int64_t started_ms, ended_ms; /* CLOCK_MONOTONIC; ended_ms 0: under way */
 };
 

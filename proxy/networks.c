@@ -108,8 +108,7 @@ void address_format_host(char *dst, size_t size, const struct sockaddr_storage *
     const uint8_t *bytes = NULL;
     int family;
 
-    if (address_bytes(sa, &family, &bytes) == 0 ||
-        !inet_ntop(family, bytes, dst, (socklen_t)size))
+    if (address_bytes(sa, &family, &bytes) == 0 || !inet_ntop(family, bytes, dst, (socklen_t)size))
         snprintf(dst, size, "unix");
 }
 

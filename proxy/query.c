@@ -28,7 +28,7 @@ struct head {
     size_t available; /* of the packet's payload */
     size_t length;    /* the packet's payload length */
     uint8_t command;
-    bool whole;       /* all of the command is here: one packet, not continued by another */
+    bool whole; /* all of the command is here: one packet, not continued by another */
 };
 
 struct plan_facts query_facts(const struct session *s)
@@ -383,12 +383,12 @@ static struct plan plan_other_command(const struct head *h)
         if (!h->whole && h->length < PACKET_MAX_PAYLOAD)
             plan.action = PLAN_MORE;
         plan.effect = EFFECT_DATABASE;
-        plan.name = (struct sql_name){(const char *)h->packet + PACKET_HEADER + 1,
-                                      h->available - 1};
+        plan.name =
+            (struct sql_name){(const char *)h->packet + PACKET_HEADER + 1, h->available - 1};
     } else if (h->command == COM_SET_OPTION && h->available >= 3) {
         /* enum_mysql_set_option: MYSQL_OPTION_MULTI_STATEMENTS_ON is 0 */
-        plan.effect = load_u16(h->packet + PACKET_HEADER + 1) == 0 ? EFFECT_MULTI_ON
-                                                                   : EFFECT_MULTI_OFF;
+        plan.effect =
+            load_u16(h->packet + PACKET_HEADER + 1) == 0 ? EFFECT_MULTI_ON : EFFECT_MULTI_OFF;
     } else if (h->command == COM_SET_OPTION && !h->whole) {
         plan.action = PLAN_MORE;
     } else if (h->command == COM_PROCESS_KILL && h->available >= 5) {

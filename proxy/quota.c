@@ -66,7 +66,8 @@ static struct entry *find(struct bucket *b, const char *key)
 {
     struct entry *e;
 
-    SLIST_FOREACH(e, b, next) {
+    SLIST_FOREACH(e, b, next)
+    {
         if (strcmp(e->key, key) == 0)
             return e;
     }

@@ -17,7 +17,7 @@
 struct script {
     char *text; /* owned */
     size_t len, at;
-    bool last;            /* no statement follows the one under way */
+    bool last;             /* no statement follows the one under way */
     uint8_t next_sequence; /* of the next packet to the client */
     struct buffer packet;  /* of vtgate, not whole yet */
 };
@@ -170,9 +170,8 @@ void script_feed(struct session *s, const uint8_t *data, size_t len)
     struct buffer *in = &s->script->packet;
 
     while (len > 0) {
-        size_t want = in->len < PACKET_HEADER
-                          ? PACKET_HEADER - in->len
-                          : PACKET_HEADER + load_u24(in->data) - in->len;
+        size_t want = in->len < PACKET_HEADER ? PACKET_HEADER - in->len
+                                              : PACKET_HEADER + load_u24(in->data) - in->len;
         size_t take = want < len ? want : len;
 
         buffer_bytes(in, data, take);

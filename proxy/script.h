@@ -19,7 +19,8 @@ void script_start(struct session *s, const char *text, size_t len, uint8_t seque
 /* Bytes of vtgate's response to the statement under way. */
 void script_feed(struct session *s, const uint8_t *data, size_t len);
 
-/* The statement under way was answered by the shim itself, whose next packet would be `sequence`. */
+/* The statement under way was answered by the shim itself, whose next packet would be `sequence`.
+ */
 void script_statement_done(struct session *s, bool succeeded, uint8_t sequence);
 
 /* Whether another statement follows the one under way: its answer has to say so. */

@@ -155,7 +155,8 @@ struct evconnlistener *server_listen(struct server *server, const struct endpoin
 {
     unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
     struct evconnlistener *l = NULL;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     char port[8];
@@ -252,10 +253,12 @@ static void raise_descriptor_limit(const struct config *c)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
         return;
-    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || want < limit.rlim_max ? want : limit.rlim_max;
+    limit.rlim_cur =
+        limit.rlim_max == RLIM_INFINITY || want < limit.rlim_max ? want : limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < want)
-        log_warn("descriptors_limited", "limit:u wanted:u", (uint64_t)limit.rlim_cur, (uint64_t)want);
+        log_warn("descriptors_limited", "limit:u wanted:u", (uint64_t)limit.rlim_cur,
+                 (uint64_t)want);
 }
 
 static bool start_workers(struct server *server)
@@ -287,8 +290,8 @@ static bool prepare(struct server *server, char *error, size_t size)
 
     server->proxy_networks = networks_create(&server->config->proxy_protocol_from, &bad);
     if (!server->proxy_networks) {
-        snprintf(error, size, "proxy_protocol.from: '%s' is no network; write 10.0.0.0/8, ::1 or unix",
-                 bad);
+        snprintf(error, size,
+                 "proxy_protocol.from: '%s' is no network; write 10.0.0.0/8, ::1 or unix", bad);
         return false;
     }
     return tls_contexts_create(&server->tls, server->config, error, size);

@@ -51,10 +51,11 @@ struct server {
     _Atomic uint64_t next_session; /* ids of sessions, from 1 on */
     _Atomic uint64_t sessions;     /* open now */
     _Atomic uint64_t parked;       /* parked now, all workers */
-    _Atomic uint64_t refused;      /* connections over limits.max_connections; control loop writes */
+    _Atomic uint64_t refused; /* connections over limits.max_connections; control loop writes */
 };
 
-/* What only trying tells about a configuration: certificates, networks. *error says what is wrong. */
+/* What only trying tells about a configuration: certificates, networks. *error says what is wrong.
+ */
 bool server_check(const struct config *config, char *error, size_t size);
 
 /* Runs until a signal ends it. config must have passed config_check. Returns the exit status. */

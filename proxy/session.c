@@ -239,8 +239,8 @@ void session_close(struct session *s, enum close_reason reason)
         return;
     log_event(reason == CLOSE_CLIENT_QUIT || reason == CLOSE_CLIENT_CLOSED ? LOG_LEVEL_DEBUG
                                                                            : LOG_LEVEL_INFO,
-              "session_closed", "session:u peer:s user:s vtgate:s reason:s state:s commands:u", s->id,
-              s->peer, s->user, s->vtgate ? vtgate_name(s->vtgate) : NULL,
+              "session_closed", "session:u peer:s user:s vtgate:s reason:s state:s commands:u",
+              s->id, s->peer, s->user, s->vtgate ? vtgate_name(s->vtgate) : NULL,
               close_reason_name(reason), session_state_name(s->state), s->commands);
     if (reason == CLOSE_CLIENT_PROTOCOL || reason == CLOSE_VTGATE_PROTOCOL)
         metrics_add(&w->metrics.protocol_errors, 1);
@@ -332,6 +332,5 @@ bool session_send_error(struct session *s, uint8_t sequence, enum shim_error err
 
 bool session_at_rest(const struct session *s)
 {
-    return s->state == SESSION_IDLE && s->input.len == 0 &&
-           !(s->status & STATUS_IN_TRANSACTION);
+    return s->state == SESSION_IDLE && s->input.len == 0 && !(s->status & STATUS_IN_TRANSACTION);
 }

@@ -29,18 +29,18 @@ enum close_reason {
 
 /* SESSION_STATE(NAME, "text as SHOW SESSIONS shows it") */
 #define SESSION_STATES(X)                                                                          \
-    X(LOGIN, "login")           /* until vtgate's OK */                                            \
-    X(IDLE, "idle")             /* between two commands */                                         \
-    X(REQUEST, "request")       /* the rest of a command is still coming from the client */        \
-    X(RESPONSE, "response")     /* vtgate is answering */                                          \
-    X(INFILE, "infile")         /* the client sends a LOCAL INFILE's data */                       \
-    X(PARKED, "parked")         /* a command waits behind a hold */                                \
-    X(ASKING, "asking")         /* vtgate answers a question of the shim */                        \
-    X(MIGRATING, "migrating")   /* waiting to ask again how a migration is doing */                \
-    X(KILLING, "killing")       /* a KILL of its client looks for its victim */                    \
-    X(STREAMING, "streaming")   /* bytes without structure, both ways, until one side closes */    \
-    X(CLOSING, "closing")       /* the client still has bytes to get */                            \
-    X(DEAD, "dead")             /* waits for the end of the loop turn */
+    X(LOGIN, "login")         /* until vtgate's OK */                                              \
+    X(IDLE, "idle")           /* between two commands */                                           \
+    X(REQUEST, "request")     /* the rest of a command is still coming from the client */          \
+    X(RESPONSE, "response")   /* vtgate is answering */                                            \
+    X(INFILE, "infile")       /* the client sends a LOCAL INFILE's data */                         \
+    X(PARKED, "parked")       /* a command waits behind a hold */                                  \
+    X(ASKING, "asking")       /* vtgate answers a question of the shim */                          \
+    X(MIGRATING, "migrating") /* waiting to ask again how a migration is doing */                  \
+    X(KILLING, "killing")     /* a KILL of its client looks for its victim */                      \
+    X(STREAMING, "streaming") /* bytes without structure, both ways, until one side closes */      \
+    X(CLOSING, "closing")     /* the client still has bytes to get */                              \
+    X(DEAD, "dead")           /* waits for the end of the loop turn */
 
 enum session_state {
 #define X(NAME, text) SESSION_##NAME,
@@ -63,43 +63,44 @@ struct session {
     uint32_t connection_id; /* vtgate's; the client sees `id`, which is unique over all vtgates */
     enum session_state state;
     struct stream client, backend;
-    struct vtgate *vtgate;  /* counted there while set */
-    char *user, *database;  /* NULL: not known (yet), or none */
-    char peer[56];          /* "address:port" of the client, for logs and SHOW */
-    uint32_t capabilities;  /* what client and vtgate agreed upon */
-    uint16_t status;        /* status flags of the last response */
-    bool client_is_local;   /* over a unix socket: as safe as TLS for a password */
+    struct vtgate *vtgate;              /* counted there while set */
+    char *user, *database;              /* NULL: not known (yet), or none */
+    char peer[56];                      /* "address:port" of the client, for logs and SHOW */
+    uint32_t capabilities;              /* what client and vtgate agreed upon */
+    uint16_t status;                    /* status flags of the last response */
+    bool client_is_local;               /* over a unix socket: as safe as TLS for a password */
     bool counted_user, counted_address; /* in server->quota */
-    bool bridged;           /* it logged in through bridge.c, and has to again */
-    bool strategy_own;      /* the user set @@ddl_strategy */
-    bool client_gone;       /* the client left while the shim still had work on vtgate's side */
-    bool discard;           /* REQUEST: the command was answered already; its rest is dropped */
+    bool bridged;                       /* it logged in through bridge.c, and has to again */
+    bool strategy_own;                  /* the user set @@ddl_strategy */
+    bool client_gone;          /* the client left while the shim still had work on vtgate's side */
+    bool discard;              /* REQUEST: the command was answered already; its rest is dropped */
     enum close_reason closing; /* CLOSING: why */
-    uint8_t command;        /* the command byte under way */
+    uint8_t command;           /* the command byte under way */
     enum plan_effect effect;   /* of the command under way, if it succeeds */
-    char *effect_text;      /* with effect: the database, or the text to keep (owned) */
+    char *effect_text;         /* with effect: the database, or the text to keep (owned) */
     size_t effect_len;
     struct prepared *effect_prepared; /* with EFFECT_PREPARE*: what to keep (owned) */
-    uint32_t effect_id;     /* with EFFECT_CLOSE_PREPARED */
-    struct packet_cursor request;  /* of a command that is passed on in pieces */
+    uint32_t effect_id;               /* with EFFECT_CLOSE_PREPARED */
+    struct packet_cursor request;     /* of a command that is passed on in pieces */
     struct response response;
-    struct buffer input;    /* from the client, not yet acted upon: the start of a command, a parked
-                               one, pipelined ones */
+    struct buffer input; /* from the client, not yet acted upon: the start of a command, a parked
+                            one, pipelined ones */
     struct statements *statements; /* prepared ones, or NULL */
-    struct login *login;    /* LOGIN only */
-    struct ask *ask;        /* a question of the shim, or NULL */
-    struct script *script;  /* several statements under way, or NULL */
-    struct fallback *fallback;     /* a command that the shim does itself if vtgate refuses it, or NULL */
-    struct migration *migration;   /* a DDL under way, or NULL */
-    int64_t since_ms;       /* IDLE: when the last command was seen to have ended; CLOSING: began */
-    int64_t stalled_ms;     /* since when the client takes none of what waits for it; 0: it does */
+    struct login *login;           /* LOGIN only */
+    struct ask *ask;               /* a question of the shim, or NULL */
+    struct script *script;         /* several statements under way, or NULL */
+    struct fallback
+        *fallback; /* a command that the shim does itself if vtgate refuses it, or NULL */
+    struct migration *migration; /* a DDL under way, or NULL */
+    int64_t since_ms;   /* IDLE: when the last command was seen to have ended; CLOSING: began */
+    int64_t stalled_ms; /* since when the client takes none of what waits for it; 0: it does */
     size_t stalled_backlog;
-    int64_t parked_us;      /* PARKED: when it parked first */
+    int64_t parked_us; /* PARKED: when it parked first */
     int64_t connected_ms;
-    uint64_t parked_by;     /* PARKED: the hold's id */
+    uint64_t parked_by;                /* PARKED: the hold's id */
     uint64_t commands, swept_commands; /* the latter: as the last sweep found it */
-    TAILQ_ENTRY(session) link;        /* of worker->sessions, then worker->dead */
-    TAILQ_ENTRY(session) parked_link; /* PARKED: of worker->parked */
+    TAILQ_ENTRY(session) link;         /* of worker->sessions, then worker->dead */
+    TAILQ_ENTRY(session) parked_link;  /* PARKED: of worker->parked */
 };
 
 /* Takes over the client's socket and begins the login. */
@@ -133,8 +134,8 @@ bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error er
 /* Gives up vtgate's connection and all that was known of the session on it: it logs in again. */
 void session_leave_vtgate(struct session *s);
 
-/* Counts the session for its client's address, or for its user, against the limits; false: too many.
-   session_close takes it back. */
+/* Counts the session for its client's address, or for its user, against the limits; false: too
+   many. session_close takes it back. */
 bool session_count_address(struct session *s);
 bool session_count_user(struct session *s);
 
@@ -158,7 +159,8 @@ void query_readable(struct session *s);
 void relay_readable(struct session *s);
 void relay_response(struct session *s, const uint8_t *data, size_t len);
 
-/* After a response: applies the effect of a command that succeeded; drops it of one that did not. */
+/* After a response: applies the effect of a command that succeeded; drops it of one that did not.
+ */
 void query_settle(struct session *s, bool succeeded);
 
 /* vtgate's response to the command under way is completely relayed (s->response tells how it

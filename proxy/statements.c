@@ -72,7 +72,8 @@ static const struct prepared *find(const struct statements *sts, uint32_t id, st
 
     if (!sts)
         return NULL;
-    SLIST_FOREACH(e, &sts->buckets[bucket_of(id, name)], next) {
+    SLIST_FOREACH(e, &sts->buckets[bucket_of(id, name)], next)
+    {
         if (entry_is(e, id, name))
             return &e->prepared;
     }
@@ -87,7 +88,8 @@ static void discard(struct statements *sts, uint32_t id, struct sql_name name)
         return;
     size_t b = bucket_of(id, name);
 
-    SLIST_FOREACH(e, &sts->buckets[b], next) {
+    SLIST_FOREACH(e, &sts->buckets[b], next)
+    {
         if (entry_is(e, id, name)) {
             SLIST_REMOVE(&sts->buckets[b], e, entry, next);
             entry_free(e);

@@ -1,5 +1,6 @@
 /*
- * Sockets, TLS and compression behind one face. Invariant: `out` holds bytes only while write_event is pending.
+ * Sockets, TLS and compression behind one face. Invariant: `out` holds bytes only while write_event
+ * is pending.
  */
 #include "proxy/stream.h"
 

@@ -33,7 +33,7 @@ struct stream {
     bool reading;
     bool handshaking;
     bool failed;
-    SSL *ssl; /* NULL without TLS */
+    SSL *ssl;            /* NULL without TLS */
     struct codec *codec; /* NULL without compression */
     struct buffer out;
     size_t out_sent; /* how much of `out` the socket already took */
@@ -79,8 +79,8 @@ size_t stream_backlog(const struct stream *st);
 /* Starts TLS: as the server (accept) or the client. Takes over ssl. STREAM_TLS_READY follows. */
 void stream_start_tls(struct stream *st, SSL *ssl, bool accept);
 
-/* From now on both directions are compressed. Takes over codec; raw[0..len) was read already. False:
-   those bytes are no frames. */
+/* From now on both directions are compressed. Takes over codec; raw[0..len) was read already.
+   False: those bytes are no frames. */
 bool stream_set_codec(struct stream *st, struct codec *codec, const void *raw, size_t len);
 
 #define STREAM_OUT_MAX (64u << 20) /* bytes; only ever reached by a bug: see stream_send */

@@ -53,8 +53,8 @@ static bool context_load(SSL_CTX *ctx, const struct tls_files *f, char *error, s
     return true;
 }
 
-static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files *files,
-                               char *error, size_t size)
+static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files *files, char *error,
+                               size_t size)
 {
     SSL_CTX *ctx = SSL_CTX_new(method);
 
@@ -63,7 +63,8 @@ static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files 
         return NULL;
     }
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-    /* The stream keeps unsent bytes in a buffer that may move, and idle sessions need no buffers. */
+    /* The stream keeps unsent bytes in a buffer that may move, and idle sessions need no buffers.
+     */
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
@@ -74,8 +75,7 @@ static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files 
     return ctx;
 }
 
-bool tls_contexts_create(struct tls_contexts *tls, const struct config *c, char *error,
-                         size_t size)
+bool tls_contexts_create(struct tls_contexts *tls, const struct config *c, char *error, size_t size)
 {
     memset(tls, 0, sizeof(*tls));
     if (*c->tls_cert) {

@@ -16,7 +16,8 @@
 #include "proxy/server.h"
 #include "proxy/vtgates.h"
 
-#define SERVER_ERROR_MIN 1000 /* codes below CR_MIN_ERROR (2000) come from a server that answered */
+#define SERVER_ERROR_MIN 1000 /* codes below CR_MIN_ERROR (2000) come from a server that answered  \
+                               */
 #define SERVER_ERROR_MAX 1999
 
 /* A KILL QUERY to run. */
@@ -64,8 +65,9 @@ static MYSQL *log_in(const struct config *c, const struct vtgate *v, unsigned *c
     mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &timeout);
     mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
     apply_tls(m, c);
-    if (mysql_real_connect(m, e->is_unix ? NULL : e->host, *c->control_user ? c->control_user : NULL,
-                           c->control_password, NULL, e->port, e->is_unix ? e->host : NULL, 0))
+    if (mysql_real_connect(m, e->is_unix ? NULL : e->host,
+                           *c->control_user ? c->control_user : NULL, c->control_password, NULL,
+                           e->port, e->is_unix ? e->host : NULL, 0))
         return m;
     *code = mysql_errno(m);
     mysql_close(m);
@@ -104,7 +106,8 @@ static const char *kill_query(const struct config *c, const struct job *job)
     if (!m)
         return "control.user cannot log in to vtgate";
     snprintf(sql, sizeof(sql), "KILL QUERY %u", (unsigned)job->connection_id);
-    const char *error = mysql_query(m, sql) == 0 ? NULL : "vtgate refused it (--allow-kill-statement)";
+    const char *error =
+        mysql_query(m, sql) == 0 ? NULL : "vtgate refused it (--allow-kill-statement)";
 
     mysql_close(m);
     return error;
@@ -131,8 +134,13 @@ void vtgate_control_kill(struct vtgate_control *control, struct vtgate *v, uint3
 {
     struct job *job = memory_zalloc(sizeof(*job));
 
-    *job = (struct job){.vtgate = v, .connection_id = connection_id, .error = error,
-                        .mailbox = mailbox, .done = done, .context = context, .arg = arg};
+    *job = (struct job){.vtgate = v,
+                        .connection_id = connection_id,
+                        .error = error,
+                        .mailbox = mailbox,
+                        .done = done,
+                        .context = context,
+                        .arg = arg};
     pthread_mutex_lock(&control->lock);
     STAILQ_INSERT_TAIL(&control->jobs, job, next);
     pthread_cond_signal(&control->wake);

@@ -21,8 +21,8 @@ struct vtgate_control *vtgate_control_start(struct server *server);
 void vtgate_control_stop(struct vtgate_control *control);
 
 /*
- * Has the control thread run KILL QUERY connection_id on that vtgate, with control.user's login; then
- * done(context, arg) is posted to the mailbox. *error is set before: NULL, or why it failed (a
+ * Has the control thread run KILL QUERY connection_id on that vtgate, with control.user's login;
+ * then done(context, arg) is posted to the mailbox. *error is set before: NULL, or why it failed (a
  * constant). Any thread.
  */
 void vtgate_control_kill(struct vtgate_control *control, struct vtgate *v, uint32_t connection_id,

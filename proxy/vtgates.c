@@ -222,8 +222,8 @@ bool vtgate_is_draining(const struct vtgate *v)
 void vtgate_set_draining(struct vtgate *v, bool draining)
 {
     if (atomic_exchange(&v->draining, draining) != draining)
-        log_info(draining ? "vtgate_drained" : "vtgate_resumed", "vtgate:s sessions:u", vtgate_name(v),
-                 vtgate_sessions(v));
+        log_info(draining ? "vtgate_drained" : "vtgate_resumed", "vtgate:s sessions:u",
+                 vtgate_name(v), vtgate_sessions(v));
 }
 
 struct vtgate *vtgates_find(struct vtgates *vs, const char *name)

@@ -23,8 +23,9 @@ size_t vtgates_count(const struct vtgates *vs);
 struct vtgate *vtgates_at(struct vtgates *vs, size_t i);
 
 /*
- * The best vtgate that is not drained and whose bit is not set in *tried: healthy ones before others, then the one with the
- * fewest sessions. Counts the session there (vtgate_release) and sets its bit. NULL: all tried.
+ * The best vtgate that is not drained and whose bit is not set in *tried: healthy ones before
+ * others, then the one with the fewest sessions. Counts the session there (vtgate_release) and sets
+ * its bit. NULL: all tried.
  */
 struct vtgate *vtgates_choose(struct vtgates *vs, uint64_t *tried);
 void vtgate_release(struct vtgate *v);

@@ -15,7 +15,7 @@
 #include "proxy/server.h"
 #include "proxy/session.h"
 
-#define SWEEP_MS       500  /* how often sessions are looked over for time limits */
+#define SWEEP_MS        500  /* how often sessions are looked over for time limits */
 #define CLOSE_LINGER_MS 5000 /* how long a client may take to fetch the last bytes */
 
 static void on_reap(evutil_socket_t fd, short what, void *arg)

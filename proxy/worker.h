@@ -20,7 +20,8 @@
 struct server;
 struct session;
 
-/* Large enough for a result of 1,000 short rows in one read, small enough to stay in the L2 cache. */
+/* Large enough for a result of 1,000 short rows in one read, small enough to stay in the L2 cache.
+ */
 #define WORKER_SCRATCH (256u << 10)
 
 TAILQ_HEAD(session_list, session);

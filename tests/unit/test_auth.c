@@ -1,12 +1,12 @@
 /*
  * The challenge-response schemes: who knows the password passes, nobody else does.
  */
+#include <cmocka.h>
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "proxy/auth.h"
@@ -37,9 +37,9 @@ static void test_each_form_of_a_secret(void **state)
         const char *text, *password;
         bool native, sha2;
     } ROWS[] = {
-        {"password", "password", true, true},      {"password", "Password", false, false},
-        {NATIVE_HASH, "password", true, false},    {NATIVE_HASH, "passwords", false, false},
-        {SHA2_HASH, "password", false, true},      {SHA2_HASH, "", false, false},
+        {"password", "password", true, true},       {"password", "Password", false, false},
+        {NATIVE_HASH, "password", true, false},     {NATIVE_HASH, "passwords", false, false},
+        {SHA2_HASH, "password", false, true},       {SHA2_HASH, "", false, false},
         {"p\xc3\xa4ss", "p\xc3\xa4ss", true, true}, {"*short", "*short", true, true},
     };
 
@@ -51,9 +51,8 @@ static void test_each_form_of_a_secret(void **state)
         admin_secret_parse(&secret, ROWS[i].text);
         auth_native_answer(ROWS[i].password, SALT, native);
         sha2_answer(ROWS[i].password, sha2);
-        assert_int_equal(
-            admin_auth_native(&secret, SALT, (struct bytes){native, sizeof(native)}),
-            ROWS[i].native);
+        assert_int_equal(admin_auth_native(&secret, SALT, (struct bytes){native, sizeof(native)}),
+                         ROWS[i].native);
         assert_int_equal(admin_auth_sha2(&secret, SALT, (struct bytes){sha2, sizeof(sha2)}),
                          ROWS[i].sha2);
     }

@@ -195,9 +195,12 @@ static void escapes_are_undone(void **state)
         const char *expected;
         size_t expected_len;
     } ROWS[] = {
-        {"'plain'", 7, "plain", 5},        {"'it''s'", 7, "it's", 4},
-        {"'say \"\"'", 8, "say \"\"", 6},  {"\"say \"\"it\"\"\"", 12, "say \"it\"", 8},
-        {"'a\\'b\\\\'", 8, "a'b\\", 4},    {"'\\n\\t\\0\\Z\\%'", 12, "\n\t\0\x1a\\%", 6},
+        {"'plain'", 7, "plain", 5},
+        {"'it''s'", 7, "it's", 4},
+        {"'say \"\"'", 8, "say \"\"", 6},
+        {"\"say \"\"it\"\"\"", 12, "say \"it\"", 8},
+        {"'a\\'b\\\\'", 8, "a'b\\", 4},
+        {"'\\n\\t\\0\\Z\\%'", 12, "\n\t\0\x1a\\%", 6},
         {"''", 2, "", 0},
     };
 
@@ -218,10 +221,8 @@ static void escapes_are_undone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_of_each_text),
-        cmocka_unit_test(nul_bytes_are_tokens),
-        cmocka_unit_test(the_end_repeats),
-        cmocka_unit_test(keywords_ignore_case),
+        cmocka_unit_test(tokens_of_each_text), cmocka_unit_test(nul_bytes_are_tokens),
+        cmocka_unit_test(the_end_repeats),     cmocka_unit_test(keywords_ignore_case),
         cmocka_unit_test(escapes_are_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

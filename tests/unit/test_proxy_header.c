@@ -1,11 +1,12 @@
 /*
- * PROXY headers: each form is read, each cut of it waits for more, and what we write is what we read.
+ * PROXY headers: each form is read, each cut of it waits for more, and what we write is what we
+ * read.
  */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,12 +27,12 @@ static const struct {
     {BYTES("PROXY TCP6 2001:db8::9 ::1 65535 0\r\n"), PROXY_IPV6, 0x20, 9, 65535, 0},
     {BYTES("PROXY UNKNOWN\r\n"), PROXY_UNKNOWN, 0, 0, 0, 0},
     {BYTES("PROXY UNKNOWN ff ff 1 2\r\n"), PROXY_UNKNOWN, 0, 0, 0, 0},
-    {BYTES(SIGNATURE "\x21\x11\x00\x0c\x0a\x01\x02\x03\x0a\x00\x00\x01\x30\x39\x0c\xea"), PROXY_IPV4,
-     10, 3, 12345, 3306},
+    {BYTES(SIGNATURE "\x21\x11\x00\x0c\x0a\x01\x02\x03\x0a\x00\x00\x01\x30\x39\x0c\xea"),
+     PROXY_IPV4, 10, 3, 12345, 3306},
     {BYTES(SIGNATURE "\x21\x21\x00\x24\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x05"
                      "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x50\x01\xbb"),
      PROXY_IPV6, 0x20, 5, 80, 443},
-    {BYTES(SIGNATURE "\x20\x00\x00\x00"), PROXY_UNKNOWN, 0, 0, 0, 0}, /* LOCAL */
+    {BYTES(SIGNATURE "\x20\x00\x00\x00"), PROXY_UNKNOWN, 0, 0, 0, 0},   /* LOCAL */
     {BYTES(SIGNATURE "\x21\x31\x00\x02zz"), PROXY_UNKNOWN, 0, 0, 0, 0}, /* a unix socket */
     /* with a TLV behind the addresses */
     {BYTES(SIGNATURE "\x21\x11\x00\x10\x7f\0\0\x01\x7f\0\0\x01\x00\x01\x00\x02\x04\x00\x01\x00"),
@@ -100,9 +101,9 @@ static void other_things_are_refused(void **state)
         {BYTES("PROXY TCP9 1.2.3.4 5.6.7.8 1 2\r\n")},
         {BYTES("PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n")},
         {BYTES("PROXY \r\n")},
-        {BYTES(SIGNATURE "\x11\x11\x00\x0c")},     /* version 1 in a binary header */
-        {BYTES(SIGNATURE "\x22\x11\x00\x0c")},     /* an unknown command */
-        {BYTES(SIGNATURE "\x21\x11\xff\xff")},     /* too long */
+        {BYTES(SIGNATURE "\x11\x11\x00\x0c")},         /* version 1 in a binary header */
+        {BYTES(SIGNATURE "\x22\x11\x00\x0c")},         /* an unknown command */
+        {BYTES(SIGNATURE "\x21\x11\xff\xff")},         /* too long */
         {BYTES(SIGNATURE "\x21\x11\x00\x04\1\2\3\4")}, /* too short for its family */
     };
     struct proxy_address a;

@@ -646,7 +646,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_end_where_they_end), cmocka_unit_test(other_things_break_it),
         cmocka_unit_test(no_response_is_none),        cmocka_unit_test(a_stream_takes_everything),
-        cmocka_unit_test(a_refused_stream_is_over), cmocka_unit_test(it_stops_at_a_file_request),
+        cmocka_unit_test(a_refused_stream_is_over),   cmocka_unit_test(it_stops_at_a_file_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
