@@ -1,12 +1,12 @@
 /*
  * The challenge-response schemes: who knows the password passes, nobody else does.
  */
-#include <cmocka.h>
-#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "proxy/auth.h"

@@ -2,11 +2,11 @@
  * PROXY headers: each form is read, each cut of it waits for more, and what we write is what we
  * read.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 
