@@ -176,6 +176,13 @@ static void parse_vschema(struct scan *s, struct statement *out)
     }
 }
 
+/* ALTER TABLE t DISABLE | ENABLE KEYS, which every dump has around its rows: nothing to InnoDB, but
+   a copy of the whole table to an online strategy. */
+static bool switches_keys(struct scan *s)
+{
+    return (accept(s, "DISABLE") || accept(s, "ENABLE")) && accept(s, "KEYS") && at_end(s);
+}
+
 static void parse_object(struct scan *s, struct statement *out, enum ddl_verb verb, unsigned bit)
 {
     bool temporary = skip_prefixes(s);
@@ -202,9 +209,10 @@ static void parse_object(struct scan *s, struct statement *out, enum ddl_verb ve
     out->object = found.object;
     switch (found.object) {
     case DDL_OBJECT_TABLE:
-        if (temporary)
-            out->kind = STATEMENT_DIRECT_DDL;
+        out->temporary = temporary;
         parse_name(s, out);
+        if (temporary || (verb == DDL_ALTER && switches_keys(s)))
+            out->kind = STATEMENT_DIRECT_DDL;
         break;
     case DDL_OBJECT_VIEW:
         parse_name(s, out);
@@ -415,6 +423,8 @@ static void parse_prepare(struct scan *s, struct statement *out)
         advance(s);
     if (s->t.kind == TOKEN_STRING)
         out->body = token_name(&s->t);
+    else if (s->t.kind == TOKEN_VARIABLE && s->t.text[1] != '@')
+        out->variable = token_name(&s->t);
 }
 
 static void parse_execute(struct scan *s, struct statement *out)

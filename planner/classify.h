@@ -57,15 +57,18 @@ struct statement {
     enum ddl_verb verb; /* for the DDL kinds */
     enum ddl_object object;
     struct sql_name qualifier; /* DDL: keyspace written before the first table's name; USE: empty */
-    struct sql_name name;   /* DDL: first table's name (for INDEX: the table after ON; DATABASE: its
-                               name; OTHER: absent); VSCHEMA: the table, absent for CREATE|DROP
-                               VINDEX; USE: the database, also "ks@replica" if written without
-                               quotes; PREPARE/EXECUTE/DEALLOCATE: the statement's name.
-                               Doubled backticks are kept doubled */
-    struct sql_name body;   /* PREPARE: the text inside its string literal, escapes kept; absent
-                               when it comes from a user variable */
-    bool sets_ddl_strategy; /* SET: assigns ddl_strategy (any of: ddl_strategy, @@ddl_strategy,
-                               @@session.ddl_strategy, SESSION ddl_strategy), also among others */
+    struct sql_name name; /* DDL: first table's name (for INDEX: the table after ON; DATABASE: its
+                             name; OTHER: absent); VSCHEMA: the table, absent for CREATE|DROP
+                             VINDEX; USE: the database, also "ks@replica" if written without
+                             quotes; PREPARE/EXECUTE/DEALLOCATE: the statement's name.
+                             Doubled backticks are kept doubled */
+    struct sql_name body; /* PREPARE: the text inside its string literal, escapes kept; absent
+                             when it comes from a user variable */
+    struct sql_name
+        variable;   /* PREPARE: the user variable (@ included) that holds the text; or absent */
+    bool temporary; /* CREATE | DROP TEMPORARY TABLE */
+    bool sets_ddl_strategy;    /* SET: assigns ddl_strategy (any of: ddl_strategy, @@ddl_strategy,
+                                  @@session.ddl_strategy, SESSION ddl_strategy), also among others */
     bool ddl_strategy_default; /* ... and the last value assigned to the session's is DEFAULT */
     bool sets_global; /* each such assignment was to the GLOBAL/PERSIST scope: the session's
                          value stays as it is */

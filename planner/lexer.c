@@ -217,29 +217,32 @@ static struct token scan_quoted(struct lexer *lx)
     return t;
 }
 
-/* @name, @'name', @@name, @@scope.name, each part possibly in backticks. A lone @ is a TOKEN_PUNCT.
+static bool is_carat(char c)
+{
+    return c == '.' || c == '\'' || c == '"' || c == '`';
+}
+
+/*
+ * @name, @@name, @@scope.name; a lone @ at the end is a TOKEN_PUNCT. As vtgate's tokenizer does it
+ * (go/vt/sqlparser/token.go, scanIdentifier with isVariable), not as MySQL's: behind the marks any
+ * one byte belongs to the name, and then quotes and dots do, too. What vtgate takes for a name must
+ * be one here, or DDL could hide behind it.
  */
 static struct token scan_variable(struct lexer *lx)
 {
     const char *start = lx->pos;
-    bool system = peek(lx, 1) == '@';
-    size_t marks = system ? 2 : 1;
-    int next = peek(lx, marks);
-    bool quoted = next == '`' || (!system && (next == '\'' || next == '"'));
+    size_t marks = peek(lx, 1) == '@' ? 2 : 1;
     bool unterminated = false;
 
-    if (!quoted && next != '.' && !peek_is(lx, marks, ASCII_WORD))
+    if ((size_t)(lx->end - lx->pos) <= marks)
         return scan_punct(lx);
     lx->pos += marks;
-    if (quoted)
+    if (peek(lx, 0) == '`') {
         unterminated = scan_quoted(lx).unterminated;
-    while (system || !quoted) {
-        if (peek_is(lx, 0, ASCII_WORD) || peek(lx, 0) == '.')
+    } else {
+        lx->pos++; /* whatever it is */
+        while (peek_is(lx, 0, ASCII_WORD) || (lx->pos < lx->end && is_carat(*lx->pos)))
             lx->pos++;
-        else if (peek(lx, 0) == '`' && lx->pos[-1] == '.')
-            unterminated = scan_quoted(lx).unterminated;
-        else
-            break;
     }
     struct token t = make_token(TOKEN_VARIABLE, start, lx->pos);
     t.unterminated = unterminated;

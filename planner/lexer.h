@@ -26,7 +26,7 @@ enum token_kind {
     TOKEN_STRING,    /* '..' or ".."; text excludes the quotes, escapes are kept */
     TOKEN_NUMBER,    /* 12, 1.5, 0x1f, 1e9 */
     TOKEN_VARIABLE,  /* @name, @@name, @@session.name: text includes the @ signs; quoted user
-                        variables (@'x', @`x`) and parts (@@session.`x`) too; no blanks inside */
+                        variables (@`x`) too; quotes as vtgate's tokenizer takes them */
     TOKEN_SEMICOLON, /* ; */
     TOKEN_PUNCT      /* any other single character */
 };

@@ -22,6 +22,8 @@ static enum plan_effect statement_effect(const struct statement *st)
         return EFFECT_DATABASE;
     if (st->kind == STATEMENT_SET && st->sets_ddl_strategy && !st->sets_global)
         return st->ddl_strategy_default ? EFFECT_STRATEGY_DEFAULT : EFFECT_STRATEGY_OWN;
+    if (st->temporary && st->verb == DDL_CREATE)
+        return EFFECT_TEMPORARY;
     return EFFECT_NONE;
 }
 
@@ -36,8 +38,8 @@ static const char *pass_reason(const struct plan_facts *facts, const struct stat
         return "direct";
     if (plan_target_is_shard(facts->database))
         return "targeted";
-    if (st->qualifier.len == 0 && (!facts->database || !*facts->database))
-        return "no_keyspace"; /* vtgate says so itself, or finds the only one */
+    if (facts->temporary && names_may_contain(facts->temporary, st->name.text, st->name.len))
+        return "temporary"; /* vtgate knows which, and runs it in the session */
     return facts->strategy_own ? "strategy" : unfit;
 }
 
@@ -113,7 +115,7 @@ static struct plan plan_multi(const struct plan_facts *facts, const char *text, 
                               bool whole, const struct names *names)
 {
     struct plan p = {.action = PLAN_FORWARD};
-    bool script = false;
+    bool script = false, direct = false;
 
     for (size_t at = 0; at < len;) {
         struct statement st;
@@ -122,11 +124,14 @@ static struct plan plan_multi(const struct plan_facts *facts, const char *text, 
         if (plan_hold(&p, facts, st.kind, st.kind == STATEMENT_EXECUTE ? &EVERYTHING : names))
             return p;
         script = script || statement_needs_script(&st, facts);
+        direct = direct || st.kind == STATEMENT_DIRECT_DDL;
     }
     if (script && whole)
         p.action = PLAN_SCRIPT;
     else if (script)
         p.passed = "too_long";
+    else if (direct)
+        p.passed = facts->intercept ? "direct" : "intercept_off";
     return p;
 }
 
@@ -184,6 +189,10 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
         p.effect = EFFECT_PREPARE_NAMED;
         if (whole)
             p.body = st.body;
+        if (whole && st.variable.text && !facts->resolved) {
+            p.action = PLAN_RESOLVE;
+            p.body = st.variable;
+        }
     } else if (st.kind == STATEMENT_DEALLOCATE) {
         p.effect = EFFECT_DEALLOCATE_NAMED;
     }
@@ -207,12 +216,12 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
     } else if (prepared->kind == STATEMENT_ONLINE_DDL || prepared->kind == STATEMENT_DIRECT_DDL) {
         struct statement st = {.kind = prepared->kind};
 
-        if (prepared->text)
+        if (prepared->kind == STATEMENT_ONLINE_DDL && prepared->text)
             classify_next(prepared->text, prepared->len, &st);
         plan_ddl(&p, facts, &st, prepared->text ? NULL : "too_long");
-    } else if (prepared->effect == EFFECT_DATABASE) {
-        p.name = (struct sql_name){prepared->text, prepared->len};
     }
+    if (prepared->effect == EFFECT_DATABASE || prepared->effect == EFFECT_TEMPORARY)
+        p.name = (struct sql_name){prepared->text, prepared->len};
     return p;
 }
 
@@ -243,7 +252,7 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
         p->names.everything = true; /* what it runs is told elsewhere */
     if ((st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_KILL) && whole)
         keep = (struct sql_name){st.text, st.len};
-    else if (p->effect == EFFECT_DATABASE)
+    else if (p->effect == EFFECT_DATABASE || p->effect == EFFECT_TEMPORARY)
         keep = st.name;
     if (keep.text) {
         p->text = copy_text(keep.text, keep.len);

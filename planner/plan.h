@@ -18,6 +18,7 @@ enum plan_action {
     PLAN_PARK,    /* wait behind plan.hold, then ask again */
     PLAN_MIGRATE, /* run plan.statement as a managed online schema change */
     PLAN_SCRIPT,  /* several statements that have to be run one by one */
+    PLAN_RESOLVE, /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
     PLAN_KILL     /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
 };
 
@@ -30,6 +31,7 @@ enum plan_effect {
     EFFECT_PREPARE,          /* COM_STMT_PREPARE: keep what plan_prepared() makes of the text */
     EFFECT_PREPARE_NAMED,    /* PREPARE plan.name FROM '..': keep it under the name */
     EFFECT_DEALLOCATE_NAMED, /* DEALLOCATE PREPARE plan.name */
+    EFFECT_TEMPORARY,        /* plan.name is a temporary table of the session */
     EFFECT_CLOSE_PREPARED,   /* COM_STMT_CLOSE */
     EFFECT_MULTI_ON,         /* COM_SET_OPTION: several statements at once are allowed */
     EFFECT_MULTI_OFF,        /* ... or not any more */
@@ -40,8 +42,9 @@ enum plan_effect {
 struct prepared {
     struct names names;
     enum statement_kind kind;
-    enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, or NONE */
-    char *text;              /* ONLINE_DDL, KILL: its text; USE: the database; else NULL. Owned. */
+    enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, TEMPORARY, or NONE */
+    char *text; /* ONLINE_DDL, KILL: its text; USE: the database; TEMPORARY: the table; else NULL.
+                   Owned. */
     size_t len;
 };
 
@@ -50,9 +53,11 @@ struct plan_facts {
     const char *database; /* NULL or "": none or not known */
     const struct hold_set *holds;
     bool in_transaction;
-    bool multi_statements; /* the client may send several statements at once */
-    bool strategy_own;     /* the user chose a ddl_strategy in this session */
-    bool intercept;        /* ddl.intercept */
+    bool multi_statements;         /* the client may send several statements at once */
+    bool strategy_own;             /* the user chose a ddl_strategy in this session */
+    bool intercept;                /* ddl.intercept */
+    bool resolved;                 /* the variable of this PREPARE has been looked up */
+    const struct names *temporary; /* temporary tables of the session; NULL: none */
 };
 
 struct plan {
@@ -61,11 +66,11 @@ struct plan {
     const struct hold *hold;    /* PARK; lives as long as facts.holds */
     struct statement statement; /* MIGRATE: the DDL; borrowed from the text or the prepared one */
     struct sql_name name;       /* of the effect; borrowed likewise */
-    struct sql_name body;       /* PREPARE_NAMED: the text inside the literal */
+    struct sql_name body; /* PREPARE_NAMED: the text inside the literal; RESOLVE: the variable */
     uint64_t kill_id;
     bool kill_query;    /* QUERY: the session goes on */
     const char *passed; /* DDL that is forwarded: why, for the log; else NULL. "direct",
-                           "targeted", "strategy", "intercept_off", "no_keyspace";
+                           "targeted", "strategy", "intercept_off", "temporary";
                            "several": the client may not send several statements, vtgate
                            will refuse them; "too_long": not all of the text was seen */
 };

@@ -72,8 +72,7 @@ static void interrupt(struct kill *k, struct session *s)
 
 static void end(struct session *s)
 {
-    if (!s->migration || !migration_client_gone(s))
-        session_close(s, CLOSE_KILLED);
+    session_client_gone(s, CLOSE_KILLED);
 }
 
 static void on_worker(void *context, void *arg)

@@ -87,6 +87,7 @@ static struct login *login_create(struct session *s)
 {
     struct login *login = s->login = memory_zalloc(sizeof(*login));
 
+    login->last_tried = "vtgate";
     buffer_init(&login->change, LOGIN_PACKET_MAX);
     buffer_init(&login->client_in, LOGIN_PACKET_MAX);
     buffer_init(&login->backend_in, LOGIN_PACKET_MAX);
@@ -206,10 +207,15 @@ static void on_exchange(struct session *s, uint8_t *packet, size_t len)
     }
     if (!login_pass_to_client(s, packet, len))
         return;
-    if (first == 0xff)
+    if (first == 0xff) {
         login_refuse(s, CLOSE_LOGIN_REFUSED);
-    else if (first == 0x00)
+    } else if (first == 0x00) {
         login_done(s);
+    } else if (first != 0x01 || n != 2 || payload[1] != 3) {
+        /* Anything but caching_sha2_password's "fast_auth_success" wants an answer. */
+        login->client_turn = true;
+        stream_resume(&s->client);
+    }
 }
 
 static void from_backend(struct session *s)

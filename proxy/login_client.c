@@ -299,6 +299,7 @@ static void from_client(struct session *s)
         on_challenge(s, packet, len);
     } else if (login->stage == LOGIN_EXCHANGE) {
         login->client_next = (uint8_t)(packet[3] + 1);
+        login->client_turn = false;
         if (login_pass_to_backend(s, packet, len))
             buffer_consume(&login->client_in, len);
     }
@@ -323,7 +324,7 @@ void login_read_client(struct session *s)
 {
     struct login *login = s->login;
 
-    while (s->login == login &&
+    while (s->login == login && (login->stage != LOGIN_EXCHANGE || login->client_turn) &&
            (login->stage == LOGIN_RESPONSE || login->stage == LOGIN_BRIDGE ||
             login->stage == LOGIN_CHALLENGE || login->stage == LOGIN_EXCHANGE)) {
         size_t want = client_wanted(login);

@@ -40,6 +40,8 @@ struct login {
     struct event timer;
     int64_t deadline_ms;          /* PROXY: until when the header has to be there */
     uint64_t tried;               /* bit set of vtgates, see vtgates_choose */
+    size_t addresses_left;        /* of s->vtgate, not tried yet */
+    const char *last_tried;       /* the name of a vtgate, for the error text */
     struct sockaddr_storage peer; /* the client's address, as far as it is known */
     struct proxy_address proxy;   /* what a PROXY header said; family UNKNOWN: nothing */
     int error;                    /* errno of the last connect that failed */
@@ -48,6 +50,7 @@ struct login {
     uint8_t client_next, backend_next; /* sequence number of the next packet to that side */
     uint32_t compression; /* the client's CAP_COMPRESS or CAP_ZSTD_COMPRESSION, if it is to be */
     uint8_t zstd_level;
+    bool client_turn;      /* EXCHANGE: vtgate has asked the client for something */
     struct bridge *bridge; /* a client without mysql_native_password, or NULL */
     struct buffer change;  /* COM_CHANGE_USER: its contents as a HandshakeResponse41; or empty */
     struct buffer client_in, backend_in; /* packets not whole yet; hold answers to challenges */
@@ -75,7 +78,7 @@ void login_answer_for_client(struct session *s, struct bytes plugin, struct byte
 void login_challenge(struct session *s);
 
 /* login_vtgate.c */
-void login_try_vtgate(struct session *s); /* the next one; with none left, the client gets 2003 */
+void login_try_vtgate(struct session *s);
 void login_vtgate_failed(struct session *s, int error);
 void login_backend_lost(struct session *s);
 void login_connected(struct session *s);

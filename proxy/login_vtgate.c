@@ -14,47 +14,76 @@
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
+/* Starts connecting to s->vtgate, at its next address. False: that failed at once. */
+static bool dial(struct session *s)
+{
+    struct login *login = s->login;
+    evutil_socket_t fd = vtgate_connect(s->vtgate, &login->error);
+
+    login->addresses_left--;
+    if (fd < 0)
+        return false;
+    login->stage = LOGIN_CONNECTING;
+    session_open_backend(s, fd);
+    stream_wait_connected(&s->backend);
+    login_set_timer(s, s->worker->server->config->timeouts_connect_ms);
+    return true;
+}
+
+static void note_failure(struct session *s)
+{
+    metrics_add(&s->worker->metrics.vtgate_connect_failures, 1);
+    log_warn("vtgate_connect_failed", "session:u vtgate:s error:s", s->id, vtgate_name(s->vtgate),
+             strerror(s->login->error));
+}
+
+/* No vtgate is left: the client gets an error in place of a greeting. */
+static void give_up(struct session *s)
+{
+    struct login *login = s->login;
+
+    metrics_add(&s->worker->metrics.no_vtgate, 1);
+    session_send_error(s, login->client_next, SHIM_ERROR_NO_VTGATE, login->last_tried,
+                       login->error ? strerror(login->error) : "it is being drained");
+    login_refuse(s, CLOSE_NO_VTGATE);
+}
+
+/* The vtgate's next address, then the next vtgate, until a connect is under way. */
+void login_try_vtgate(struct session *s)
+{
+    struct login *login = s->login;
+
+    for (;;) {
+        while (s->vtgate && login->addresses_left > 0) {
+            if (dial(s))
+                return;
+            note_failure(s);
+        }
+        if (s->vtgate) {
+            vtgate_connect_failed(s->vtgate, login->error);
+            vtgate_release(s->vtgate);
+        }
+        s->vtgate = vtgates_choose(s->worker->server->vtgates, &login->tried);
+        if (!s->vtgate) {
+            give_up(s);
+            return;
+        }
+        login->addresses_left = vtgate_address_count(s->vtgate);
+        login->last_tried = vtgate_name(s->vtgate);
+    }
+}
+
 void login_vtgate_failed(struct session *s, int error)
 {
     struct login *login = s->login;
 
     login->error = error;
-    metrics_add(&s->worker->metrics.vtgate_connect_failures, 1);
-    log_warn("vtgate_connect_failed", "session:u vtgate:s error:s", s->id, vtgate_name(s->vtgate),
-             strerror(error));
-    vtgate_set_healthy(s->vtgate, false);
+    note_failure(s);
+    if (login->stage == LOGIN_GREETING)
+        login->addresses_left = 0; /* it answered, and wrongly: not a matter of the address */
     stream_close(&s->backend);
     buffer_release(&login->backend_in);
     login_try_vtgate(s);
-}
-
-/* Tries the next vtgate; when none is left the client gets an error in place of a greeting. */
-void login_try_vtgate(struct session *s)
-{
-    struct login *login = s->login;
-    struct server *server = s->worker->server;
-    const char *last = s->vtgate ? vtgate_name(s->vtgate) : "vtgate";
-
-    if (s->vtgate)
-        vtgate_release(s->vtgate);
-    while ((s->vtgate = vtgates_choose(server->vtgates, &login->tried))) {
-        evutil_socket_t fd = vtgate_connect(s->vtgate, &login->error);
-
-        last = vtgate_name(s->vtgate);
-        if (fd >= 0) {
-            login->stage = LOGIN_CONNECTING;
-            session_open_backend(s, fd);
-            stream_wait_connected(&s->backend);
-            login_set_timer(s, server->config->timeouts_connect_ms);
-            return;
-        }
-        metrics_add(&s->worker->metrics.vtgate_connect_failures, 1);
-        vtgate_set_healthy(s->vtgate, false);
-        vtgate_release(s->vtgate);
-    }
-    metrics_add(&s->worker->metrics.no_vtgate, 1);
-    session_send_error(s, login->client_next, SHIM_ERROR_NO_VTGATE, last, strerror(login->error));
-    login_refuse(s, CLOSE_NO_VTGATE);
 }
 
 /* Tells vtgate who the client is, before anything else is said on that connection. */
@@ -161,6 +190,12 @@ bool login_backend_wants_tls(struct session *s)
            server->config->vtgate_tls_mode != CONFIG_TLS_PREFERRED;
 }
 
+/* The client's flags but for what is settled on its link alone. */
+static uint32_t backend_capabilities(const uint8_t *payload)
+{
+    return load_u32(payload) & ~(uint32_t)(CAP_SSL | CAP_COMPRESS | CAP_ZSTD_COMPRESSION);
+}
+
 /* The client's response, held in client_in, goes to vtgate, whose TLS (if any) is up. */
 void login_send_response(struct session *s)
 {
@@ -168,8 +203,7 @@ void login_send_response(struct session *s)
     uint8_t *packet = login->client_in.data;
     uint8_t *payload = packet + PACKET_HEADER;
     size_t len = PACKET_HEADER + load_u24(packet);
-    uint32_t capabilities =
-        load_u32(payload) & ~(uint32_t)(CAP_SSL | CAP_COMPRESS | CAP_ZSTD_COMPRESSION);
+    uint32_t capabilities = backend_capabilities(payload);
 
     if (load_u32(payload) & CAP_ZSTD_COMPRESSION && login->zstd_level) {
         /* The level is the last byte; vtgate knows of no compression. */
@@ -190,7 +224,7 @@ void login_send_response(struct session *s)
         return;
     buffer_consume(&login->client_in, len);
     stream_resume(&s->backend);
-    stream_resume(&s->client);
+    stream_pause(&s->client); /* what it sends now is its first command */
 }
 
 static void start_backend_tls(struct session *s)
@@ -213,12 +247,14 @@ static void start_backend_tls(struct session *s)
     packet[0] = SSL_REQUEST_LENGTH;
     packet[1] = packet[2] = 0;
     handshake_response_set_capabilities(packet + PACKET_HEADER,
-                                        load_u32(packet + PACKET_HEADER) | CAP_SSL);
+                                        backend_capabilities(packet + PACKET_HEADER) | CAP_SSL);
     login->stage = LOGIN_BACKEND_TLS;
     stream_pause(&s->client);
     if (login_pass_to_backend(s, packet, sizeof(packet))) {
         stream_resume(&s->backend);
         stream_start_tls(&s->backend, ssl, false);
+    } else {
+        SSL_free(ssl);
     }
 }
 

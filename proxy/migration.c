@@ -1,71 +1,40 @@
 /*
  * The vtgate executor, as a chain of questions over the client's own connection:
  *
- *   read the session's strategy -> set ours -> submit -> restore -> count the shards -> poll
+ *   read the session's strategy -> set ours -> submit -> restore -> locate -> poll
+ * (migration_watch.c)
  *
  * Each step is a callback of ask.c that starts the next. A step that fails after ours was set goes
  * through "restore" all the same, so that the session is as it was.
  */
 #include "proxy/migration.h"
 
-#include <inttypes.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "planner/ddl.h"
-#include "proxy/ask.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
-#include "proxy/migrations.h"
+#include "proxy/migration_internal.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
-#include "proxy/session.h"
 #include "proxy/worker.h"
-
-#define UUIDS_MAX       64 /* tables in one DROP TABLE */
-#define UUID_MAX        64
-#define SHARDS_MAX      4096
-#define POLL_ERRORS_MAX 20    /* in a row, before the client is told that we lost sight */
-#define ROWS_MISSING_MS 60000 /* how long a shard may not show the migration */
-
-struct migration {
-    char *ddl; /* owned */
-    size_t len;
-    uint8_t sequence;
-    bool more;
-    bool submitted;                   /* the submission is on its way or answered */
-    bool submitting;                  /* ... not answered yet */
-    bool cancelling;                  /* the client left and ddl.on_disconnect is cancel */
-    bool stopping;                    /* one shard failed: the others were told to stop */
-    char *old_strategy, *old_context; /* quoted, to be put back; NULL: not read yet */
-    char context[64];
-    char uuids[UUIDS_MAX][UUID_MAX];
-    size_t uuid_count, next_cancel;
-    size_t shards;
-    unsigned poll_errors;
-    uint16_t code; /* not 0: the submission failed with this */
-    char state[6];
-    char *message; /* of the failed submission */
-    struct event timer;
-    struct migration_record record;
-};
-
-static void poll_now(struct session *s);
-static void cancel_next(struct session *s);
 
 static void migration_free(struct migration *m)
 {
     event_del(&m->timer);
     free(m->ddl);
+    free(m->uuids);
+    free(m->keyspaces);
     free(m->old_strategy);
     free(m->old_context);
     free(m->message);
     free(m);
 }
 
-static void record_publish(struct session *s, const char *status, bool ended)
+void migration_publish(struct session *s, const char *status, bool ended)
 {
     struct migration_record *r = &s->migration->record;
 
@@ -75,7 +44,7 @@ static void record_publish(struct session *s, const char *status, bool ended)
     migrations_update(s->worker->server->migrations, r);
 }
 
-static void log_migration(struct session *s, const char *event)
+void migration_log(struct session *s, const char *event)
 {
     const struct migration_record *r = &s->migration->record;
 
@@ -94,8 +63,8 @@ void migration_forget(struct session *s)
     if (!m->record.ended_ms) {
         bool detached = m->submitted;
 
-        record_publish(s, detached ? "detached" : "abandoned", true);
-        log_migration(s, "ddl_detached");
+        migration_publish(s, detached ? "detached" : "abandoned", true);
+        migration_log(s, "ddl_detached");
         metrics_add(&s->worker->metrics.ddl_detached, 1);
     }
     s->migration = NULL;
@@ -103,14 +72,14 @@ void migration_forget(struct session *s)
 }
 
 /* Formats a question and asks it. The text is bounded by what was bounded before. */
-static void ask_format(struct session *s, ask_callback *done, const char *format, ...)
+void migration_ask(struct session *s, ask_callback *done, const char *format, ...)
 {
     va_list args;
     char *sql;
 
     va_start(args, format);
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* all formats are in this file */
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats are constants of these files */
     int len = vasprintf(&sql, format, args);
 #pragma GCC diagnostic pop
     va_end(args);
@@ -149,7 +118,8 @@ static void answer_client(struct session *s, struct buffer *out, bool succeeded)
         query_next(s);
 }
 
-static void answer_error(struct session *s, uint16_t code, const char *state, const char *message)
+void migration_answer_error(struct session *s, uint16_t code, const char *state,
+                            const char *message)
 {
     struct buffer out;
 
@@ -158,7 +128,7 @@ static void answer_error(struct session *s, uint16_t code, const char *state, co
     answer_client(s, &out, false);
 }
 
-static void answer_shim_error(struct session *s, enum shim_error error, ...)
+void migration_answer_shim_error(struct session *s, enum shim_error error, ...)
 {
     const struct shim_error_row *row = shim_error_row(error);
     char text[1024];
@@ -170,10 +140,10 @@ static void answer_shim_error(struct session *s, enum shim_error error, ...)
     vsnprintf(text, sizeof(text), row->text, args);
 #pragma GCC diagnostic pop
     va_end(args);
-    answer_error(s, row->code, row->state, text);
+    migration_answer_error(s, row->code, row->state, text);
 }
 
-static void answer_ok(struct session *s, const char *info)
+void migration_answer_ok(struct session *s, const char *info)
 {
     uint16_t status = s->status & (uint16_t) ~(STATUS_IN_TRANSACTION | STATUS_MORE_RESULTS);
     struct buffer out;
@@ -183,15 +153,6 @@ static void answer_ok(struct session *s, const char *info)
     buffer_init(&out, 4096);
     reply_ok(&out, s->migration->sequence, s->capabilities, status, 0, 0, info);
     answer_client(s, &out, true);
-}
-
-/* The migration cannot be followed any more. */
-static void lost_sight(struct session *s, const char *why)
-{
-    record_publish(s, "unknown", true);
-    log_migration(s, "ddl_lost");
-    metrics_add(&s->worker->metrics.ddl_detached, 1);
-    answer_shim_error(s, SHIM_ERROR_MIGRATION_UNKNOWN, why);
 }
 
 static void keep_error(struct migration *m, const struct answer *a)
@@ -204,76 +165,19 @@ static void keep_error(struct migration *m, const struct answer *a)
 }
 
 /* The DDL was refused: the error is vtgate's own. */
-static void refused(struct session *s)
+void migration_refused(struct session *s)
 {
     struct migration *m = s->migration;
 
     snprintf(m->record.message, sizeof(m->record.message), "error %u", (unsigned)m->code);
-    record_publish(s, "refused", true);
-    log_migration(s, "ddl_refused");
+    migration_publish(s, "refused", true);
+    migration_log(s, "ddl_refused");
     metrics_add(&s->worker->metrics.ddl_failed, 1);
-    answer_error(s, m->code, m->state, m->message);
-}
-
-static void wait_and_poll(struct session *s, int64_t ms)
-{
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-
-    session_set_state(s, SESSION_MIGRATING);
-    event_add(&s->migration->timer, &tv);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    poll_now(arg);
-}
-
-/* --- cancelling ------------------------------------------------------------------------------ */
-
-static void on_cancelled(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-
-    if (!a || a->failed)
-        log_warn("ddl_cancel_failed", "session:u uuid:s code:u", s->id,
-                 m->uuids[m->next_cancel - 1], (uint64_t)(a ? a->code : 0));
-    cancel_next(s);
-}
-
-/* Cancels one migration after the other. Then: the shards that one has left alone are polled on, or
-   a refused submission is answered, or the session, whose client has gone, ends. */
-static void cancel_next(struct session *s)
-{
-    struct migration *m = s->migration;
-
-    if (m->next_cancel < m->uuid_count) {
-        ask_format(s, on_cancelled, "ALTER VITESS_MIGRATION '%s' CANCEL",
-                   m->uuids[m->next_cancel++]);
-        return;
-    }
-    if (m->stopping && !m->cancelling) {
-        wait_and_poll(s, s->worker->server->config->ddl_poll_interval_ms);
-        return;
-    }
-    if (m->code) {
-        refused(s);
-        return;
-    }
-    record_publish(s, "cancelled", true);
-    log_migration(s, "ddl_cancelled");
-    metrics_add(&s->worker->metrics.ddl_cancelled, 1);
-    session_close(s, CLOSE_CLIENT_CLOSED);
-}
-
-static bool same_bytes(struct bytes b, const char *text)
-{
-    return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
+    migration_answer_error(s, m->code, m->state, m->message);
 }
 
 /* A uuid goes into statements of ours: only letters, digits, '_' and '-' are let through. */
-static void add_uuid(struct migration *m, struct bytes uuid)
+void migration_add_uuid(struct migration *m, struct bytes uuid)
 {
     if (!uuid.p || uuid.len == 0 || uuid.len >= UUID_MAX || m->uuid_count == UUIDS_MAX)
         return;
@@ -284,258 +188,26 @@ static void add_uuid(struct migration *m, struct bytes uuid)
               ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')))
             return;
     }
-    for (size_t i = 0; i < m->uuid_count; i++) {
-        if (same_bytes(uuid, m->uuids[i]))
-            return;
+    if (migration_has_uuid(m, uuid))
+        return;
+    if (m->uuid_count == m->uuid_cap) {
+        m->uuid_cap = m->uuid_cap ? 2 * m->uuid_cap : 4;
+        m->uuids = memory_resize(m->uuids, m->uuid_cap * sizeof(*m->uuids));
     }
+    memset(m->uuids[m->uuid_count], 0, UUID_MAX);
     memcpy(m->uuids[m->uuid_count], uuid.p, uuid.len);
     if (m->uuid_count++ == 0)
         snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", m->uuids[0]);
 }
 
-/* What a refused submission left queued on some shards is cancelled: the fan-out is not atomic. */
-static void on_leftovers(struct session *s, const struct answer *a)
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-    struct migration *m = s->migration;
-    struct bytes row[64];
-
-    if (a && !a->failed && a->columns) {
-        int uuid = answer_column(a, "migration_uuid");
-        int status = answer_column(a, "migration_status");
-        const uint8_t *at = a->rows_at;
-
-        while (uuid >= 0 && uuid < 64 && status >= 0 && status < 64 &&
-               answer_row(a, &at, row, 64)) {
-            enum migration_status st =
-                migration_status_parse((const char *)row[status].p, row[status].len);
-
-            if (!migration_status_is_terminal(st))
-                add_uuid(m, row[uuid]);
-        }
-    }
-    cancel_next(s);
-}
-
-/* --- polling --------------------------------------------------------------------------------- */
-
-struct tally {
-    enum migration_status states[SHARDS_MAX];
-    size_t n;
-    uint32_t complete, progress;
-    char failed_shard[64], failed_uuid[UUID_MAX], message[512];
-    enum migration_status failed;
-};
-
-static void copy_bytes(char *dst, size_t size, struct bytes b)
-{
-    size_t n = b.len < size - 1 ? b.len : size - 1;
-
-    if (b.p)
-        memcpy(dst, b.p, n);
-    dst[b.p ? n : 0] = '\0';
-}
-
-static bool is_ours(const struct migration *m, struct bytes uuid)
-{
-    for (size_t i = 0; i < m->uuid_count; i++) {
-        if (same_bytes(uuid, m->uuids[i]))
-            return true;
-    }
-    return false;
-}
-
-static bool tally_rows(const struct migration *m, const struct answer *a, struct tally *t)
-{
-    static const char *const NAMES[] = {"migration_uuid", "migration_status", "shard", "message",
-                                        "progress"};
-    enum { UUID, STATUS, SHARD, MESSAGE, PROGRESS, N };
-    struct bytes row[128];
-    int column[N];
-
-    memset(t, 0, sizeof(*t));
-    t->progress = 100;
-    for (int i = 0; i < N; i++) {
-        column[i] = answer_column(a, NAMES[i]);
-        if (column[i] < 0 || column[i] >= 128)
-            return false;
-    }
-    for (const uint8_t *at = a->rows_at; t->n < SHARDS_MAX && answer_row(a, &at, row, 128);) {
-        struct bytes status = row[column[STATUS]];
-        enum migration_status st = migration_status_parse((const char *)status.p, status.len);
-        char progress[16];
-
-        if (!row[column[UUID]].p || !is_ours(m, row[column[UUID]]))
-            continue;
-        t->states[t->n++] = st;
-        t->complete += st == MIGRATION_COMPLETE;
-        copy_bytes(progress, sizeof(progress), row[column[PROGRESS]]);
-        uint32_t percent = st == MIGRATION_COMPLETE ? 100 : (uint32_t)strtoul(progress, NULL, 10);
-
-        if (percent < t->progress)
-            t->progress = percent;
-        if ((st == MIGRATION_FAILED || st == MIGRATION_CANCELLED) && !t->failed_uuid[0]) {
-            t->failed = st;
-            copy_bytes(t->failed_uuid, sizeof(t->failed_uuid), row[column[UUID]]);
-            copy_bytes(t->failed_shard, sizeof(t->failed_shard), row[column[SHARD]]);
-            copy_bytes(t->message, sizeof(t->message), row[column[MESSAGE]]);
-        }
-    }
-    return true;
-}
-
-static void completed(struct session *s)
-{
-    struct migration *m = s->migration;
-    char info[UUID_MAX + 160];
-    int64_t ms = clock_ms() - m->record.started_ms;
-
-    record_publish(s, "complete", true);
-    log_migration(s, "ddl_completed");
-    metrics_add(&s->worker->metrics.ddl_completed, 1);
-    snprintf(info, sizeof(info),
-             "Online DDL complete: uuid=%s migrations=%zu shards=%zu time=%" PRId64 ".%03" PRId64
-             "s",
-             m->uuids[0], m->uuid_count, m->shards, ms / 1000, ms % 1000);
-    answer_ok(s, info);
-}
-
-/* MySQL's own code and state, where the migration's message has them: "(errno 1060) (sqlstate
-   42S21)", as Vitess writes errors of MySQL (go/mysql/sqlerror). */
-static void message_code(const char *message, uint16_t *code, char state[6])
-{
-    const char *errno_at = strstr(message, "(errno ");
-    const char *state_at = strstr(message, "(sqlstate ");
-
-    if (!errno_at || !state_at || strlen(state_at) < 15)
-        return;
-    unsigned long n = strtoul(errno_at + 7, NULL, 10);
-
-    if (n == 0 || n > UINT16_MAX)
-        return;
-    *code = (uint16_t)n;
-    memcpy(state, state_at + 10, 5);
-}
-
-static void failed(struct session *s, const struct tally *t)
-{
-    struct migration *m = s->migration;
-    bool cancelled = t->failed == MIGRATION_CANCELLED;
-    const struct shim_error_row *row =
-        shim_error_row(cancelled ? SHIM_ERROR_MIGRATION_CANCELLED : SHIM_ERROR_MIGRATION_FAILED);
-    uint16_t code = row->code;
-    char state[6], text[1024];
-
-    snprintf(state, sizeof(state), "%s", row->state);
-    if (cancelled) {
-        snprintf(text, sizeof(text), "vtshim: migration %s was cancelled on shard %s%s%s",
-                 t->failed_uuid, t->failed_shard, *t->message ? ": " : "", t->message);
-    } else {
-        message_code(t->message, &code, state);
-        snprintf(text, sizeof(text), "vtshim: migration %s failed on shard %s: %s", t->failed_uuid,
-                 t->failed_shard, t->message);
-    }
-    snprintf(m->record.message, sizeof(m->record.message), "shard %s: error %u", t->failed_shard,
-             (unsigned)code);
-    record_publish(s, cancelled ? "cancelled" : "failed", true);
-    log_migration(s, cancelled ? "ddl_cancelled" : "ddl_failed");
-    metrics_add(cancelled ? &s->worker->metrics.ddl_cancelled : &s->worker->metrics.ddl_failed, 1);
-    answer_error(s, code, state, text);
-}
-
-static void still_running(struct session *s, const struct tally *t, const char *status)
-{
-    struct migration *m = s->migration;
-    const struct config *c = s->worker->server->config;
-    int64_t elapsed = clock_ms() - m->record.started_ms;
-
-    m->record.shards_complete = t->complete;
-    m->record.progress = t->progress;
-    record_publish(s, status, false);
-    if (t->n < m->shards * m->uuid_count && elapsed > ROWS_MISSING_MS) {
-        lost_sight(s, "a shard does not show it");
-    } else if (c->ddl_timeout_s && elapsed > c->ddl_timeout_s * 1000) {
-        record_publish(s, "detached", true);
-        log_migration(s, "ddl_detached");
-        metrics_add(&s->worker->metrics.ddl_detached, 1);
-        answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)c->ddl_timeout_s,
-                          m->uuids[0]);
-    } else {
-        wait_and_poll(s, c->ddl_poll_interval_ms);
-    }
-}
-
-/* One shard has lost it: the others would change alone, or wait for ever with
-   --postpone-completion. */
-static void stop_others(struct session *s)
-{
-    struct migration *m = s->migration;
-
-    m->stopping = true;
-    m->next_cancel = 0;
-    log_migration(s, "ddl_stopping");
-    cancel_next(s);
-}
-
-static void on_poll(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-    struct tally t;
-
-    if (m->cancelling) {
-        cancel_next(s);
-        return;
-    }
-    if (!a || a->failed || !a->columns || !tally_rows(m, a, &t)) {
-        if (++m->poll_errors >= POLL_ERRORS_MAX)
-            lost_sight(s, "vtgate does not answer SHOW VITESS_MIGRATIONS");
-        else
-            wait_and_poll(s, s->worker->server->config->ddl_poll_interval_ms);
-        return;
-    }
-    m->poll_errors = 0;
-    enum migration_status status =
-        migration_status_aggregate(t.states, t.n, m->shards * m->uuid_count);
-
-    m->record.shards_complete = t.complete;
-    if (status == MIGRATION_COMPLETE)
-        completed(s);
-    else if (status == MIGRATION_FAILED || status == MIGRATION_CANCELLED)
-        failed(s, &t);
-    else if (migration_status_any_lost(t.states, t.n) && !m->stopping)
-        stop_others(s);
-    else
-        still_running(s, &t, migration_status_name(status));
-}
-
-static void poll_now(struct session *s)
-{
-    ask_format(s, on_poll, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'",
-               s->migration->record.keyspace, s->migration->context);
+    (void)fd;
+    (void)what;
+    migration_poll(arg);
 }
 
 /* --- submitting ------------------------------------------------------------------------------ */
-
-static void on_shards(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-    size_t prefix = strlen(m->record.keyspace);
-    struct bytes row[1];
-
-    if (a && !a->failed && a->columns) {
-        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);) {
-            if (row[0].len > prefix && memcmp(row[0].p, m->record.keyspace, prefix) == 0 &&
-                row[0].p[prefix] == '/')
-                m->shards++;
-        }
-    }
-    m->record.shards = (uint32_t)m->shards;
-    if (m->cancelling)
-        cancel_next(s);
-    else if (m->shards == 0 || m->shards * m->uuid_count > SHARDS_MAX)
-        lost_sight(s, "the keyspace's shards could not be counted");
-    else
-        poll_now(s);
-}
 
 /* The session is as it was; how did the submission go? */
 static void on_restored(struct session *s, const struct answer *a)
@@ -545,18 +217,18 @@ static void on_restored(struct session *s, const struct answer *a)
     if (!a || a->failed)
         log_warn("ddl_restore_failed", "session:u code:u", s->id, (uint64_t)(a ? a->code : 0));
     if (m->code && m->submitted) {
-        ask_format(s, on_leftovers, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'",
-                   m->record.keyspace, m->context);
+        migration_cancel_leftovers(s);
     } else if (m->code) {
-        refused(s);
+        migration_refused(s);
     } else if (s->client_gone && !m->cancelling) {
         session_close(s, CLOSE_CLIENT_CLOSED); /* detached: it goes on in Vitess */
     } else if (m->uuid_count == 0) {
-        record_publish(s, "complete", true); /* vtgate ran it at once */
+        migration_publish(s, "complete", true); /* vtgate ran it at once */
         metrics_add(&s->worker->metrics.ddl_completed, 1);
-        answer_ok(s, "");
+        migration_answer_ok(s, "");
     } else {
-        ask_format(s, on_shards, "SHOW VITESS_SHARDS");
+        m->seen_ms = clock_ms();
+        migration_locate(s);
     }
 }
 
@@ -564,8 +236,8 @@ static void restore(struct session *s)
 {
     struct migration *m = s->migration;
 
-    ask_format(s, on_restored, "SET @@ddl_strategy = %s, @@migration_context = %s", m->old_strategy,
-               m->old_context);
+    migration_ask(s, on_restored, "SET @@ddl_strategy = %s, @@migration_context = %s",
+                  m->old_strategy, m->old_context);
 }
 
 static void on_submitted(struct session *s, const struct answer *a)
@@ -578,9 +250,9 @@ static void on_submitted(struct session *s, const struct answer *a)
         keep_error(m, a);
     } else if (a->columns) {
         for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);)
-            add_uuid(m, row[0]);
-        record_publish(s, "queued", false);
-        log_migration(s, "ddl_submitted");
+            migration_add_uuid(m, row[0]);
+        migration_publish(s, "queued", false);
+        migration_log(s, "ddl_submitted");
     }
     restore(s);
 }
@@ -607,7 +279,7 @@ static void on_read(struct session *s, const struct answer *a)
 
     if (!a || a->failed || a->columns != 2 || !answer_row(a, &at, row, 2)) {
         keep_error(m, a && a->failed ? a : NULL);
-        refused(s);
+        migration_refused(s);
         return;
     }
     m->old_strategy = quoted(row[0]);
@@ -615,8 +287,8 @@ static void on_read(struct session *s, const struct answer *a)
     char *strategy =
         quoted((struct bytes){(const uint8_t *)c->ddl_strategy, strlen(c->ddl_strategy)});
 
-    ask_format(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
-               m->context);
+    migration_ask(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
+                  m->context);
     free(strategy);
 }
 
@@ -628,13 +300,14 @@ static void set_names(struct session *s, const struct statement *ddl)
     struct migration_record *r = &s->migration->record;
     struct sql_name keyspace = ddl->qualifier;
 
-    if (keyspace.len == 0)
+    if (keyspace.len == 0 && s->database)
         keyspace = (struct sql_name){s->database, strcspn(s->database, "@")};
     /* Keyspace names have no backtick (topo validates them): one would end the quoting above. */
-    if (keyspace.len < sizeof(r->keyspace) && !memchr(keyspace.text, '`', keyspace.len))
+    if (keyspace.len > 0 && keyspace.len < sizeof(r->keyspace) &&
+        !memchr(keyspace.text, '`', keyspace.len))
         memcpy(r->keyspace, keyspace.text, keyspace.len);
-    copy_bytes(r->table, sizeof(r->table),
-               (struct bytes){(const uint8_t *)ddl->name.text, ddl->name.len});
+    migration_copy_bytes(r->table, sizeof(r->table),
+                         (struct bytes){(const uint8_t *)ddl->name.text, ddl->name.len});
     snprintf(r->verb, sizeof(r->verb), "%s", VERBS[ddl->verb]);
     snprintf(r->user, sizeof(r->user), "%s", s->user);
     snprintf(r->context, sizeof(r->context), "%s", s->migration->context);
@@ -659,9 +332,11 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     snprintf(m->record.status, sizeof(m->record.status), "submitting");
     migrations_add(s->worker->server->migrations, &m->record);
     metrics_add(&s->worker->metrics.ddl_started, 1);
-    log_migration(s, "ddl_started");
-    ask_format(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
+    migration_log(s, "ddl_started");
+    migration_ask(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
 }
+
+/* --- leaving --------------------------------------------------------------------------------- */
 
 bool migration_interrupt(struct session *s)
 {
@@ -672,14 +347,14 @@ bool migration_interrupt(struct session *s)
         return false;
     event_del(&m->timer);
     if (cancel) {
-        stop_others(s); /* and the next poll sees it cancelled */
+        migration_stop_others(s); /* and the next poll sees it cancelled */
         return true;
     }
-    record_publish(s, "detached", true);
-    log_migration(s, "ddl_detached");
+    migration_publish(s, "detached", true);
+    migration_log(s, "ddl_detached");
     metrics_add(&s->worker->metrics.ddl_detached, 1);
-    answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
-                      "; this migration goes on in Vitess: ", m->uuids[0]);
+    migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
+                                "; this migration goes on in Vitess: ", m->uuids[0]);
     return true;
 }
 
@@ -695,7 +370,20 @@ bool migration_client_gone(struct session *s)
     m->cancelling = cancel;
     if (cancel && s->state == SESSION_MIGRATING) {
         event_del(&m->timer);
-        cancel_next(s);
+        migration_cancel_next(s);
     }
     return true;
+}
+
+void migration_vtgate_lost(struct session *s)
+{
+    const struct migration *m = s->migration;
+    char why[256];
+
+    if (m->submitted)
+        snprintf(why, sizeof(why), "the connection to vtgate was lost; migration %s may go on",
+                 m->uuid_count ? m->uuids[0] : m->context);
+    else
+        snprintf(why, sizeof(why), "the connection to vtgate was lost before it was submitted");
+    session_send_error(s, m->sequence, SHIM_ERROR_MIGRATION_UNKNOWN, why);
 }

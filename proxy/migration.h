@@ -29,6 +29,9 @@ bool migration_client_gone(struct session *s);
    that left. False: it cannot be interrupted at this moment (it is being submitted). */
 bool migration_interrupt(struct session *s);
 
+/* vtgate's connection is gone: the client is told what that means for its migration. */
+void migration_vtgate_lost(struct session *s);
+
 /* The session is closing. Idempotent. */
 void migration_forget(struct session *s);
 

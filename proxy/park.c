@@ -54,6 +54,15 @@ void park_interrupt(struct session *s)
     query_reject(s, SHIM_ERROR_INTERRUPTED, "", "");
 }
 
+void park_shut_down(struct session *s)
+{
+    uint8_t sequence = (uint8_t)(s->input.data[3] + 1);
+
+    park_leave(s);
+    if (session_send_error(s, sequence, SHIM_ERROR_SHUTDOWN))
+        session_close(s, CLOSE_SHUTDOWN);
+}
+
 /* Plans the command again: it goes on, or parks behind another hold without losing its age. */
 static void park_resume(struct session *s)
 {

@@ -25,6 +25,9 @@ void park_review(struct worker *w);
 /* A parked session's command is answered with an error instead. */
 void park_interrupt(struct session *s);
 
+/* The process ends: the client is told, and the session with it. */
+void park_shut_down(struct session *s);
+
 /* The session is closing. Idempotent. */
 void park_forget(struct session *s);
 

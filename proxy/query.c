@@ -7,9 +7,11 @@
  * parked, or behind one that is under way); it then begins with that command's packet header,
  * except in REQUEST, INFILE and STREAMING, where it is empty.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/ask.h"
 #include "proxy/fallback.h"
 #include "proxy/kill.h"
 #include "proxy/log.h"
@@ -40,6 +42,8 @@ struct plan_facts query_facts(const struct session *s)
         .multi_statements = s->capabilities & CAP_MULTI_STATEMENTS,
         .strategy_own = s->strategy_own,
         .intercept = s->worker->server->config->ddl_intercept,
+        .resolved = s->resolved != NULL,
+        .temporary = s->temporary,
     };
 }
 
@@ -62,9 +66,39 @@ static void keep_text(struct session *s, const char *text, size_t len)
     s->effect_len = len;
 }
 
-/* What PREPARE name FROM '..' prepares: the value of the literal; unknown for a user variable. */
+/* PREPARE name FROM @variable: the text is asked for, and then the command is planned again. */
+static void on_resolved(struct session *s, const struct answer *a)
+{
+    struct bytes value = {NULL, 0};
+    const uint8_t *at = a ? a->rows_at : NULL;
+
+    if (a && !a->failed && a->columns)
+        answer_row(a, &at, &value, 1);
+    s->resolved = memory_zalloc(sizeof(*s->resolved));
+    prepared_init(s->resolved, value.p ? (const char *)value.p : "", value.len, value.p != NULL);
+    if (s->script)
+        script_retry(s);
+    else
+        query_next(s);
+}
+
+void query_resolve(struct session *s, const struct sql_name *variable)
+{
+    char sql[256];
+    int n = snprintf(sql, sizeof(sql), "SELECT %.*s", (int)variable->len, variable->text);
+
+    ask_start(s, sql, (size_t)n, on_resolved);
+}
+
+/* What PREPARE name FROM '..' prepares: the value of the literal, or what a variable was found to
+   hold. */
 static void keep_literal(struct session *s, struct sql_name body)
 {
+    if (s->resolved) {
+        s->effect_prepared = s->resolved;
+        s->resolved = NULL;
+        return;
+    }
     char *text = memory_copy(body.len ? body.text : "", body.len);
     size_t len = body.text ? lexer_unescape(text, body.text, body.len, body.text[-1]) : 0;
 
@@ -90,6 +124,7 @@ void query_set_effect(struct session *s, const struct plan *plan, const char *te
         keep_literal(s, plan->body);
         break;
     case EFFECT_DEALLOCATE_NAMED:
+    case EFFECT_TEMPORARY:
         keep_text(s, plan->name.text, plan->name.len);
         break;
     default:
@@ -138,9 +173,16 @@ static void apply_effect(struct session *s)
     case EFFECT_MULTI_OFF:
         s->capabilities &= ~(uint32_t)CAP_MULTI_STATEMENTS;
         break;
+    case EFFECT_TEMPORARY:
+        if (!s->temporary)
+            s->temporary = memory_zalloc(sizeof(*s->temporary));
+        names_add(s->temporary, s->effect_text, s->effect_len);
+        break;
     case EFFECT_RESET:
         statements_destroy(s->statements);
         s->statements = NULL;
+        free(s->temporary);
+        s->temporary = NULL;
         if (s->command == COM_CHANGE_USER) {
             free(s->database); /* whatever the new login chose */
             s->database = NULL;
@@ -180,10 +222,10 @@ void query_command_done(struct session *s)
 void query_next(struct session *s)
 {
     session_set_state(s, SESSION_IDLE);
-    if (s->input.len > 0)
-        query_continue(s);
-    else if (s->worker->draining && session_at_rest(s))
+    if (s->worker->draining && session_at_rest(s))
         session_finish(s, CLOSE_SHUTDOWN);
+    else
+        query_continue(s);
 }
 
 void query_log_passed(struct session *s, const struct plan *plan)
@@ -319,6 +361,9 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         count_command(s, h->command);
         migration_start(s, &plan->statement, (uint8_t)(h->packet[3] + 1), false);
         return PACKET_HEADER + h->length;
+    case PLAN_RESOLVE:
+        query_resolve(s, &plan->body);
+        return 0;
     case PLAN_KILL:
         if (!h->whole)
             break;
@@ -366,7 +411,12 @@ static struct plan plan_statement_command(struct session *s, const struct head *
     if (h->command == COM_STMT_EXECUTE) {
         struct plan_facts facts = query_facts(s);
 
-        return plan_execute(&facts, statements_get(s->statements, id));
+        plan = plan_execute(&facts, statements_get(s->statements, id));
+        /* What the shim does itself it does with a whole command: DDL has no parameters, so that it
+           is short. */
+        if (plan.action != PLAN_FORWARD && plan.action != PLAN_PARK && !h->whole)
+            plan.action = h->length < PACKET_MAX_PAYLOAD ? PLAN_MORE : PLAN_FORWARD;
+        return plan;
     }
     if (h->command == COM_STMT_CLOSE) {
         plan.effect = EFFECT_CLOSE_PREPARED;
@@ -391,7 +441,9 @@ static struct plan plan_other_command(const struct head *h)
             load_u16(h->packet + PACKET_HEADER + 1) == 0 ? EFFECT_MULTI_ON : EFFECT_MULTI_OFF;
     } else if (h->command == COM_SET_OPTION && !h->whole) {
         plan.action = PLAN_MORE;
-    } else if (h->command == COM_PROCESS_KILL && h->available >= 5) {
+    } else if (h->command == COM_PROCESS_KILL && !h->whole && h->length < PACKET_MAX_PAYLOAD) {
+        plan.action = PLAN_MORE;
+    } else if (h->command == COM_PROCESS_KILL && h->whole && h->available >= 5) {
         plan.action = PLAN_KILL;
         plan.kill_id = load_u32(h->packet + PACKET_HEADER + 1);
     } else if (h->command == COM_RESET_CONNECTION || h->command == COM_CHANGE_USER) {
@@ -464,16 +516,17 @@ static size_t consume(struct session *s, const uint8_t *p, size_t n)
 
 void query_continue(struct session *s)
 {
-    if (s->input.len == 0)
-        return;
-    size_t used = consume(s, s->input.data, s->input.len);
+    if (s->input.len > 0) {
+        size_t used = consume(s, s->input.data, s->input.len);
 
-    if (s->state == SESSION_DEAD)
-        return;
-    if (used == s->input.len)
-        buffer_release(&s->input);
-    else
-        buffer_consume(&s->input, used);
+        if (s->state == SESSION_DEAD)
+            return;
+        if (used == s->input.len)
+            buffer_release(&s->input);
+        else
+            buffer_consume(&s->input, used);
+    }
+    session_balance(s);
 }
 
 void query_reject(struct session *s, enum shim_error error, ...)
@@ -493,14 +546,6 @@ void query_reject(struct session *s, enum shim_error error, ...)
         query_continue(s);
 }
 
-/* The client is gone. A migration may want to end before the session does. */
-static void client_ended(struct session *s, enum close_reason reason)
-{
-    if (s->migration && migration_client_gone(s))
-        return;
-    session_close(s, reason);
-}
-
 void query_readable(struct session *s)
 {
     struct worker *w = s->worker;
@@ -509,7 +554,7 @@ void query_readable(struct session *s)
     if (n == 0)
         return;
     if (n < 0) {
-        client_ended(s, n == -1 ? CLOSE_CLIENT_CLOSED : CLOSE_CLIENT_ERROR);
+        session_client_gone(s, n == -1 ? CLOSE_CLIENT_CLOSED : CLOSE_CLIENT_ERROR);
         return;
     }
     metrics_add(&w->metrics.bytes_from_clients, (uint64_t)n);

@@ -16,7 +16,7 @@
 
 struct script {
     char *text; /* owned */
-    size_t len, at;
+    size_t len, at, start; /* start: of the statement under way */
     bool last;             /* no statement follows the one under way */
     uint8_t next_sequence; /* of the next packet to the client */
     struct buffer packet;  /* of vtgate, not whole yet */
@@ -76,6 +76,7 @@ static void run_next(struct session *s)
         query_next(s);
         return;
     }
+    script->start = (size_t)(st.text - script->text);
     size_t peek = script->at;
 
     script->last = !next_statement(script->text, script->len, &peek, &following);
@@ -83,12 +84,20 @@ static void run_next(struct session *s)
     facts.multi_statements = false;
     struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);
 
-    if (plan.action == PLAN_KILL)
+    if (plan.action == PLAN_RESOLVE)
+        query_resolve(s, &plan.body);
+    else if (plan.action == PLAN_KILL)
         kill_start(s, plan.kill_id, plan.kill_query, script->next_sequence);
     else if (plan.action == PLAN_MIGRATE)
         migration_start(s, &plan.statement, script->next_sequence, !script->last);
     else
         send_statement(s, &plan, &st);
+}
+
+void script_retry(struct session *s)
+{
+    s->script->at = s->script->start;
+    run_next(s);
 }
 
 void script_start(struct session *s, const char *text, size_t len, uint8_t sequence)

@@ -23,6 +23,9 @@ void script_feed(struct session *s, const uint8_t *data, size_t len);
  */
 void script_statement_done(struct session *s, bool succeeded, uint8_t sequence);
 
+/* Plans the statement under way again. */
+void script_retry(struct session *s);
+
 /* Whether another statement follows the one under way: its answer has to say so. */
 bool script_has_more(const struct session *s);
 

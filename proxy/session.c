@@ -53,8 +53,7 @@ void session_set_state(struct session *s, enum session_state state)
     s->state = state;
 }
 
-/* Reading one side stops while the other has a backlog: memory stays bounded. */
-static void session_balance(struct session *s)
+void session_balance(struct session *s)
 {
     const struct config *c = s->worker->server->config;
     size_t limit = (size_t)c->limits_session_buffer_bytes;
@@ -94,7 +93,7 @@ static void on_client(struct stream *st, enum stream_event what, void *arg)
     case STREAM_TLS_READY:
         break;
     case STREAM_FAILED:
-        session_close(s, CLOSE_CLIENT_ERROR);
+        session_client_gone(s, CLOSE_CLIENT_ERROR);
         break;
     }
     session_balance(s);
@@ -209,8 +208,10 @@ void session_leave_vtgate(struct session *s)
     statements_destroy(s->statements);
     free(s->user);
     free(s->database);
+    free(s->temporary);
     s->statements = NULL;
     s->user = s->database = NULL;
+    s->temporary = NULL;
     s->strategy_own = false;
 }
 
@@ -255,6 +256,12 @@ void session_close(struct session *s, enum close_reason reason)
     worker_bury(w, s);
 }
 
+void session_client_gone(struct session *s, enum close_reason reason)
+{
+    if (!s->migration || !migration_client_gone(s))
+        session_close(s, reason);
+}
+
 void session_finish(struct session *s, enum close_reason reason)
 {
     if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING)
@@ -276,6 +283,11 @@ void session_free(struct session *s)
     buffer_release(&s->input);
     free(s->user);
     free(s->database);
+    free(s->temporary);
+    if (s->resolved) {
+        prepared_fini(s->resolved);
+        free(s->resolved);
+    }
     free(s);
 }
 
@@ -284,7 +296,7 @@ bool session_send_client(struct session *s, const void *data, size_t len)
     if (len == 0 || s->client_gone)
         return true;
     if (!stream_send(&s->client, data, len)) {
-        session_close(s, CLOSE_CLIENT_ERROR);
+        session_client_gone(s, CLOSE_CLIENT_ERROR);
         return false;
     }
     return true;

@@ -80,8 +80,10 @@ struct session {
     char *effect_text;         /* with effect: the database, or the text to keep (owned) */
     size_t effect_len;
     struct prepared *effect_prepared; /* with EFFECT_PREPARE*: what to keep (owned) */
-    uint32_t effect_id;               /* with EFFECT_CLOSE_PREPARED */
-    struct packet_cursor request;     /* of a command that is passed on in pieces */
+    struct prepared *resolved;    /* what the variable of a PREPARE FROM holds, or NULL (owned) */
+    struct names *temporary;      /* temporary tables created here, or NULL (owned) */
+    uint32_t effect_id;           /* with EFFECT_CLOSE_PREPARED */
+    struct packet_cursor request; /* of a command that is passed on in pieces */
     struct response response;
     struct buffer input; /* from the client, not yet acted upon: the start of a command, a parked
                             one, pipelined ones */
@@ -121,6 +123,14 @@ void session_close(struct session *s, enum close_reason reason);
 
 /* The same, but the client first gets what waits for it (within a few seconds). */
 void session_finish(struct session *s, enum close_reason reason);
+
+/* Reading one side stops while the other has a backlog or a command is under way, and goes on
+   afterwards: to be called after whatever may have changed that, also from timers and mailboxes. */
+void session_balance(struct session *s);
+
+/* The client cannot be reached any more (it closed, or writing to it failed). A migration may have
+   to be ended first. */
+void session_client_gone(struct session *s, enum close_reason reason);
 
 /* Sends bytes to one side, minding the backlog: the other side is not read while it lasts. False
    when the session was closed over it. */
@@ -185,6 +195,9 @@ void query_set_effect(struct session *s, const struct plan *plan, const char *te
 /* Plans a text of the session's (find_named included). */
 struct plan query_plan(struct session *s, const struct plan_facts *facts, const char *text,
                        size_t len, bool whole, bool may_grow, bool prepare);
+
+/* PLAN_RESOLVE: finds out what the variable holds, and has the command planned again. */
+void query_resolve(struct session *s, const struct sql_name *variable);
 
 /* Says in the log why DDL went to vtgate as it is, and counts it. */
 void query_log_passed(struct session *s, const struct plan *plan);

@@ -78,9 +78,8 @@ static ssize_t stream_write_some(struct stream *st, const uint8_t *data, size_t 
 
     if (n > 0)
         return n;
-    int error = SSL_get_error(st->ssl, n);
-
-    return error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ ? 0 : -2;
+    /* Never WANT_READ: renegotiation is off, and TLS 1.3's key updates do not wait for the peer. */
+    return SSL_get_error(st->ssl, n) == SSL_ERROR_WANT_WRITE ? 0 : -2;
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -145,6 +144,7 @@ void stream_close(struct stream *st)
     st->fd = -1;
     st->reading = false;
     buffer_release(&st->out);
+    st->out_sent = 0;
 }
 
 bool stream_has_pending(const struct stream *st)
@@ -205,7 +205,9 @@ static ssize_t raw_read(struct stream *st, void *into, size_t size)
             return -2;
         }
     }
-    if (st->reading && stream_has_pending(st))
+    /* What the socket will not announce: bytes in OpenSSL, or an end that was read with them. */
+    if (st->reading && (stream_has_pending(st) ||
+                        SSL_get_shutdown(st->ssl) & SSL_RECEIVED_SHUTDOWN))
         event_active(&st->read_event, EV_READ, 1);
     return (ssize_t)got;
 }

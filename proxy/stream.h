@@ -83,6 +83,6 @@ void stream_start_tls(struct stream *st, SSL *ssl, bool accept);
    False: those bytes are no frames. */
 bool stream_set_codec(struct stream *st, struct codec *codec, const void *raw, size_t len);
 
-#define STREAM_OUT_MAX (64u << 20) /* bytes; only ever reached by a bug: see stream_send */
+#define STREAM_OUT_MAX (256u << 20) /* bytes; only ever reached by a bug: see stream_send */
 
 #endif

@@ -234,3 +234,19 @@ struct vtgate *vtgates_find(struct vtgates *vs, const char *name)
     }
     return NULL;
 }
+
+size_t vtgate_address_count(struct vtgate *v)
+{
+    pthread_mutex_lock(&v->lock);
+    size_t n = v->n ? v->n : 1;
+
+    pthread_mutex_unlock(&v->lock);
+    return n;
+}
+
+void vtgate_connect_failed(struct vtgate *v, int error)
+{
+    if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM &&
+        error != EADDRNOTAVAIL)
+        vtgate_set_healthy(v, false);
+}

@@ -55,4 +55,11 @@ void vtgate_set_draining(struct vtgate *v, bool draining);
 /* By its name as configured; NULL: there is none. */
 struct vtgate *vtgates_find(struct vtgates *vs, const char *name);
 
+/* How many addresses its name has now; at least 1. */
+size_t vtgate_address_count(struct vtgate *v);
+
+/* Connecting to it failed with that errno: it is down, unless the reason lies with us (no descriptor,
+   no memory, no local port). */
+void vtgate_connect_failed(struct vtgate *v, int error);
+
 #endif

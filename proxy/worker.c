@@ -60,7 +60,7 @@ static void sweep_session(struct session *s, int64_t now)
         return;
     }
     if (s->state != SESSION_CLOSING && client_stalls(s, now)) {
-        session_close(s, CLOSE_WRITE_TIMEOUT);
+        session_client_gone(s, CLOSE_WRITE_TIMEOUT);
         return;
     }
     if (s->worker->draining && session_at_rest(s)) {
@@ -130,6 +130,8 @@ static void worker_end(void *context, void *arg)
     struct worker *w = context;
 
     (void)arg;
+    while (!TAILQ_EMPTY(&w->parked))
+        park_shut_down(TAILQ_FIRST(&w->parked));
     while (!TAILQ_EMPTY(&w->sessions))
         session_close(TAILQ_FIRST(&w->sessions), CLOSE_SHUTDOWN);
     event_base_loopbreak(w->base);

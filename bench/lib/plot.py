@@ -14,6 +14,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
+HIGHEST = 2.5  # ratios above are cut off, and written down
 COLOURS = {"relay": "#8c8c8c", "haproxy": "#4c78a8", "haproxy-tls": "#9ecae9", "router": "#f2a541",
            "vtshim": "#2a9d5c", "direct": "#d0d0d0"}
 
@@ -31,9 +32,14 @@ def ratios(axes, run: dict, field: str, title: str) -> None:
             if not value:
                 continue
             low, high = of.get(f"{field}_quartiles") or (value, value)
-            axes.bar(j + (i - (len(names) - 1) / 2) * width, value, width * 0.9, color=COLOURS[name],
-                     label=name if j == 0 else None,
-                     yerr=[[max(0, value - low)], [max(0, high - value)]], ecolor="#555555", error_kw={"lw": 0.8})
+            x = j + (i - (len(names) - 1) / 2) * width
+            axes.bar(x, min(value, HIGHEST), width * 0.9, color=COLOURS[name], label=name if j == 0 else None)
+            if value > HIGHEST:
+                axes.annotate(f"{value:.1f}", (x, HIGHEST), ha="center", va="bottom", fontsize=8)
+            else:
+                axes.errorbar(x, value, [[max(0, value - low)], [max(0, min(high, HIGHEST) - value)]],
+                              ecolor="#555555", elinewidth=0.8)
+    axes.set_ylim(0, HIGHEST * 1.12)
     axes.axhline(1, color="#333333", lw=0.8)
     axes.axhline(1.1, color="#c0392b", lw=0.8, ls=":")
     axes.set_xticks(range(len(shown)), [w["key"].replace("_", "\n") for w in shown])

@@ -134,7 +134,7 @@ def test_show_sessions(shim, bed):
         ours = rows["%s:%d" % idle.socket.getsockname()]
         assert (ours["user"], ours["target"], ours["state"]) == (bed.user, "commerce/-80", "idle")
         assert ours["in_transaction"] == "yes" and int(ours["commands"]) == 2
-        assert ours["vtgate"] in bed.endpoints and int(ours["connection_id"]) == idle.greeting.connection_id
+        assert ours["vtgate"] in bed.endpoints and int(ours["id"]) == idle.greeting.connection_id
         assert rows["%s:%d" % busy.socket.getsockname()]["state"] == "response"
         assert busy.read_response().error is None
 

@@ -163,7 +163,7 @@ def test_required_but_not_offered(start_shim, bed):
     shim = start_shim({"vtgate_tls": {"mode": "required"}})
     with pytest.raises(pymysql.Error) as refused:
         shim.connect()
-    assert refused.value.args[0] in (2003, 1105), refused.value
+    assert refused.value.args[0] in (1429, 1105), refused.value
     preferred = start_shim({"vtgate_tls": {"mode": "preferred"}})
     assert preferred.run("SELECT 1 AS one") == [{"one": 1}]
 
@@ -184,7 +184,7 @@ def test_vtgates_certificate_is_checked(start_shim, tls_vtgate, certificates, mo
     else:
         with pytest.raises(pymysql.Error) as refused:
             shim.connect()
-        assert refused.value.args[0] in (2003, 1105), refused.value
+        assert refused.value.args[0] in (1429, 1105), refused.value
         assert shim.wait_event("vtgate_tls_failed")
 
 

@@ -32,7 +32,7 @@ static const struct {
     {16, "unknown", SHAPE_SIMPLE},
     {17, "change_user", SHAPE_AUTH},
     {18, "binlog_dump", SHAPE_STREAM},
-    {19, "table_dump", SHAPE_STREAM},
+    {19, "table_dump", SHAPE_SIMPLE},
     {20, "unknown", SHAPE_SIMPLE}, /* COM_CONNECT_OUT: likewise */
     {21, "register_slave", SHAPE_SIMPLE},
     {22, "stmt_prepare", SHAPE_PREPARE},

@@ -117,13 +117,18 @@ static const struct {
     {".", "p:."},
     /* variables */
     {"@a @@b @@session.c @a.b", "v:@a v:@@b v:@@session.c v:@a.b"},
-    {"@'x;y' @\"x\" @`x`", "v:@'x;y' v:@\"x\" v:@`x`"},
+    {"@'x' @\"x\" @`x;y`", "v:@'x' v:@\"x\" v:@`x;y`"},
+    /* as vtgate: the quote behind the mark is a letter of the name, and does not quote */
+    {"@'x;y", "v:@'x ; w:y"},
+    {"@# ; x", "v:@# ; w:x"},
+    {"@x' ; y", "v:@x' ; w:y"},
+    {"@@s.`x`.'y z", "v:@@s.`x`.'y w:z"},
     {"@@session.`c`=1", "v:@@session.`c` p:= n:1"},
     {"@@`c`", "v:@@`c`"},
     {"root@localhost", "w:root v:@localhost"},
-    {"'u'@'%'", "s:u v:@'%'"},
-    {"@ @; @@ x", "p:@ p:@ ; p:@ p:@ w:x"},
-    {"@'x", "v:@'x! !"},
+    {"'u'@'h'", "s:u v:@'h'"},
+    {"@ @; @@ x @", "v:@  v:@; v:@@ x p:@"}, /* any byte behind the marks, as vtgate */
+    {"@'x", "v:@'x"},
     {"@", "p:@"},
     {"@@", "p:@ p:@"},
 };

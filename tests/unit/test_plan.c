@@ -18,7 +18,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const char *const ACTIONS[] = {"FORWARD", "MORE", "PARK", "MIGRATE", "SCRIPT", "KILL"};
+static const char *const ACTIONS[] = {"FORWARD", "MORE",    "PARK", "MIGRATE",
+                                      "SCRIPT",  "RESOLVE", "KILL"};
 
 static struct hold_set *no_holds, *all_held, *keyspace_held, *table_held; /* of ks, ks.t */
 
@@ -97,6 +98,7 @@ static struct plan_facts make_facts(const char *letters, const char *database,
         .multi_statements = strchr(letters, 'm') != NULL,
         .strategy_own = strchr(letters, 's') != NULL,
         .intercept = strchr(letters, 'o') == NULL,
+        .resolved = strchr(letters, 'r') != NULL,
     };
 }
 
@@ -163,7 +165,7 @@ static const struct {
     {"m", "select 1; select 2", PLAN_FORWARD, NULL, NULL},
     {"m", "select 'alter table t'; select 2", PLAN_FORWARD, NULL, NULL},
     {"m", "begin; insert into t values (1); commit", PLAN_FORWARD, NULL, NULL},
-    {"m", "select 1; truncate table t", PLAN_FORWARD, NULL, NULL},
+    {"m", "select 1; truncate table t", PLAN_FORWARD, NULL, "direct"},
     {"mo", "select 1; alter table t add c int", PLAN_FORWARD, NULL, NULL},
     {"mo", "select 1; execute ddl", PLAN_FORWARD, NULL, NULL},
     {"mo", "select 1; use other", PLAN_SCRIPT, NULL, NULL},
@@ -229,8 +231,8 @@ static const struct {
     {"ks/-80", true, "targeted", "targeted"},
     {"ks:80-@primary", true, "targeted", "targeted"},
     {"ks[00]", true, "targeted", "targeted"},
-    {"", false, "no_keyspace", NULL},
-    {NULL, false, "no_keyspace", NULL},
+    {"", false, NULL, NULL}, /* vtgate finds the keyspace, or says that there is none */
+    {NULL, false, NULL, NULL},
 };
 
 static void targets_decide(void **state)
@@ -309,7 +311,9 @@ static const struct {
     {"", "set global ddl_strategy='x'", EFFECT_NONE, NULL, NULL},
     {"", "set names utf8mb4", EFFECT_NONE, NULL, NULL},
     {"", "prepare s from 'drop table t'", EFFECT_PREPARE_NAMED, "s", "drop table t"},
-    {"", "prepare s from @v", EFFECT_PREPARE_NAMED, "s", NULL},
+    {"r", "prepare s from @v", EFFECT_PREPARE_NAMED, "s", NULL},
+    {"", "create temporary table ks.tmp (id int)", EFFECT_TEMPORARY, "tmp", NULL},
+    {"", "drop temporary table tmp", EFFECT_NONE, NULL, NULL},
     {"", "deallocate prepare s", EFFECT_DEALLOCATE_NAMED, "s", NULL},
     {"", "drop prepare s", EFFECT_DEALLOCATE_NAMED, "s", NULL},
     {"", "execute use", EFFECT_DATABASE, "other", NULL},
@@ -333,6 +337,42 @@ static void effects_are_told(void **state)
                      ACTIONS[p.action], p.effect, (int)p.name.len, p.name.text, (int)p.body.len,
                      p.body.text);
     }
+}
+
+/* PREPARE from a variable needs to know first what that holds. */
+static void variables_are_resolved(void **state)
+{
+    (void)state;
+    struct plan p = plan_of("", "ks", no_holds, "prepare s from @`v`", true, false);
+
+    assert_int_equal(p.action, PLAN_RESOLVE);
+    assert_true(is_name(p.body, "@`v`"));
+    p = plan_of("m", "ks", no_holds, "set @v='x'; prepare s from @v", true, false);
+    assert_int_equal(p.action, PLAN_SCRIPT);
+    p = plan_of("", "ks", no_holds, "prepare s from @@version", true, false);
+    assert_int_equal(p.action, PLAN_FORWARD);
+}
+
+/* DDL on a temporary table is the session's own business. */
+static void temporary_tables_pass(void **state)
+{
+    (void)state;
+    struct names temporary = {.everything = false};
+    struct plan_facts facts = make_facts("", "ks", no_holds);
+    const char *const texts[] = {"alter table tmp add c int", "drop table if exists TMP"};
+
+    names_add(&temporary, "tmp", 3);
+    facts.temporary = &temporary;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct plan p =
+            plan_text(&facts, texts[i], strlen(texts[i]), true, false, false, NULL, NULL);
+
+        assert_int_equal(p.action, PLAN_FORWARD);
+        assert_string_equal(p.passed, "temporary");
+    }
+    struct plan p = plan_text(&facts, "drop table t", 12, true, false, false, NULL, NULL);
+
+    assert_int_equal(p.action, PLAN_MIGRATE);
 }
 
 /* Holds */
@@ -555,7 +595,7 @@ static void literals_are_prepared(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(literals); i++) {
-        struct plan p = plan_of("", "ks", no_holds, literals[i].prepare, true, false);
+        struct plan p = plan_of("r", "ks", no_holds, literals[i].prepare, true, false);
         struct plan_facts facts = make_facts("", "ks", no_holds);
         struct prepared kept;
 
@@ -590,6 +630,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ddl_is_found, prepare_named, forget_named),
         cmocka_unit_test(targets_decide),
+        cmocka_unit_test(variables_are_resolved),
+        cmocka_unit_test(temporary_tables_pass),
         cmocka_unit_test(kills_are_read),
         cmocka_unit_test_setup_teardown(effects_are_told, prepare_named, forget_named),
         cmocka_unit_test_setup_teardown(holds_park, prepare_named, forget_named),

@@ -52,12 +52,26 @@ end_jobs() {
         done
         for job in "${COMMON_JOBS[@]}"; do
             for _ in {1..80}; do
-                kill -0 -- "-$job" 2>/dev/null || break
+                group_lives "$job" || break
                 pause 0.1
             done
         done
     done
     COMMON_JOBS=()
+}
+
+# group_lives PGID: a process of that group is not just waiting to be collected by its parent, which
+# may be a slow init.
+group_lives() {
+    local file stat state group
+    kill -0 -- "-$1" 2>/dev/null || return
+    for file in /proc/[0-9]*/stat; do
+        { stat=$(<"$file"); } 2>/dev/null || continue
+        # Behind the name in parentheses: state, parent, group.
+        read -r state _ group _ <<<"${stat##*) }"
+        [ "$group" != "$1" ] || [ "$state" = Z ] || return 0
+    done
+    return 1
 }
 
 # run_child COMMAND...: like COMMAND itself, but our traps run at once when we are told to end, and

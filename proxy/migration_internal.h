@@ -1,0 +1,67 @@
+/*
+ * What the files of a migration share: migration.c (submitting, answering, ending),
+ * migration_watch.c (finding it in Vitess, following it, cancelling it). For them only.
+ */
+#ifndef VTSHIM_PROXY_MIGRATION_INTERNAL_H
+#define VTSHIM_PROXY_MIGRATION_INTERNAL_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/ask.h"
+#include "proxy/migrations.h"
+#include "proxy/session.h"
+
+#define UUID_MAX      64
+#define UUIDS_MAX     4096 /* tables in one DROP TABLE */
+#define KEYSPACES_MAX 1024
+
+struct migration {
+    char *ddl; /* owned */
+    size_t len;
+    uint8_t sequence;
+    bool more;
+    bool submitted;                   /* the submission is on its way or answered */
+    bool submitting;                  /* ... not answered yet */
+    bool cancelling;                  /* the client left and ddl.on_disconnect is cancel */
+    bool stopping;                    /* one shard failed: the others were told to stop */
+    char *old_strategy, *old_context; /* quoted, to be put back; NULL: not read yet */
+    char context[64];
+    char (*uuids)[UUID_MAX]; /* owned; room for uuid_cap */
+    size_t uuid_count, uuid_cap, next_cancel;
+    char (*keyspaces)[65]; /* where it may be, while it is looked for; owned */
+    size_t keyspace_count, next_keyspace;
+    size_t shards;
+    int64_t seen_ms; /* when all of it was last seen in Vitess */
+    uint16_t code;   /* not 0: the submission failed with this */
+    char state[6];
+    char *message; /* of the failed submission */
+    struct event timer;
+    struct migration_record record;
+};
+
+/* migration.c */
+void migration_ask(struct session *s, ask_callback *done, const char *format, ...);
+void migration_publish(struct session *s, const char *status, bool ended);
+void migration_log(struct session *s, const char *event);
+void migration_add_uuid(struct migration *m, struct bytes uuid);
+/* Each gives the client its answer and lets the session go on. */
+void migration_answer_ok(struct session *s, const char *info);
+void migration_answer_error(struct session *s, uint16_t code, const char *state,
+                            const char *message);
+void migration_answer_shim_error(struct session *s, enum shim_error error, ...);
+void migration_refused(struct session *s);
+
+/* migration_watch.c */
+void migration_locate(struct session *s); /* finds its keyspace and shards, then polls */
+void migration_wait(struct session *s);   /* polls again after ddl.poll_interval_ms */
+void migration_poll(struct session *s);
+void migration_stop_others(struct session *s); /* cancels it where it still runs, and polls on */
+void migration_cancel_next(struct session *s); /* cancels uuid after uuid, then answers or ends */
+void migration_cancel_leftovers(struct session *s); /* of a submission that was refused */
+bool migration_has_uuid(const struct migration *m, struct bytes uuid);
+void migration_copy_bytes(char *dst, size_t size, struct bytes b);
+
+#endif

@@ -1,0 +1,451 @@
+/*
+ * A submitted migration in Vitess: where it is, how far each shard is, and cancelling it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/ddl.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migration_internal.h"
+#include "proxy/server.h"
+#include "proxy/worker.h"
+
+#define COLUMNS_MAX 128   /* SHOW VITESS_MIGRATIONS has about 60 */
+#define ROWS_MAX    65536 /* migrations times shards */
+#define BLIND_MS    90000 /* how long a migration may not be seen: a reparent takes less */
+
+static bool same_bytes(struct bytes b, const char *text)
+{
+    return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
+}
+
+bool migration_has_uuid(const struct migration *m, struct bytes uuid)
+{
+    for (size_t i = 0; i < m->uuid_count; i++) {
+        if (same_bytes(uuid, m->uuids[i]))
+            return true;
+    }
+    return false;
+}
+
+void migration_copy_bytes(char *dst, size_t size, struct bytes b)
+{
+    size_t n = b.len < size - 1 ? b.len : size - 1;
+
+    if (b.p)
+        memcpy(dst, b.p, n);
+    dst[b.p ? n : 0] = '\0';
+}
+
+/* The migration cannot be followed any more. */
+static void lost_sight(struct session *s, const char *why)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), "%s; migration %s may go on", why, s->migration->uuids[0]);
+    migration_publish(s, "unknown", true);
+    migration_log(s, "ddl_lost");
+    metrics_add(&s->worker->metrics.ddl_detached, 1);
+    migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_UNKNOWN, text);
+}
+
+void migration_wait(struct session *s)
+{
+    int64_t ms = s->worker->server->config->ddl_poll_interval_ms;
+    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+
+    session_set_state(s, SESSION_MIGRATING);
+    event_add(&s->migration->timer, &tv);
+}
+
+/* Nothing, or not all of it, was seen: that may pass, but not last. */
+static void wait_blind(struct session *s, const char *why)
+{
+    if (clock_ms() - s->migration->seen_ms > BLIND_MS)
+        lost_sight(s, why);
+    else
+        migration_wait(s);
+}
+
+static void ask_migrations(struct session *s, ask_callback *done, const char *keyspace)
+{
+    migration_ask(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", keyspace,
+                  s->migration->context);
+}
+
+/* --- cancelling ------------------------------------------------------------------------------ */
+
+static void on_cancelled(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+
+    if (!a || a->failed)
+        log_warn("ddl_cancel_failed", "session:u uuid:s code:u", s->id,
+                 m->uuids[m->next_cancel - 1], (uint64_t)(a ? a->code : 0));
+    migration_cancel_next(s);
+}
+
+/* Cancels one migration after the other. Then: the shards that one has left alone are polled on, or
+   a refused submission is answered, or the session, whose client has gone, ends. */
+void migration_cancel_next(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    if (m->next_cancel < m->uuid_count) {
+        migration_ask(s, on_cancelled, "ALTER VITESS_MIGRATION '%s' CANCEL",
+                      m->uuids[m->next_cancel++]);
+        return;
+    }
+    if (m->stopping && !m->cancelling) {
+        migration_wait(s);
+        return;
+    }
+    if (m->code) {
+        migration_refused(s);
+        return;
+    }
+    migration_publish(s, "cancelled", true);
+    migration_log(s, "ddl_cancelled");
+    metrics_add(&s->worker->metrics.ddl_cancelled, 1);
+    session_close(s, CLOSE_CLIENT_CLOSED);
+}
+
+void migration_stop_others(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    m->stopping = true;
+    m->next_cancel = 0;
+    migration_log(s, "ddl_stopping");
+    migration_cancel_next(s);
+}
+
+static void on_leftovers(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+    struct bytes row[COLUMNS_MAX];
+
+    if (a && !a->failed && a->columns) {
+        int uuid = answer_column(a, "migration_uuid");
+        int status = answer_column(a, "migration_status");
+        const uint8_t *at = a->rows_at;
+
+        while (uuid >= 0 && uuid < COLUMNS_MAX && status >= 0 && status < COLUMNS_MAX &&
+               answer_row(a, &at, row, COLUMNS_MAX)) {
+            enum migration_status st =
+                migration_status_parse((const char *)row[status].p, row[status].len);
+
+            if (!migration_status_is_terminal(st))
+                migration_add_uuid(m, row[uuid]);
+        }
+    }
+    migration_cancel_next(s);
+}
+
+/* What a refused submission left queued on some shards: vtgate's fan-out is not atomic. */
+void migration_cancel_leftovers(struct session *s)
+{
+    if (*s->migration->record.keyspace)
+        ask_migrations(s, on_leftovers, s->migration->record.keyspace);
+    else
+        migration_refused(s);
+}
+
+/* --- polling --------------------------------------------------------------------------------- */
+
+struct tally {
+    enum migration_status *states; /* room for ROWS_MAX */
+    size_t n;
+    uint32_t complete, progress;
+    char failed_shard[64], failed_uuid[UUID_MAX], message[512];
+    enum migration_status failed;
+};
+
+enum { UUID, STATUS, SHARD, MESSAGE, PROGRESS, TABLET_FAILURE, RETRIES, TALLY_COLUMNS };
+
+static bool find_columns(const struct answer *a, int column[TALLY_COLUMNS])
+{
+    static const char *const NAMES[TALLY_COLUMNS] = {
+        "migration_uuid", "migration_status", "shard",  "message",
+        "progress",       "tablet_failure",   "retries"};
+
+    for (int i = 0; i < TALLY_COLUMNS; i++) {
+        column[i] = answer_column(a, NAMES[i]);
+        if (column[i] < 0 || column[i] >= COLUMNS_MAX)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * The status of one row. A migration that failed with its tablet is taken up again by Vitess
+ * itself, once (go/vt/vttablet/onlineddl/schema.go, sqlWhereTabletFailure): to us it is queued.
+ */
+static enum migration_status row_status(const struct bytes *row, const int column[TALLY_COLUMNS])
+{
+    struct bytes text = row[column[STATUS]];
+    enum migration_status status = migration_status_parse((const char *)text.p, text.len);
+
+    if (status == MIGRATION_FAILED && same_bytes(row[column[TABLET_FAILURE]], "1") &&
+        same_bytes(row[column[RETRIES]], "0"))
+        return MIGRATION_QUEUED;
+    return status;
+}
+
+static void tally_row(struct tally *t, const struct bytes *row, const int column[TALLY_COLUMNS])
+{
+    enum migration_status status = row_status(row, column);
+    char progress[16];
+
+    t->states[t->n++] = status;
+    t->complete += status == MIGRATION_COMPLETE;
+    migration_copy_bytes(progress, sizeof(progress), row[column[PROGRESS]]);
+    uint32_t percent = status == MIGRATION_COMPLETE ? 100 : (uint32_t)strtoul(progress, NULL, 10);
+
+    if (percent < t->progress)
+        t->progress = percent;
+    if ((status != MIGRATION_FAILED && status != MIGRATION_CANCELLED) ||
+        t->failed == MIGRATION_FAILED)
+        return;
+    /* A failure says more than the cancellations that it brought about. */
+    if (t->failed == status)
+        return;
+    t->failed = status;
+    migration_copy_bytes(t->failed_uuid, sizeof(t->failed_uuid), row[column[UUID]]);
+    migration_copy_bytes(t->failed_shard, sizeof(t->failed_shard), row[column[SHARD]]);
+    migration_copy_bytes(t->message, sizeof(t->message), row[column[MESSAGE]]);
+}
+
+/* False when it is no answer to our question. */
+static bool tally_rows(const struct migration *m, const struct answer *a, struct tally *t)
+{
+    struct bytes row[COLUMNS_MAX];
+    int column[TALLY_COLUMNS];
+
+    t->progress = 100;
+    if (!a || a->failed || !a->columns || !find_columns(a, column))
+        return false;
+    for (const uint8_t *at = a->rows_at; t->n < ROWS_MAX && answer_row(a, &at, row, COLUMNS_MAX);) {
+        if (row[column[UUID]].p && migration_has_uuid(m, row[column[UUID]]))
+            tally_row(t, row, column);
+    }
+    return true;
+}
+
+static void completed(struct session *s)
+{
+    struct migration *m = s->migration;
+    char info[UUID_MAX + 160];
+    int64_t ms = clock_ms() - m->record.started_ms;
+
+    migration_publish(s, "complete", true);
+    migration_log(s, "ddl_completed");
+    metrics_add(&s->worker->metrics.ddl_completed, 1);
+    snprintf(info, sizeof(info),
+             "Online DDL complete: uuid=%s migrations=%zu shards=%zu time=%" PRId64 ".%03" PRId64
+             "s",
+             m->uuids[0], m->uuid_count, m->shards, ms / 1000, ms % 1000);
+    migration_answer_ok(s, info);
+}
+
+/* MySQL's own code and state, where the migration's message has them: "(errno 1060) (sqlstate
+   42S21)", as Vitess writes errors of MySQL (go/mysql/sqlerror). */
+static void message_code(const char *message, uint16_t *code, char state[6])
+{
+    const char *errno_at = strstr(message, "(errno ");
+    const char *state_at = strstr(message, "(sqlstate ");
+
+    if (!errno_at || !state_at || strlen(state_at) < 15)
+        return;
+    unsigned long n = strtoul(errno_at + 7, NULL, 10);
+
+    if (n == 0 || n > UINT16_MAX)
+        return;
+    *code = (uint16_t)n;
+    memcpy(state, state_at + 10, 5);
+}
+
+static void failed(struct session *s, const struct tally *t)
+{
+    struct migration *m = s->migration;
+    bool cancelled = t->failed == MIGRATION_CANCELLED;
+    const struct shim_error_row *row =
+        shim_error_row(cancelled ? SHIM_ERROR_MIGRATION_CANCELLED : SHIM_ERROR_MIGRATION_FAILED);
+    uint16_t code = row->code;
+    char state[6], text[1024];
+
+    snprintf(state, sizeof(state), "%s", row->state);
+    if (cancelled) {
+        snprintf(text, sizeof(text), "vtshim: migration %s was cancelled on shard %s%s%s",
+                 t->failed_uuid, t->failed_shard, *t->message ? ": " : "", t->message);
+    } else {
+        message_code(t->message, &code, state);
+        snprintf(text, sizeof(text), "vtshim: migration %s failed on shard %s%s: %s",
+                 t->failed_uuid, t->failed_shard, t->complete ? " (others have completed)" : "",
+                 t->message);
+    }
+    snprintf(m->record.message, sizeof(m->record.message), "shard %s: error %u", t->failed_shard,
+             (unsigned)code);
+    migration_publish(s, cancelled ? "cancelled" : "failed", true);
+    migration_log(s, cancelled ? "ddl_cancelled" : "ddl_failed");
+    metrics_add(cancelled ? &s->worker->metrics.ddl_cancelled : &s->worker->metrics.ddl_failed, 1);
+    migration_answer_error(s, code, state, text);
+}
+
+static void still_running(struct session *s, const struct tally *t, const char *status)
+{
+    struct migration *m = s->migration;
+    int64_t limit = s->worker->server->config->ddl_timeout_s;
+
+    m->record.progress = t->progress;
+    migration_publish(s, status, false);
+    if (limit && clock_ms() - m->record.started_ms > limit * 1000) {
+        migration_publish(s, "detached", true);
+        migration_log(s, "ddl_detached");
+        metrics_add(&s->worker->metrics.ddl_detached, 1);
+        migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)limit, m->uuids[0]);
+    } else if (t->n < m->shards * m->uuid_count) {
+        wait_blind(s, "a shard does not show it");
+    } else {
+        m->seen_ms = clock_ms();
+        migration_wait(s);
+    }
+}
+
+static void judge(struct session *s, const struct tally *t)
+{
+    struct migration *m = s->migration;
+    enum migration_status status =
+        migration_status_aggregate(t->states, t->n, m->shards * m->uuid_count);
+
+    m->record.shards_complete = t->complete;
+    if (status == MIGRATION_COMPLETE)
+        completed(s);
+    else if (status == MIGRATION_FAILED || status == MIGRATION_CANCELLED)
+        failed(s, t);
+    else if (migration_status_any_lost(t->states, t->n) && !m->stopping)
+        /* The others would change alone, or wait for ever with --postpone-completion. */
+        migration_stop_others(s);
+    else
+        still_running(s, t, migration_status_name(status));
+}
+
+static void on_poll(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+    struct tally t = {.states = NULL};
+
+    if (m->cancelling) {
+        migration_cancel_next(s);
+        return;
+    }
+    t.states = memory_zalloc(ROWS_MAX * sizeof(*t.states));
+    if (tally_rows(m, a, &t))
+        judge(s, &t);
+    else
+        wait_blind(s, "vtgate does not answer SHOW VITESS_MIGRATIONS");
+    free(t.states);
+}
+
+void migration_poll(struct session *s)
+{
+    if (s->migration->shards)
+        ask_migrations(s, on_poll, s->migration->record.keyspace);
+    else
+        migration_locate(s);
+}
+
+/* --- locating -------------------------------------------------------------------------------- */
+
+/* Its keyspace is known: how many shards has it? */
+static void on_shards(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+    size_t prefix = strlen(m->record.keyspace);
+    struct bytes row[1];
+
+    if (a && !a->failed && a->columns) {
+        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);) {
+            if (row[0].len > prefix && memcmp(row[0].p, m->record.keyspace, prefix) == 0 &&
+                row[0].p[prefix] == '/')
+                m->shards++;
+        }
+    }
+    m->record.shards = (uint32_t)m->shards;
+    if (m->cancelling)
+        migration_cancel_next(s);
+    else if (m->shards * m->uuid_count > ROWS_MAX)
+        lost_sight(s, "it has too many shards and tables");
+    else if (m->shards == 0)
+        wait_blind(s, "the keyspace's shards cannot be counted");
+    else
+        migration_poll(s);
+}
+
+static void try_next_keyspace(struct session *s);
+
+static void on_found(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+    const uint8_t *at = a ? a->rows_at : NULL;
+    struct bytes row[1];
+
+    if (a && !a->failed && a->columns && answer_row(a, &at, row, 1))
+        migration_ask(s, on_shards, "SHOW VITESS_SHARDS");
+    else if (m->cancelling)
+        migration_cancel_next(s);
+    else
+        try_next_keyspace(s);
+}
+
+static void on_keyspaces(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+    struct bytes row[1];
+
+    free(m->keyspaces);
+    m->keyspaces = memory_zalloc(KEYSPACES_MAX * sizeof(*m->keyspaces));
+    m->keyspace_count = m->next_keyspace = 0;
+    if (a && !a->failed && a->columns) {
+        for (const uint8_t *p = a->rows_at;
+             m->keyspace_count < KEYSPACES_MAX && answer_row(a, &p, row, 1);) {
+            /* Names have no backtick, which would end the quoting, and fit. */
+            if (row[0].p && row[0].len < sizeof(m->keyspaces[0]) &&
+                !memchr(row[0].p, '`', row[0].len))
+                migration_copy_bytes(m->keyspaces[m->keyspace_count++], sizeof(m->keyspaces[0]),
+                                     row[0]);
+        }
+    }
+    try_next_keyspace(s);
+}
+
+static void try_next_keyspace(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    if (!m->keyspaces) {
+        migration_ask(s, on_keyspaces, "SHOW KEYSPACES");
+    } else if (m->next_keyspace < m->keyspace_count) {
+        memcpy(m->record.keyspace, m->keyspaces[m->next_keyspace++], sizeof(m->record.keyspace));
+        ask_migrations(s, on_found, m->record.keyspace);
+    } else {
+        free(m->keyspaces);
+        m->keyspaces = NULL; /* the next round looks everywhere again */
+        wait_blind(s, "no keyspace shows it");
+    }
+}
+
+/*
+ * The statement does not always tell the keyspace: the session may have none (vtgate finds the
+ * table by its name), and routing rules may lead elsewhere. The context tells.
+ */
+void migration_locate(struct session *s)
+{
+    if (*s->migration->record.keyspace)
+        ask_migrations(s, on_found, s->migration->record.keyspace);
+    else
+        try_next_keyspace(s);
+}

@@ -1,0 +1,102 @@
+"""What vtgate refuses and the shim does itself: KILL, COM_CHANGE_USER, COM_STATISTICS, compression."""
+
+from __future__ import annotations
+
+import time
+
+import pymysql
+import pytest
+
+from lib import wire
+from lib.clients import connector, go_ddl, mariadb_through
+from lib.poll import until
+from lib.wire import Wire
+
+
+def test_kill_an_idle_session(shim):
+    """KILL with the id from the victim's greeting, of a session that may be on the other vtgate."""
+    with shim.connect() as killer, killer.cursor() as cursor:
+        for _ in range(4):
+            with shim.wire() as victim:
+                assert cursor.execute(f"KILL {victim.greeting.connection_id}") == 0
+                with pytest.raises((wire.ConnectionEnded, ConnectionError)):
+                    while True:
+                        victim.read(1)
+        until(lambda: shim.metric("vtshim_sessions") == 1, "the victims are gone")
+        cursor.execute("SELECT 1")
+
+
+def test_kill_nobody(shim):
+    with shim.connect() as killer, killer.cursor() as cursor:
+        with pytest.raises(pymysql.Error) as unknown:
+            cursor.execute("KILL 4000000000")
+        assert unknown.value.args[0] == 1094
+        cursor.execute("SELECT 1")
+
+
+def test_kill_query_of_a_parked_statement(shim):
+    """KILL QUERY ends the wait behind a hold: 1317, the statement is not run, the connection is kept."""
+    shim.hold("TABLE commerce.demo")
+    with shim.wire() as victim, shim.connect() as killer, killer.cursor() as cursor:
+        victim.send(wire.COM_QUERY, "INSERT INTO demo (id) VALUES (-626000)")
+        until(lambda: shim.parked() == 1, "it is parked")
+        cursor.execute(f"KILL QUERY {victim.greeting.connection_id}")
+        assert victim.read_response().error.code == 1317
+        shim.admin("RELEASE ALL")
+        assert victim.value("SELECT count(*) FROM demo WHERE id = -626000") == "0"
+
+
+def test_kill_a_session_at_work(shim):
+    """KILL ends a connection whose statement runs."""
+    with shim.wire() as victim, shim.connect() as killer, killer.cursor() as cursor:
+        victim.send(wire.COM_QUERY, "SELECT sleep(30)")
+        until(lambda: shim.metric("vtshim_commands_total") == 1, "the statement is under way")
+        began = time.monotonic()
+        cursor.execute(f"KILL CONNECTION {victim.greeting.connection_id}")
+        with pytest.raises((wire.ConnectionEnded, ConnectionError)):
+            while True:
+                victim.read(1)
+        assert time.monotonic() - began < 5
+
+
+def test_change_user(shim, bed):
+    """COM_CHANGE_USER: a fresh login behind the same connection; a wrong password ends it as in MySQL."""
+    with connector(shim) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SET @before = 1")
+        connection.cmd_change_user(bed.user, bed.password, bed.keyspace)
+        cursor = connection.cursor()
+        cursor.execute("SELECT database(), @before")
+        assert cursor.fetchall() == [(bed.keyspace, None)]
+    with connector(shim) as connection, pytest.raises(Exception) as refused:
+        connection.cmd_change_user(bed.user, "quite-another-one")
+    assert "1045" in str(refused.value) or "Access denied" in str(refused.value)
+    shim.secret("quite-another-one")
+
+
+def test_statistics(shim):
+    with shim.wire() as client:
+        client.send(wire.COM_STATISTICS)
+        client.sequence = client._answers.popleft()
+        assert b"Uptime" in client.read_packet()
+        assert client.value("SELECT 1") == "1"
+
+
+def test_compression(shim):
+    """Clients that ask for the compressed protocol get it: large and small, both ways."""
+    text = "compress me " * 200_000
+    with connector(shim, compress=True) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT %s, length(%s)", (text, text))
+        assert cursor.fetchall() == [(text, len(text))]
+    done = mariadb_through(shim, "SELECT repeat('z', 100000);", "--compress", "-N", "-B")
+    assert done.out == "z" * 100_000 + "\n", done.err
+    answer, = go_ddl(shim.dsn(compress="true"), "SELECT repeat('g', 100000)")
+    assert answer["rows"] == [["g" * 100_000]]
+
+
+def test_no_compression_unless_asked_for(shim):
+    """A client that does not ask for it is not compressed."""
+    with Wire(shim.listen) as client:
+        client.login(shim.bed.user, shim.bed.password)
+        assert b"plainplainplain" in client.query("SELECT repeat('plain', 1000)").raw
