@@ -59,6 +59,7 @@ enum config_tls_mode {
     CONFIG_TLS_VERIFY_CA,
     CONFIG_TLS_VERIFY_IDENTITY
 };
+enum config_cutover { CONFIG_CUTOVER_VITESS, CONFIG_CUTOVER_MANAGED };
 enum config_proxy_protocol { CONFIG_PROXY_OFF, CONFIG_PROXY_V1, CONFIG_PROXY_V2 };
 enum config_on_disconnect { CONFIG_DISCONNECT_DETACH, CONFIG_DISCONNECT_CANCEL };
 

@@ -80,6 +80,15 @@ static bool keyspace_concerned(const struct hold *h, const struct hold_subject *
            names_may_contain(s->names, h->keyspace, strlen(h->keyspace));
 }
 
+static bool hold_applies(const struct hold *h, const struct hold_subject *s)
+{
+    if (!h->cutover)
+        return !s->in_transaction;
+    if (!s->in_transaction)
+        return !s->autocommit;
+    return s->touched && !names_may_contain(s->touched, h->table, strlen(h->table));
+}
+
 const struct hold *hold_set_find(const struct hold_set *set, const struct hold_subject *s)
 {
     enum concern concern = set->n ? kind_concern(s->kind) : CONCERN_NONE;
@@ -89,6 +98,8 @@ const struct hold *hold_set_find(const struct hold_set *set, const struct hold_s
     for (size_t i = 0; i < set->n; i++) {
         const struct hold *h = &set->items[i];
 
+        if (!hold_applies(h, s))
+            continue;
         if (h->scope == HOLD_ALL)
             return h;
         if (concern != CONCERN_ANY || !keyspace_concerned(h, s))

@@ -23,6 +23,9 @@ enum hold_scope { HOLD_ALL, HOLD_KEYSPACE, HOLD_TABLE };
 struct hold {
     uint64_t id;
     enum hold_scope scope;
+    bool cutover; /* TABLE, of a cut-over: concerns only transactions that have not touched the
+                     table yet. Those that have can end, no new one begins; statements outside of
+                     transactions pass, for vttablet buffers them itself. */
     char keyspace[HOLD_NAME_MAX]; /* KEYSPACE and TABLE */
     char table[HOLD_NAME_MAX];    /* TABLE */
     char reason[HOLD_REASON_MAX];
@@ -31,6 +34,7 @@ struct hold {
 };
 
 struct hold_set {
+    bool cutover; /* at least one of them is of a cut-over */
     _Atomic unsigned references;
     size_t n;
     struct hold items[];
@@ -47,10 +51,14 @@ struct hold_subject {
     const char *database;      /* the session's target as sent ("ks", "ks:-80@replica"); NULL or "":
                                   not known, any keyspace is possible */
     const struct names *names; /* the names the statement mentions */
+    bool in_transaction;
+    bool autocommit;             /* a statement outside of a transaction does not begin one */
+    const struct names *touched; /* names that its transaction has mentioned; NULL: not known */
 };
 
 /*
- * The first hold that this statement has to wait for, or NULL. Statements that end transactions,
+ * The first hold that this statement has to wait for, or NULL. In a transaction only those of
+ * cut-overs count. Statements that end transactions,
  * SAVEPOINT, KILL and control of migrations are never held: what is under way must be able to end.
  * TABLE and KEYSPACE holds also let SET, USE and SHOW pass.
  */

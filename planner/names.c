@@ -69,3 +69,10 @@ void names_collect(struct names *n, const char *sql, size_t len, bool whole)
     if (lx.truncated)
         n->everything = true;
 }
+
+void names_merge(struct names *n, const struct names *other)
+{
+    for (size_t i = 0; i < NAMES_WORDS; i++)
+        n->bits[i] |= other->bits[i];
+    n->everything = n->everything || other->everything;
+}

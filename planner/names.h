@@ -27,6 +27,9 @@ void names_collect(struct names *n, const char *sql, size_t len, bool whole);
 /* Adds one name (ASCII case folded; doubled backticks undone by the caller). */
 void names_add(struct names *n, const char *name, size_t len);
 
+/* Adds all names of another set. */
+void names_merge(struct names *n, const struct names *other);
+
 /* Whether the name may be among them. */
 bool names_may_contain(const struct names *n, const char *name, size_t len);
 

@@ -53,12 +53,25 @@ static void plan_ddl(struct plan *p, const struct plan_facts *facts, const struc
     p->statement = *st;
 }
 
+/* Whether a hold may concern this session at all. */
+static bool any_hold(const struct plan_facts *facts)
+{
+    return facts->holds->n > 0 && (!facts->in_transaction || facts->holds->cutover);
+}
+
 static bool plan_hold(struct plan *p, const struct plan_facts *facts, enum statement_kind kind,
                       const struct names *names)
 {
-    struct hold_subject subject = {kind, facts->database, names};
+    struct hold_subject subject = {
+        .kind = kind,
+        .database = facts->database,
+        .names = names,
+        .in_transaction = facts->in_transaction,
+        .autocommit = facts->autocommit,
+        .touched = facts->touched,
+    };
 
-    if (facts->in_transaction || facts->holds->n == 0)
+    if (!any_hold(facts))
         return false;
     p->hold = hold_set_find(facts->holds, &subject);
     if (p->hold)
@@ -150,7 +163,7 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
                       void *arg)
 {
     struct plan p = {.action = PLAN_FORWARD};
-    bool held = facts->holds->n > 0 && !facts->in_transaction;
+    bool held = any_hold(facts);
     struct names names = {.everything = true};
     struct statement st;
 

@@ -53,6 +53,8 @@ struct plan_facts {
     const char *database; /* NULL or "": none or not known */
     const struct hold_set *holds;
     bool in_transaction;
+    bool autocommit;
+    const struct names *touched;   /* by the transaction; NULL: not known */
     bool multi_statements;         /* the client may send several statements at once */
     bool strategy_own;             /* the user chose a ddl_strategy in this session */
     bool intercept;                /* ddl.intercept */

@@ -1,6 +1,12 @@
 /*
  * The admin port's connections: login, framing, replies. What the commands do is elsewhere. These
  * few connections use bufferevents; nothing here is on the path of applications.
+ *
+ * What a client can make the shim keep is bounded: it is read up to ADMIN_PACKET_MAX and not at all
+ * while a command is under way or more than ADMIN_BACKLOG_MAX of answers wait for it. A look at all
+ * clients once a second ends logins that take too long, and clients that take none of what waits
+ * for them. (Time-outs of bufferevents would not do: with TLS there are two of them for one
+ * connection, and a login is not over because a byte has come.)
  */
 #include "proxy/admin.h"
 
@@ -8,7 +14,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
-#include <event2/listener.h>
 #include <netinet/in.h>
 #include <openssl/rand.h>
 #include <stdarg.h>
@@ -20,18 +25,24 @@
 #include "protocol/command.h"
 #include "protocol/reply.h"
 #include "proxy/auth.h"
+#include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
+#include "proxy/sockets.h"
 
 #define ADMIN_PACKET_MAX  (1u << 20)
 #define ADMIN_REPLY_MAX   (64u << 20)
+#define ADMIN_BACKLOG_MAX (1u << 20)
 #define ADMIN_CLIENTS_MAX 256
-#define LOGIN_SECONDS     10
+#define TLS_BUFFER        (64u << 10) /* between the TLS filter and the socket, each way */
+#define SWEEP_MS          1000
+#define LOGIN_MS          10000
+#define STALL_MS          60000
 #define NATIVE            "mysql_native_password"
 #define SHA2              "caching_sha2_password"
 
-enum admin_state { ADMIN_LOGIN, ADMIN_SWITCHED, ADMIN_READY, ADMIN_BUSY };
+enum admin_state { ADMIN_LOGIN, ADMIN_SWITCHED, ADMIN_READY, ADMIN_BUSY, ADMIN_CLOSING };
 
 struct admin_user {
     char *name;
@@ -40,7 +51,9 @@ struct admin_user {
 
 struct admin {
     struct server *server;
-    struct evconnlistener *listener;
+    struct listener *listener;
+    struct event *sweep;
+    bool stopping;
     struct admin_user *users;
     size_t user_count;
     TAILQ_HEAD(admin_clients, admin_client) clients;
@@ -51,15 +64,16 @@ struct admin {
 struct admin_client {
     TAILQ_ENTRY(admin_client) link;
     struct admin *admin;
-    struct bufferevent *bev;
+    struct bufferevent *bev, *inner; /* with TLS inner is the one of the socket, else NULL */
     enum admin_state state;
     bool gone; /* closed while BUSY: freed by the reply */
-    bool tls;
     bool switched_to_sha2;
     uint8_t sequence; /* of the next packet to the client */
     uint32_t capabilities;
     uint8_t salt[SALT_LENGTH];
     char user[64], peer[64];
+    int64_t accepted_ms, taken_ms; /* since when it has taken nothing of what waits for it */
+    size_t swept_backlog;
 };
 
 struct admin_table {
@@ -92,6 +106,24 @@ static void client_close(struct admin_client *c)
     c->bev = NULL;
 }
 
+/* Bytes of answers that the system has not taken over yet. */
+static size_t backlog(const struct admin_client *c)
+{
+    return evbuffer_get_length(bufferevent_get_output(c->bev)) +
+           (c->inner ? evbuffer_get_length(bufferevent_get_output(c->inner)) : 0);
+}
+
+/* The next packet, which may have come already, unless the client has yet to take what it asked
+   for: on_taken comes back here then. */
+static void read_on(struct admin_client *c)
+{
+    if (c->admin->stopping || backlog(c) > ADMIN_BACKLOG_MAX)
+        return;
+    bufferevent_enable(c->bev, EV_READ);
+    if (evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)
+        bufferevent_trigger(c->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
+}
+
 static void client_write(struct admin_client *c, struct buffer *out)
 {
     if (c->bev && !out->failed)
@@ -109,8 +141,8 @@ static void request_end(struct admin_request *rq, struct buffer *out)
     c->state = ADMIN_READY;
     if (c->gone)
         client_free(c);
-    else if (evbuffer_get_length(bufferevent_get_input(c->bev)) > 0)
-        bufferevent_trigger(c->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
+    else
+        read_on(c);
 }
 
 void admin_reply_ok(struct admin_request *rq, uint64_t affected, const char *info)
@@ -205,11 +237,17 @@ static void send_simple(struct admin_client *c, enum shim_error error)
     client_write(c, &out);
 }
 
-/* Sends what is queued, then closes. */
-static void on_flushed(struct bufferevent *bev, void *arg)
+/* Answers have been taken: as many as needed to read on, or all before the end. With TLS, it was
+   the socket's buffer that took them, so that the end is left to on_sweep. */
+static void on_taken(struct bufferevent *bev, void *arg)
 {
+    struct admin_client *c = arg;
+
     (void)bev;
-    client_close(arg);
+    if (c->state == ADMIN_CLOSING && backlog(c) == 0)
+        client_close(c);
+    else if (c->state != ADMIN_CLOSING && c->state != ADMIN_BUSY)
+        read_on(c);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -224,10 +262,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 static void close_when_flushed(struct admin_client *c)
 {
-    c->state = ADMIN_READY;
+    c->state = ADMIN_CLOSING;
     bufferevent_disable(c->bev, EV_READ);
-    bufferevent_setcb(c->bev, NULL, on_flushed, on_event, c);
-    bufferevent_enable(c->bev, EV_WRITE);
 }
 
 static void deny(struct admin_client *c, bool with_password)
@@ -257,7 +293,7 @@ static void welcome(struct admin_client *c, bool fast_auth)
     reply_ok(&out, c->sequence, c->capabilities, STATUS_AUTOCOMMIT, 0, 0, NULL);
     client_write(c, &out);
     c->state = ADMIN_READY;
-    bufferevent_set_timeouts(c->bev, NULL, NULL);
+    read_on(c);
     log_info("admin_login", "user:s peer:s", c->user, c->peer);
 }
 
@@ -284,6 +320,7 @@ static void switch_plugin(struct admin_client *c, bool to_sha2)
     client_write(c, &out);
     c->switched_to_sha2 = to_sha2;
     c->state = ADMIN_SWITCHED;
+    read_on(c);
 }
 
 static bool is_plugin(struct bytes plugin, const char *name)
@@ -337,6 +374,13 @@ static void on_switched(struct admin_client *c, const uint8_t *payload, size_t l
 
 static void on_read(struct bufferevent *bev, void *arg);
 
+static void set_callbacks(struct admin_client *c)
+{
+    bufferevent_setcb(c->bev, on_read, on_taken, on_event, c);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, PACKET_HEADER + ADMIN_PACKET_MAX);
+    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
 static void start_tls(struct admin_client *c)
 {
     SSL *ssl = tls_new_server(&c->admin->server->tls);
@@ -349,10 +393,12 @@ static void start_tls(struct admin_client *c)
         client_close(c);
         return;
     }
+    c->inner = c->bev;
     c->bev = bev;
-    c->tls = true;
-    bufferevent_setcb(bev, on_read, NULL, on_event, c);
-    bufferevent_enable(bev, EV_READ | EV_WRITE);
+    /* The filter goes on reading from the socket, and writing to it, when nobody takes it over. */
+    bufferevent_setwatermark(c->inner, EV_READ, 0, TLS_BUFFER);
+    bufferevent_setwatermark(c->inner, EV_WRITE, 0, TLS_BUFFER);
+    set_callbacks(c);
 }
 
 /* --- commands -------------------------------------------------------------------------------- */
@@ -368,6 +414,7 @@ static void on_command(struct admin_client *c, const uint8_t *payload, size_t le
     rq->user = c->user;
     rq->peer = c->peer;
     c->state = ADMIN_BUSY;
+    bufferevent_disable(c->bev, EV_READ);
     switch (command) {
     case COM_QUIT:
         free(rq);
@@ -417,7 +464,7 @@ static void on_packet(struct admin_client *c, const uint8_t *payload, size_t len
 {
     uint32_t capabilities;
 
-    if (c->state == ADMIN_LOGIN && !c->tls && c->admin->server->tls.client &&
+    if (c->state == ADMIN_LOGIN && !c->inner && c->admin->server->tls.client &&
         ssl_request_parse(payload, len, &capabilities))
         start_tls(c);
     else if (c->state == ADMIN_LOGIN)
@@ -433,7 +480,8 @@ static void on_packet(struct admin_client *c, const uint8_t *payload, size_t len
 static void read_packets(struct admin_client *c)
 {
     size_t len;
-    const uint8_t *payload = c->state == ADMIN_BUSY ? NULL : peek_packet(c, &len);
+    bool deaf = c->state == ADMIN_BUSY || c->state == ADMIN_CLOSING || c->admin->stopping;
+    const uint8_t *payload = deaf ? NULL : peek_packet(c, &len);
 
     if (!payload)
         return;
@@ -512,11 +560,11 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 {
     struct admin *admin = arg;
     struct admin_client *c = memory_zalloc(sizeof(*c));
-    struct timeval limit = {LOGIN_SECONDS, 0};
 
     (void)l;
     (void)len;
     c->admin = admin;
+    c->accepted_ms = c->taken_ms = clock_ms();
     TAILQ_INSERT_TAIL(&admin->clients, c, link);
     admin->client_count++;
     c->bev = bufferevent_socket_new(admin->server->base, fd, BEV_OPT_CLOSE_ON_FREE);
@@ -526,8 +574,8 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
         return;
     }
     format_host(c->peer, sizeof(c->peer), sa);
-    bufferevent_setcb(c->bev, on_read, NULL, on_event, c);
-    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+    socket_tune(fd);
+    set_callbacks(c);
     if (admin->client_count > ADMIN_CLIENTS_MAX) {
         send_simple(c, SHIM_ERROR_TOO_MANY_CONNECTIONS);
         close_when_flushed(c);
@@ -544,8 +592,40 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
         client_write(c, &out);
         close_when_flushed(c);
     } else {
-        bufferevent_set_timeouts(c->bev, &limit, &limit);
         greet(c);
+    }
+}
+
+static bool takes_too_long(struct admin_client *c, int64_t now)
+{
+    size_t waiting = backlog(c);
+
+    if (waiting == 0 || waiting < c->swept_backlog)
+        c->taken_ms = now;
+    c->swept_backlog = waiting;
+    switch (c->state) {
+    case ADMIN_LOGIN:
+    case ADMIN_SWITCHED:
+        return now - c->accepted_ms > LOGIN_MS;
+    case ADMIN_CLOSING:
+        return waiting == 0 || now - c->taken_ms > LOGIN_MS;
+    default:
+        return now - c->taken_ms > STALL_MS;
+    }
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct admin *admin = arg;
+    struct admin_client *c, *next;
+    int64_t now = clock_ms();
+
+    (void)fd;
+    (void)what;
+    for (c = TAILQ_FIRST(&admin->clients); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (c->bev && takes_too_long(c, now))
+            client_close(c);
     }
 }
 
@@ -553,6 +633,7 @@ struct admin *admin_create(struct server *server)
 {
     const struct user_list *users = &server->config->admin_users;
     struct admin *admin = memory_zalloc(sizeof(*admin));
+    struct timeval sweep = {SWEEP_MS / 1000, 0};
 
     admin->server = server;
     TAILQ_INIT(&admin->clients);
@@ -562,7 +643,9 @@ struct admin *admin_create(struct server *server)
         admin_secret_parse(&admin->users[i].secret, users->items[i].password);
     }
     admin->user_count = users->n;
-    admin->listener = server_listen(server, &server->config->admin, on_accept, admin);
+    admin->sweep = event_new(server->base, -1, EV_PERSIST, on_sweep, admin);
+    event_add(admin->sweep, &sweep);
+    admin->listener = listener_open(server->base, &server->config->admin, on_accept, admin);
     if (!admin->listener) {
         admin_destroy(admin);
         return NULL;
@@ -570,10 +653,25 @@ struct admin *admin_create(struct server *server)
     return admin;
 }
 
+void admin_stop(struct admin *admin)
+{
+    struct admin_client *c;
+
+    admin->stopping = true;
+    listener_close(admin->listener);
+    admin->listener = NULL;
+    TAILQ_FOREACH(c, &admin->clients, link)
+    {
+        if (c->bev)
+            bufferevent_disable(c->bev, EV_READ);
+    }
+}
+
 void admin_destroy(struct admin *admin)
 {
     if (admin->listener)
-        evconnlistener_free(admin->listener);
+        listener_close(admin->listener);
+    event_free(admin->sweep);
     while (!TAILQ_EMPTY(&admin->clients))
         client_free(TAILQ_FIRST(&admin->clients));
     explicit_bzero(admin->users, (admin->user_count + 1) * sizeof(*admin->users));

@@ -17,6 +17,11 @@ struct admin_client;
 
 /* NULL when the port cannot be opened (after a line in the log). */
 struct admin *admin_create(struct server *server);
+
+/* Takes no more connections and no more commands; those under way still get their answer. */
+void admin_stop(struct admin *admin);
+
+/* No command may be under way any more. */
 void admin_destroy(struct admin *admin);
 
 /* --- for the commands: admin_commands.c, admin_show.c, admin_select.c ------------------------- */

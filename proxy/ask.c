@@ -49,7 +49,7 @@ void ask_feed(struct session *s, const uint8_t *data, size_t len)
     if (s->response.state != RESPONSE_DONE)
         return;
     if (s->response.status_valid)
-        s->status = s->response.status;
+        query_note_status(s, s->response.status);
     s->ask = NULL; /* the callback may ask again */
     bool ok = !ask->bytes.failed && answer_parse(&answer, ask->bytes.data, ask->bytes.len,
                                                  s->capabilities & CAP_DEPRECATE_EOF);

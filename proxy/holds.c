@@ -94,6 +94,8 @@ static void publish(struct holds *hs, struct hold_set *set, holds_callback *done
 {
     struct change *change = memory_zalloc(sizeof(*change));
 
+    for (size_t i = 0; i < set->n; i++)
+        set->cutover = set->cutover || set->items[i].cutover;
     hold_set_release(hs->set);
     hs->set = set;
     change->set = hold_set_borrow(set);
@@ -105,8 +107,8 @@ static void publish(struct holds *hs, struct hold_set *set, holds_callback *done
 
 static bool same_scope(const struct hold *a, const struct hold *b)
 {
-    return a->scope == b->scope && strcmp(a->keyspace, b->keyspace) == 0 &&
-           strcmp(a->table, b->table) == 0;
+    return a->scope == b->scope && a->cutover == b->cutover &&
+           strcmp(a->keyspace, b->keyspace) == 0 && strcmp(a->table, b->table) == 0;
 }
 
 static void log_hold(const char *event, const struct hold *h)

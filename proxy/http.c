@@ -3,7 +3,6 @@
  */
 #include "proxy/http.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -13,6 +12,7 @@
 
 #include "protocol/command.h"
 #include "proxy/holds.h"
+#include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migrations.h"
@@ -26,6 +26,7 @@
 
 struct http {
     struct server *server;
+    struct listener *listener;
     struct evhttp *evhttp;
 };
 
@@ -122,6 +123,11 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     add_value(out, "vtshim_connections_refused_total", "counter",
               "Client connections refused because of limits.max_connections.",
               metrics_get(&server->refused));
+    add_value(out, "vtshim_accept_failures_total", "counter",
+              "Failed accept calls on all ports, for want of descriptors as a rule.",
+              listener_failures());
+    add_value(out, "vtshim_log_lines_dropped_total", "counter",
+              "Log lines dropped because standard error would not take them.", log_dropped());
     for (size_t i = 0; i < n; i++) {
         char value[40];
 
@@ -171,12 +177,15 @@ struct http *http_create(struct server *server)
 
     http->server = server;
     http->evhttp = evhttp_new(server->base);
-    if (!http->evhttp || e->is_unix || evhttp_bind_socket(http->evhttp, e->host, e->port) != 0) {
-        log_error("listen_failed", "address:s error:s", e->text,
-                  e->is_unix ? "HTTP needs HOST:PORT" : strerror(errno));
+    if (e->is_unix)
+        log_error("listen_failed", "address:s error:s", e->text, "HTTP needs HOST:PORT");
+    else if (http->evhttp)
+        http->listener = listener_open(server->base, e, NULL, NULL);
+    if (!http->listener) {
         http_destroy(http);
         return NULL;
     }
+    listener_give(http->listener, http->evhttp);
     evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
     evhttp_set_max_headers_size(http->evhttp, HTTP_HEADERS_MAX);
     evhttp_set_max_body_size(http->evhttp, 0);
@@ -192,5 +201,7 @@ void http_destroy(struct http *http)
 {
     if (http->evhttp)
         evhttp_free(http->evhttp);
+    if (http->listener)
+        listener_close(http->listener);
     free(http);
 }

@@ -33,6 +33,12 @@ struct kill {
     const char *impossible; /* why a running query cannot be interrupted */
 };
 
+static void kill_free(struct kill *k)
+{
+    free(k->user);
+    free(k);
+}
+
 static struct session *find_session(struct worker *w, uint64_t id)
 {
     struct session *s;
@@ -141,21 +147,32 @@ static void on_answer(void *context, void *arg)
 
     if (s && s->id == k->killer && s->state == SESSION_KILLING)
         answer(s, k);
-    free(k->user);
-    free(k);
+    kill_free(k);
 }
 
+/* The killer's worker answers; at the end of the process it has gone, and the killer with it. */
+static void deliver(void *context, void *arg)
+{
+    struct server *server = context;
+    struct kill *k = arg;
+
+    if (server->stopped)
+        kill_free(k);
+    else
+        mailbox_post(&k->worker->mailbox, on_answer, k->worker, k);
+}
+
+/* The control thread outlives the workers: it answers the control loop, not the killer's worker. */
 static void on_done(void *context, void *arg)
 {
     struct server *server = context;
     struct kill *k = arg;
-    struct mailbox *back = &k->worker->mailbox;
 
-    if (k->running)
-        vtgate_control_kill(server->control, k->vtgate, k->connection_id, &k->impossible, back,
-                            on_answer, k->worker, k);
+    if (k->running && server->control)
+        vtgate_control_kill(server->control, k->vtgate, k->connection_id, &k->impossible,
+                            &server->mailbox, deliver, server, k);
     else
-        mailbox_post(back, on_answer, k->worker, k);
+        deliver(server, k);
 }
 
 static void on_control_loop(void *context, void *arg)

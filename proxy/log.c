@@ -1,9 +1,17 @@
 /*
  * Formatting and writing of log lines. A line that does not fit LINE_MAX_BYTES is cut.
+ *
+ * No thread ever waits for stderr. It may be shared with other processes, for whom O_NONBLOCK would
+ * be a surprise, so that poll(2) has to tell whether a write would block. A pipe that has room has
+ * it for PIPE_BUF bytes, as long as nobody else writes in between: hence the lock.
  */
 #include "proxy/log.h"
 
+#include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,7 +27,12 @@ struct line {
     size_t len;
 };
 
+static_assert(LINE_MAX_BYTES <= PIPE_BUF, "a line must fit where poll(2) sees room");
+
 static _Atomic int threshold = LOG_LEVEL_INFO;
+static _Atomic uint64_t dropped;
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER; /* stderr and dropped_told */
+static uint64_t dropped_told;
 
 void log_set_level(enum log_level level)
 {
@@ -94,6 +107,45 @@ static void line_prefix(struct line *l, enum log_level level, const char *event)
     line_text(l, event);
 }
 
+static bool write_now(const struct line *l)
+{
+    struct pollfd stderr_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&stderr_fd, 1, 0) == 1 && stderr_fd.revents & POLLOUT &&
+           write(STDERR_FILENO, l->text, l->len) == (ssize_t)l->len;
+}
+
+/* The line about lines that were dropped comes before the first one that is not. */
+static bool tell_dropped(void)
+{
+    uint64_t now = log_dropped();
+    struct line l = {.len = 0};
+    char number[32];
+
+    if (now == dropped_told)
+        return true;
+    line_prefix(&l, LOG_LEVEL_WARN, "log_lines_dropped");
+    snprintf(number, sizeof(number), " lines=%" PRIu64 "\n", now - dropped_told);
+    line_text(&l, number);
+    if (!write_now(&l))
+        return false;
+    dropped_told = now;
+    return true;
+}
+
+static void line_write(const struct line *l)
+{
+    pthread_mutex_lock(&writing);
+    if (!tell_dropped() || !write_now(l))
+        atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&writing);
+}
+
+uint64_t log_dropped(void)
+{
+    return atomic_load_explicit(&dropped, memory_order_relaxed);
+}
+
 void log_event(enum log_level level, const char *event, const char *fields, ...)
 {
     if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))
@@ -129,7 +181,5 @@ void log_event(enum log_level level, const char *event, const char *fields, ...)
     }
     va_end(args);
     l.text[l.len++] = '\n';
-    ssize_t ignored = write(STDERR_FILENO, l.text, l.len);
-
-    (void)ignored; /* a full or closed stderr must not stop the proxy */
+    line_write(&l);
 }

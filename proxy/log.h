@@ -1,8 +1,9 @@
 /*
  * Log lines on stderr: `time=... level=... event=... key=value ...`, one write(2) each, so that
- * lines of several threads never mix. Values with blanks, quotes or control characters are quoted
- * and escaped. No SQL text, no password and no literal goes into a log: callers pass names,
- * numbers and error codes only.
+ * lines of several threads never mix. Nobody waits for a reader that does not keep up: the line is
+ * dropped, and event=log_lines_dropped says how many were as soon as one can be written again.
+ * Values with blanks, quotes or control characters are quoted and escaped. No SQL text, no password
+ * and no literal goes into a log: callers pass names, numbers and error codes only.
  */
 #ifndef VTSHIM_PROXY_LOG_H
 #define VTSHIM_PROXY_LOG_H
@@ -19,6 +20,9 @@ void log_set_level(enum log_level level);
  * "key:type key:type", where type is s (const char *, NULL shown as -), d (int64_t), u (uint64_t).
  */
 void log_event(enum log_level level, const char *event, const char *fields, ...);
+
+/* How many lines were dropped since the start. Any thread. */
+uint64_t log_dropped(void);
 
 #define log_debug(...) log_event(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_event(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -174,6 +174,7 @@ static void login_done(struct session *s)
     log_debug("login", "session:u peer:s user:s vtgate:s tls:s", s->id, s->peer, s->user,
               vtgate_name(s->vtgate), s->client.ssl ? SSL_get_version(s->client.ssl) : "off");
     session_set_state(s, SESSION_IDLE);
+    s->since_ms = clock_ms();
     s->status = STATUS_AUTOCOMMIT;
     stream_resume(&s->backend);
     stream_resume(&s->client);

@@ -1,11 +1,13 @@
 /*
  * The command line. Settings come from the defaults, then the file, then the options.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/load.h"
 #include "config/options.h"
@@ -131,8 +133,20 @@ static int start(struct config *config, int argc, char **argv)
     return run(config, check_only);
 }
 
+/* A descriptor of 0 to 2 that is closed would be given to a socket, and get log lines. */
+static void open_standard_streams(void)
+{
+    int fd;
+
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+        ;
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_streams();
     struct config *config = config_create_default();
     int status = start(config, argc, argv);
 

@@ -22,8 +22,11 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-static void migration_free(struct migration *m)
+static void migration_free(struct session *s, struct migration *m)
 {
+    migration_end_cutover(m);
+    if (m->managed)
+        atomic_fetch_sub(&s->worker->server->tracking, 1);
     event_del(&m->timer);
     free(m->ddl);
     free(m->uuids);
@@ -68,7 +71,7 @@ void migration_forget(struct session *s)
         metrics_add(&s->worker->metrics.ddl_detached, 1);
     }
     s->migration = NULL;
-    migration_free(m);
+    migration_free(s, m);
 }
 
 /* Formats a question and asks it. The text is bounded by what was bounded before. */
@@ -105,7 +108,7 @@ static void answer_client(struct session *s, struct buffer *out, bool succeeded)
     uint8_t next = (uint8_t)(s->migration->sequence + 1);
     bool gone = s->client_gone;
 
-    migration_free(s->migration);
+    migration_free(s, s->migration);
     s->migration = NULL;
     bool sent = session_send_client(s, out->data, out->len);
 
@@ -270,10 +273,29 @@ static void on_set(struct session *s, const struct answer *a)
     ask_start(s, m->ddl, m->len, on_submitted);
 }
 
+/*
+ * ddl.strategy, quoted. An ALTER that the shim is to cut over has to wait for it; one that the
+ * strategy postpones anyway is somebody else's to complete.
+ */
+static char *chosen_strategy(struct session *s)
+{
+    const struct config *c = s->worker->server->config;
+    struct migration *m = s->migration;
+    char text[1200];
+
+    m->managed = c->ddl_cutover == CONFIG_CUTOVER_MANAGED && strcmp(m->record.verb, "alter") == 0 &&
+                 !strstr(c->ddl_strategy, "postpone-completion") &&
+                 !strstr(c->ddl_strategy, "direct");
+    if (m->managed)
+        atomic_fetch_add(&s->worker->server->tracking, 1);
+    snprintf(text, sizeof(text), "%s%s", c->ddl_strategy,
+             m->managed ? " --postpone-completion" : "");
+    return quoted((struct bytes){(const uint8_t *)text, strlen(text)});
+}
+
 static void on_read(struct session *s, const struct answer *a)
 {
     struct migration *m = s->migration;
-    const struct config *c = s->worker->server->config;
     struct bytes row[2];
     const uint8_t *at = a ? a->rows_at : NULL;
 
@@ -284,8 +306,7 @@ static void on_read(struct session *s, const struct answer *a)
     }
     m->old_strategy = quoted(row[0]);
     m->old_context = quoted(row[1]);
-    char *strategy =
-        quoted((struct bytes){(const uint8_t *)c->ddl_strategy, strlen(c->ddl_strategy)});
+    char *strategy = chosen_strategy(s);
 
     migration_ask(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
                   m->context);

@@ -11,12 +11,20 @@
 #include <stdint.h>
 
 #include "proxy/ask.h"
+#include "proxy/cutover.h"
 #include "proxy/migrations.h"
 #include "proxy/session.h"
 
 #define UUID_MAX      64
 #define UUIDS_MAX     4096 /* tables in one DROP TABLE */
 #define KEYSPACES_MAX 1024
+
+/* Where a managed cut-over stands. */
+enum cut_stage {
+    CUT_NOT_YET,   /* not all shards are ready, or a drain was put off */
+    CUT_DRAINING,  /* cutover.c is at work */
+    CUT_COMPLETING /* the shards have been told to complete; the hold lasts */
+};
 
 struct migration {
     char *ddl; /* owned */
@@ -34,6 +42,12 @@ struct migration {
     char (*keyspaces)[65]; /* where it may be, while it is looked for; owned */
     size_t keyspace_count, next_keyspace;
     size_t shards;
+    bool managed; /* the shim decides when it cuts over */
+    enum cut_stage cut;
+    struct cutover *cutover; /* COMPLETING: its hold */
+    size_t next_complete;
+    unsigned drains; /* that were put off */
+    int64_t cut_ms;  /* when the next drain may begin; COMPLETING: when it was told */
     int64_t seen_ms; /* when all of it was last seen in Vitess */
     uint16_t code;   /* not 0: the submission failed with this */
     char state[6];
@@ -60,6 +74,10 @@ void migration_wait(struct session *s);   /* polls again after ddl.poll_interval
 void migration_poll(struct session *s);
 void migration_stop_others(struct session *s); /* cancels it where it still runs, and polls on */
 void migration_cancel_next(struct session *s); /* cancels uuid after uuid, then answers or ends */
+/* The table's transactions have ended, but for in_the_way of them (`example` is one). Takes over c.
+ */
+void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example);
+void migration_end_cutover(struct migration *m);    /* the hold, if any; idempotent */
 void migration_cancel_leftovers(struct session *s); /* of a submission that was refused */
 bool migration_has_uuid(const struct migration *m, struct bytes uuid);
 void migration_copy_bytes(char *dst, size_t size, struct bytes b);

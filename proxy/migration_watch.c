@@ -13,9 +13,13 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-#define COLUMNS_MAX 128   /* SHOW VITESS_MIGRATIONS has about 60 */
-#define ROWS_MAX    65536 /* migrations times shards */
-#define BLIND_MS    90000 /* how long a migration may not be seen: a reparent takes less */
+#define COLUMNS_MAX         128   /* SHOW VITESS_MIGRATIONS has about 60 */
+#define ROWS_MAX            65536 /* migrations times shards */
+#define COMPLETING_POLL_MS  50    /* the hold ends as soon as all shards are through */
+#define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
+#define DRAIN_BACKOFF_MS    1000  /* doubled for each drain that was put off */
+#define DRAIN_BACKOFF_MAX   60000
+#define BLIND_MS            90000 /* how long a migration may not be seen: a reparent takes less */
 
 static bool same_bytes(struct bytes b, const char *text)
 {
@@ -54,7 +58,9 @@ static void lost_sight(struct session *s, const char *why)
 
 void migration_wait(struct session *s)
 {
-    int64_t ms = s->worker->server->config->ddl_poll_interval_ms;
+    int64_t ms = s->migration->cut == CUT_COMPLETING
+                     ? COMPLETING_POLL_MS
+                     : s->worker->server->config->ddl_poll_interval_ms;
     struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
 
     session_set_state(s, SESSION_MIGRATING);
@@ -160,17 +166,18 @@ struct tally {
     enum migration_status *states; /* room for ROWS_MAX */
     size_t n;
     uint32_t complete, progress;
+    size_t ready; /* could cut over, or have */
     char failed_shard[64], failed_uuid[UUID_MAX], message[512];
     enum migration_status failed;
 };
 
-enum { UUID, STATUS, SHARD, MESSAGE, PROGRESS, TABLET_FAILURE, RETRIES, TALLY_COLUMNS };
+enum { UUID, STATUS, SHARD, MESSAGE, PROGRESS, TABLET_FAILURE, RETRIES, READY, TALLY_COLUMNS };
 
 static bool find_columns(const struct answer *a, int column[TALLY_COLUMNS])
 {
     static const char *const NAMES[TALLY_COLUMNS] = {
-        "migration_uuid", "migration_status", "shard",  "message",
-        "progress",       "tablet_failure",   "retries"};
+        "migration_uuid", "migration_status", "shard",   "message",
+        "progress",       "tablet_failure",   "retries", "ready_to_complete"};
 
     for (int i = 0; i < TALLY_COLUMNS; i++) {
         column[i] = answer_column(a, NAMES[i]);
@@ -202,6 +209,7 @@ static void tally_row(struct tally *t, const struct bytes *row, const int column
 
     t->states[t->n++] = status;
     t->complete += status == MIGRATION_COMPLETE;
+    t->ready += status == MIGRATION_COMPLETE || same_bytes(row[column[READY]], "1");
     migration_copy_bytes(progress, sizeof(progress), row[column[PROGRESS]]);
     uint32_t percent = status == MIGRATION_COMPLETE ? 100 : (uint32_t)strtoul(progress, NULL, 10);
 
@@ -315,6 +323,93 @@ static void still_running(struct session *s, const struct tally *t, const char *
     }
 }
 
+/* --- the managed cut-over -------------------------------------------------------------------- */
+
+void migration_end_cutover(struct migration *m)
+{
+    if (m->cutover)
+        cutover_end(m->cutover);
+    m->cutover = NULL;
+    m->cut = CUT_NOT_YET;
+}
+
+static void complete_next(struct session *s);
+
+static void on_complete(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+
+    if (!a || a->failed)
+        log_warn("ddl_complete_failed", "session:u uuid:s code:u", s->id,
+                 m->uuids[m->next_complete - 1], (uint64_t)(a ? a->code : 0));
+    if (m->cancelling)
+        migration_cancel_next(s);
+    else
+        complete_next(s);
+}
+
+/* Tells all shards to complete, migration by migration. */
+static void complete_next(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    if (m->next_complete < m->uuid_count)
+        migration_ask(s, on_complete, "ALTER VITESS_MIGRATION '%s' COMPLETE",
+                      m->uuids[m->next_complete++]);
+    else
+        migration_wait(s);
+}
+
+void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example)
+{
+    struct migration *m = s->migration;
+
+    m->cutover = c;
+    if (s->state != SESSION_MIGRATING || m->cut != CUT_DRAINING) {
+        migration_end_cutover(m); /* it is being cancelled */
+        return;
+    }
+    if (in_the_way > 0) {
+        int64_t wait = DRAIN_BACKOFF_MS << (m->drains < 6 ? m->drains : 6);
+
+        log_warn("ddl_drain_put_off", "session:u uuid:s in_the_way:u example:u", s->id, m->uuids[0],
+                 (uint64_t)in_the_way, example);
+        m->drains++;
+        migration_end_cutover(m);
+        m->cut_ms = clock_ms() + (wait < DRAIN_BACKOFF_MAX ? wait : DRAIN_BACKOFF_MAX);
+        migration_wait(s);
+        return;
+    }
+    migration_log(s, "ddl_cut_over");
+    m->cut = CUT_COMPLETING;
+    m->cut_ms = clock_ms();
+    m->next_complete = 0;
+    complete_next(s);
+}
+
+/* Every shard is ready: now, unless a drain was put off a moment ago. */
+static bool cut_over(struct session *s, const struct tally *t)
+{
+    struct migration *m = s->migration;
+
+    if (!m->managed || m->stopping)
+        return false;
+    if (m->cut == CUT_COMPLETING && clock_ms() - m->cut_ms > COMPLETING_LIMIT_MS) {
+        log_warn("ddl_cut_over_slow", "session:u uuid:s complete:u", s->id, m->uuids[0],
+                 (uint64_t)t->complete);
+        migration_end_cutover(m); /* Vitess tries again by itself: the applications must not wait */
+        m->managed = false;
+        atomic_fetch_sub(&s->worker->server->tracking, 1);
+    }
+    if (m->cut != CUT_NOT_YET || !m->managed || t->ready < m->shards * m->uuid_count ||
+        clock_ms() < m->cut_ms)
+        return false;
+    m->cut = CUT_DRAINING;
+    session_set_state(s, SESSION_MIGRATING);
+    cutover_start(s, m->record.id, m->record.keyspace, m->record.table);
+    return true;
+}
+
 static void judge(struct session *s, const struct tally *t)
 {
     struct migration *m = s->migration;
@@ -322,6 +417,8 @@ static void judge(struct session *s, const struct tally *t)
         migration_status_aggregate(t->states, t->n, m->shards * m->uuid_count);
 
     m->record.shards_complete = t->complete;
+    if (status == MIGRATION_COMPLETE || status == MIGRATION_FAILED || status == MIGRATION_CANCELLED)
+        migration_end_cutover(m);
     if (status == MIGRATION_COMPLETE)
         completed(s);
     else if (status == MIGRATION_FAILED || status == MIGRATION_CANCELLED)
@@ -329,7 +426,7 @@ static void judge(struct session *s, const struct tally *t)
     else if (migration_status_any_lost(t->states, t->n) && !m->stopping)
         /* The others would change alone, or wait for ever with --postpone-completion. */
         migration_stop_others(s);
-    else
+    else if (!cut_over(s, t))
         still_running(s, t, migration_status_name(status));
 }
 

@@ -39,6 +39,8 @@ struct plan_facts query_facts(const struct session *s)
         .database = s->database,
         .holds = s->worker->holds,
         .in_transaction = s->status & STATUS_IN_TRANSACTION,
+        .autocommit = s->status & STATUS_AUTOCOMMIT,
+        .touched = s->touched,
         .multi_statements = s->capabilities & CAP_MULTI_STATEMENTS,
         .strategy_own = s->strategy_own,
         .intercept = s->worker->server->config->ddl_intercept,
@@ -207,6 +209,15 @@ void query_settle(struct session *s, bool succeeded)
     s->effect_prepared = NULL;
 }
 
+void query_note_status(struct session *s, uint16_t status)
+{
+    s->status = status;
+    if (s->touched && !(status & STATUS_IN_TRANSACTION)) {
+        free(s->touched);
+        s->touched = NULL;
+    }
+}
+
 void query_command_done(struct session *s)
 {
     struct metrics *m = &s->worker->metrics;
@@ -214,7 +225,7 @@ void query_command_done(struct session *s)
     if (s->response.failed)
         metrics_add(&m->errors_relayed, 1);
     if (s->response.status_valid)
-        s->status = s->response.status;
+        query_note_status(s, s->response.status);
     query_settle(s, !s->response.failed);
     query_next(s);
 }
@@ -226,6 +237,48 @@ void query_next(struct session *s)
         session_finish(s, CLOSE_SHUTDOWN);
     else
         query_continue(s);
+}
+
+static void track_names(struct session *s, const struct names *names)
+{
+    if (!s->touched) {
+        s->touched = memory_zalloc(sizeof(*s->touched));
+        /* A transaction that is older than the tracking may have touched anything. */
+        s->touched->everything = s->status & STATUS_IN_TRANSACTION;
+    }
+    names_merge(s->touched, names);
+}
+
+static bool is_tracked(const struct session *s)
+{
+    return atomic_load_explicit(&s->worker->server->tracking, memory_order_relaxed) > 0;
+}
+
+void query_track(struct session *s, const char *text, size_t len, bool whole)
+{
+    struct names names;
+
+    if (!is_tracked(s))
+        return;
+    names_collect(&names, text, len, whole);
+    track_names(s, &names);
+}
+
+/* The same for a command of the client. */
+static void track_command(struct session *s, const struct head *h)
+{
+    static const struct names EVERYTHING = {.everything = true};
+
+    if (!is_tracked(s))
+        return;
+    if (h->command == COM_QUERY) {
+        query_track(s, (const char *)h->packet + PACKET_HEADER + 1, h->available - 1, h->whole);
+    } else if (h->command == COM_STMT_EXECUTE && h->available >= 5) {
+        const struct prepared *p =
+            statements_get(s->statements, load_u32(h->packet + PACKET_HEADER + 1));
+
+        track_names(s, p ? &p->names : &EVERYTHING);
+    }
 }
 
 void query_log_passed(struct session *s, const struct plan *plan)
@@ -381,6 +434,7 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         query_log_passed(s, plan);
     if (plan->effect != EFFECT_NONE)
         query_set_effect(s, plan, text, text_len, h->whole);
+    track_command(s, h);
     return forward(s, h, p, n);
 }
 

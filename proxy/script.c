@@ -15,7 +15,7 @@
 #include "proxy/worker.h"
 
 struct script {
-    char *text; /* owned */
+    char *text;            /* owned */
     size_t len, at, start; /* start: of the statement under way */
     bool last;             /* no statement follows the one under way */
     uint8_t next_sequence; /* of the next packet to the client */
@@ -50,6 +50,7 @@ static void send_statement(struct session *s, const struct plan *plan, const str
     if (plan->effect != EFFECT_NONE)
         query_set_effect(s, plan, st->text, st->len, true);
     query_log_passed(s, plan);
+    query_track(s, st->text, st->len, true);
     s->command = COM_QUERY;
     buffer_init(&out, st->len + 64);
     size_t mark = packet_begin(&out);
@@ -167,7 +168,7 @@ static bool relay_packet(struct session *s, uint8_t *packet, size_t len)
     if (s->response.failed)
         metrics_add(&s->worker->metrics.errors_relayed, 1);
     if (s->response.status_valid)
-        s->status = s->response.status;
+        query_note_status(s, s->response.status);
     query_settle(s, !s->response.failed);
     buffer_release(&script->packet);
     script_statement_done(s, !s->response.failed, script->next_sequence);

@@ -6,21 +6,21 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <event2/thread.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "protocol/reply.h"
 #include "proxy/admin.h"
+#include "proxy/cutover.h"
 #include "proxy/holds.h"
 #include "proxy/http.h"
+#include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migrations.h"
@@ -58,6 +58,7 @@ static void broadcast_end(void *context, void *arg)
 {
     struct broadcast *b = arg;
 
+    b->server->broadcasts--;
     b->done(context, b->arg);
     free(b);
 }
@@ -79,6 +80,11 @@ void server_broadcast(struct server *server, mailbox_fn *fn, mailbox_fn *done, v
     b->fn = fn;
     b->done = done;
     b->arg = arg;
+    server->broadcasts++;
+    if (server->stopped) {
+        mailbox_post(&server->mailbox, broadcast_end, server, b);
+        return;
+    }
     atomic_init(&b->left, server->worker_count);
     for (unsigned i = 0; i < server->worker_count; i++)
         mailbox_post(&server->workers[i].mailbox, broadcast_run, &server->workers[i], b);
@@ -141,61 +147,13 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     mailbox_post(&w->mailbox, worker_take_connection, w, c);
 }
 
-static void on_accept_error(struct evconnlistener *l, void *arg)
-{
-    (void)arg;
-    /* Out of descriptors: pausing for a moment beats a loop that spins on the same error. */
-    log_warn("accept_failed", "error:s", strerror(errno));
-    (void)l;
-    usleep(10000);
-}
-
-struct evconnlistener *server_listen(struct server *server, const struct endpoint *e,
-                                     evconnlistener_cb callback, void *arg)
-{
-    unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-    struct evconnlistener *l = NULL;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    char port[8];
-
-    if (e->is_unix) {
-        struct sockaddr_un un = {.sun_family = AF_UNIX};
-
-        if (strlen(e->host) < sizeof(un.sun_path)) {
-            memcpy(un.sun_path, e->host, strlen(e->host) + 1);
-            unlink(e->host); /* left behind by an earlier run */
-            l = evconnlistener_new_bind(server->base, callback, arg, flags, 1024,
-                                        (struct sockaddr *)&un, sizeof(un));
-        }
-    } else {
-        snprintf(port, sizeof(port), "%u", (unsigned)e->port);
-        int rc = getaddrinfo(e->host, port, &hints, &list);
-
-        if (rc != 0) {
-            log_error("listen_failed", "address:s error:s", e->text, gai_strerror(rc));
-            return NULL;
-        }
-        l = evconnlistener_new_bind(server->base, callback, arg, flags, 1024, list->ai_addr,
-                                    (int)list->ai_addrlen);
-        freeaddrinfo(list);
-    }
-    if (!l)
-        log_error("listen_failed", "address:s error:s", e->text, strerror(errno));
-    else
-        evconnlistener_set_error_cb(l, on_accept_error);
-    return l;
-}
-
 static bool open_listeners(struct server *server)
 {
     const struct endpoints *es = &server->config->listen;
 
     server->listeners = memory_zalloc(es->n * sizeof(*server->listeners));
     for (size_t i = 0; i < es->n; i++) {
-        server->listeners[i] = server_listen(server, &es->items[i], on_accept, server);
+        server->listeners[i] = listener_open(server->base, &es->items[i], on_accept, server);
         if (!server->listeners[i])
             return false;
         server->listener_count++;
@@ -206,7 +164,7 @@ static bool open_listeners(struct server *server)
 static void close_listeners(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++)
-        evconnlistener_free(server->listeners[i]);
+        listener_close(server->listeners[i]);
     server->listener_count = 0;
 }
 
@@ -229,6 +187,8 @@ static void on_end_signal(evutil_socket_t number, short what, void *arg)
     struct timeval tv = {0, DRAIN_CHECK_MS * 1000};
 
     (void)what;
+    if (server->stopped)
+        return; /* it cannot end any sooner */
     if (server->draining) {
         event_base_loopbreak(server->base);
         return;
@@ -336,21 +296,57 @@ static bool start(struct server *server)
            (server->http || !server->config->http.text);
 }
 
+/* Without its handler one more signal would kill the process, at the last moment. */
+static void block_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/*
+ * The answers of the other threads, which have ended, reach those who asked: nothing that a letter
+ * carries is owned by anybody else. What they start in turn is a broadcast, if anything.
+ */
+static void deliver_rest(struct server *server)
+{
+    do {
+        /* The loop may leave a ready descriptor for its next turn; the mailbox must not be it. */
+        event_active(&server->mailbox.wake_event, EV_READ, 1);
+        event_base_loop(server->base, EVLOOP_NONBLOCK);
+    } while (server->broadcasts > 0);
+    event_base_loop(server->base, EVLOOP_NONBLOCK); /* the bytes of the last answers */
+}
+
+/*
+ * The order matters. At first nothing new comes in. The workers end before the control thread,
+ * whose answers (to KILL) therefore go to the control loop. That loop's last turns come when nobody
+ * else is running, and before anything that its callbacks use is gone.
+ */
 static void stop(struct server *server)
 {
     close_listeners(server);
     free(server->listeners);
-    if (server->control)
-        vtgate_control_stop(server->control);
-    for (unsigned i = 0; i < server->worker_count; i++)
-        worker_stop(&server->workers[i]);
-    /* Answers of the workers that are still under way must find the ones who asked. */
-    if (server->base)
-        event_base_loop(server->base, EVLOOP_NONBLOCK);
-    if (server->admin)
-        admin_destroy(server->admin);
     if (server->http)
         http_destroy(server->http);
+    if (server->admin)
+        admin_stop(server->admin);
+    if (server->drain_timer)
+        event_free(server->drain_timer);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_stop(&server->workers[i]);
+    if (server->control)
+        vtgate_control_stop(server->control);
+    server->control = NULL;
+    server->stopped = true;
+    if (server->base)
+        deliver_rest(server);
+    if (server->admin)
+        admin_destroy(server->admin);
+    cutover_stop_all(server);
     if (server->holds)
         holds_destroy(server->holds);
     if (server->migrations)
@@ -361,12 +357,11 @@ static void stop(struct server *server)
     if (server->vtgates)
         vtgates_destroy(server->vtgates);
     free(server->workers);
+    block_signals();
     for (size_t i = 0; i < sizeof(server->signals) / sizeof(server->signals[0]); i++) {
         if (server->signals[i])
             event_free(server->signals[i]);
     }
-    if (server->drain_timer)
-        event_free(server->drain_timer);
     if (server->base) {
         mailbox_fini(&server->mailbox);
         event_base_free(server->base);

@@ -6,16 +6,17 @@
 #define VTSHIM_PROXY_SERVER_H
 
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "config/options.h"
 #include "proxy/mailbox.h"
 #include "proxy/metrics.h"
 #include "proxy/tls.h"
 
+struct listener;
 struct worker;
 struct vtgates;
 struct holds;
@@ -36,20 +37,24 @@ struct server {
     struct vtgates *vtgates;
     struct holds *holds;
     struct migrations *migrations;
+    LIST_HEAD(, cutover) cutovers; /* cutover.c */
     struct networks *proxy_networks; /* proxy_protocol.from */
     struct quota *quota;
     struct admin *admin;
     struct http *http;
     struct vtgate_control *control;
-    struct evconnlistener **listeners;
+    struct listener **listeners;
     size_t listener_count;
     struct event *signals[4];
     struct event *drain_timer;
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */
     unsigned next_worker;
     bool draining;                 /* control loop only; workers have their own copy */
+    bool stopped;                  /* control loop only: the other threads have ended */
+    size_t broadcasts;             /* control loop only: under way */
     _Atomic uint64_t next_session; /* ids of sessions, from 1 on */
     _Atomic uint64_t sessions;     /* open now */
+    _Atomic unsigned tracking;     /* migrations that need to know what transactions touch */
     _Atomic uint64_t parked;       /* parked now, all workers */
     _Atomic uint64_t refused; /* connections over limits.max_connections; control loop writes */
 };
@@ -62,17 +67,14 @@ bool server_check(const struct config *config, char *error, size_t size);
 int server_run(const struct config *config);
 
 /*
- * Calls fn(worker, arg) on each worker's thread and then done(server, arg) on the control loop.
- * Control loop only. fn runs on several threads at a time: arg must allow it.
+ * Calls fn(worker, arg) on each worker's thread and then done(server, arg) on the control loop,
+ * never from inside of this call. Control loop only. fn runs on several threads at a time: arg must
+ * allow it. Once the workers have ended, at the very end of the process, only done is called.
  */
 void server_broadcast(struct server *server, mailbox_fn *fn, mailbox_fn *done, void *arg);
 
 /* The sum of a counter over all workers. Any thread. */
 uint64_t server_metric(const struct server *server, const struct metric_row *row);
-
-/* A listener on the control loop, or NULL after a line in the log. */
-struct evconnlistener *server_listen(struct server *server, const struct endpoint *e,
-                                     evconnlistener_cb callback, void *arg);
 
 /* CLOCK_MONOTONIC in milliseconds and microseconds. */
 int64_t clock_ms(void);

@@ -128,7 +128,7 @@ void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_
     s->worker = w;
     s->id = atomic_fetch_add(&w->server->next_session, 1) + 1;
     s->state = SESSION_LOGIN;
-    s->connected_ms = clock_ms();
+    s->connected_ms = s->since_ms = clock_ms();
     s->client_is_local = peer->ss_family == AF_UNIX;
     address_format(s->peer, sizeof(s->peer), peer);
     stream_init(&s->client);
@@ -284,6 +284,7 @@ void session_free(struct session *s)
     free(s->user);
     free(s->database);
     free(s->temporary);
+    free(s->touched);
     if (s->resolved) {
         prepared_fini(s->resolved);
         free(s->resolved);

@@ -81,6 +81,7 @@ struct session {
     size_t effect_len;
     struct prepared *effect_prepared; /* with EFFECT_PREPARE*: what to keep (owned) */
     struct prepared *resolved;    /* what the variable of a PREPARE FROM holds, or NULL (owned) */
+    struct names *touched;        /* by the open transaction, while tracked, or NULL (owned) */
     struct names *temporary;      /* temporary tables created here, or NULL (owned) */
     uint32_t effect_id;           /* with EFFECT_CLOSE_PREPARED */
     struct packet_cursor request; /* of a command that is passed on in pieces */
@@ -177,6 +178,10 @@ void query_settle(struct session *s, bool succeeded);
    ended): takes note of it and goes on with query_next. */
 void query_command_done(struct session *s);
 
+/* The status flags that vtgate has sent last: what a transaction touched is forgotten at its end.
+ */
+void query_note_status(struct session *s, uint16_t status);
+
 /* The client's command is answered: the next one may begin. */
 void query_next(struct session *s);
 
@@ -198,6 +203,9 @@ struct plan query_plan(struct session *s, const struct plan_facts *facts, const 
 
 /* PLAN_RESOLVE: finds out what the variable holds, and has the command planned again. */
 void query_resolve(struct session *s, const struct sql_name *variable);
+
+/* Notes what a statement that is passed on mentions, while somebody needs to know. */
+void query_track(struct session *s, const char *text, size_t len, bool whole);
 
 /* Says in the log why DDL went to vtgate as it is, and counts it. */
 void query_log_passed(struct session *s, const struct plan *plan);

@@ -206,8 +206,8 @@ static ssize_t raw_read(struct stream *st, void *into, size_t size)
         }
     }
     /* What the socket will not announce: bytes in OpenSSL, or an end that was read with them. */
-    if (st->reading && (stream_has_pending(st) ||
-                        SSL_get_shutdown(st->ssl) & SSL_RECEIVED_SHUTDOWN))
+    if (st->reading &&
+        (stream_has_pending(st) || SSL_get_shutdown(st->ssl) & SSL_RECEIVED_SHUTDOWN))
         event_active(&st->read_event, EV_READ, 1);
     return (ssize_t)got;
 }

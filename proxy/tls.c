@@ -3,6 +3,8 @@
  */
 #include "proxy/tls.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -116,6 +118,25 @@ SSL *tls_new_server(const struct tls_contexts *tls)
     return SSL_new(tls->client);
 }
 
+/* Neither a literal address nor the path of a unix socket. */
+static bool is_name(const char *host)
+{
+    struct in6_addr unused;
+
+    return *host && *host != '/' && inet_pton(AF_INET, host, &unused) != 1 &&
+           inet_pton(AF_INET6, host, &unused) != 1;
+}
+
+/* The name to ask for (SNI, RFC 6066, which allows no addresses) and the one to insist on. */
+static bool expect_name(SSL *ssl, const char *name, bool verify)
+{
+    if (is_name(name) && SSL_set_tlsext_host_name(ssl, name) != 1)
+        return false;
+    /* A literal address is compared with the certificate's addresses, not with its names. */
+    return !verify || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1 ||
+           SSL_set1_host(ssl, name) == 1;
+}
+
 SSL *tls_new_client(const struct tls_contexts *tls, const struct config *c, const char *host)
 {
     SSL *ssl = SSL_new(tls->backend);
@@ -123,12 +144,9 @@ SSL *tls_new_client(const struct tls_contexts *tls, const struct config *c, cons
 
     if (!ssl)
         return NULL;
-    if (c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY) {
-        X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-
-        /* A literal address is compared with the certificate's addresses, not with its names. */
-        if (X509_VERIFY_PARAM_set1_ip_asc(param, name) != 1)
-            SSL_set1_host(ssl, name);
+    if (!expect_name(ssl, name, c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY)) {
+        SSL_free(ssl); /* never go on without the check that was asked for */
+        return NULL;
     }
     return ssl;
 }

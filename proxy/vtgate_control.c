@@ -3,6 +3,7 @@
  */
 #include "proxy/vtgate_control.h"
 
+#include <errmsg.h>
 #include <mysql.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -14,11 +15,16 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
+#include "proxy/vtgate_probe.h"
 #include "proxy/vtgates.h"
 
-#define SERVER_ERROR_MIN 1000 /* codes below CR_MIN_ERROR (2000) come from a server that answered  \
-                               */
-#define SERVER_ERROR_MAX 1999
+#define SERVER_ERROR_MIN 1000
+
+/* MariaDB's library has client errors of its own from 5000 on, Oracle's has none. */
+#ifndef CER_MIN_ERROR
+#define CER_MIN_ERROR 1
+#define CER_MAX_ERROR 0
+#endif
 
 /* A KILL QUERY to run. */
 struct job {
@@ -31,58 +37,200 @@ struct job {
     void *context, *arg;
 };
 
+/* The certificate that a vtgate was seen to have; empty: not seen yet. Control thread only. */
+struct pin {
+    char fingerprint[FINGERPRINT_SIZE];
+};
+
 struct vtgate_control {
     struct server *server;
     pthread_t thread;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* stopping and jobs */
     pthread_cond_t wake;
     bool stopping;
     STAILQ_HEAD(jobs, job) jobs;
+    struct pin pins[VTGATES_MAX];
 };
 
-static void apply_tls(MYSQL *m, const struct config *c)
-{
-    if (c->vtgate_tls_mode == CONFIG_TLS_OFF)
-        return;
-    const char *ca = *c->vtgate_tls_ca ? c->vtgate_tls_ca : NULL;
-    const char *cert = *c->vtgate_tls_cert ? c->vtgate_tls_cert : NULL;
-    const char *key = *c->vtgate_tls_key ? c->vtgate_tls_key : NULL;
+/* --- logging in ------------------------------------------------------------------------------ */
 
-    mysql_ssl_set(m, key, cert, ca, NULL, NULL);
+/* The files; the authority only where sessions use it, too. */
+static void set_tls_files(MYSQL *m, const struct config *c)
+{
+    if (*c->vtgate_tls_cert)
+        mysql_options(m, MYSQL_OPT_SSL_CERT, c->vtgate_tls_cert);
+    if (*c->vtgate_tls_key)
+        mysql_options(m, MYSQL_OPT_SSL_KEY, c->vtgate_tls_key);
+    if (*c->vtgate_tls_ca && c->vtgate_tls_mode >= CONFIG_TLS_VERIFY_CA)
+        mysql_options(m, MYSQL_OPT_SSL_CA, c->vtgate_tls_ca);
 }
 
-/* Logs in with control.user. NULL with *code when it failed. */
-static MYSQL *log_in(const struct config *c, const struct vtgate *v, unsigned *code)
+#ifdef MARIADB_PACKAGE_VERSION_ID
+
+/*
+ * This library compares the certificate's name with the host that it connects to, and insists on
+ * TLS only if it may do that (or is given a fingerprint). It knows no other name.
+ */
+static bool library_verifies(const struct config *c)
+{
+    return c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY && !*c->vtgate_tls_server_name;
+}
+
+/* Whether the password may be sent only to one who has a certificate that the shim has looked at
+   itself. (Who logs in without a password has nothing to lose.) */
+static bool needs_pin(const struct config *c)
+{
+    return *c->control_user && c->vtgate_tls_mode >= CONFIG_TLS_REQUIRED && !library_verifies(c);
+}
+
+static void apply_tls(MYSQL *m, const struct config *c, const struct pin *pin)
+{
+    my_bool use = c->vtgate_tls_mode != CONFIG_TLS_OFF ? 1 : 0;
+    my_bool verify = library_verifies(c) ? 1 : 0;
+
+    if (use)
+        set_tls_files(m, c);
+    mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &use); /* means: if the server has it */
+    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+    if (pin)
+        mysql_options(m, MARIADB_OPT_TLS_PEER_FP, pin->fingerprint);
+}
+
+/* Before 3.4 it knew but one kind of fingerprint. */
+static const EVP_MD *pin_digest(void)
+{
+    return mysql_get_client_version() < 30400 ? EVP_sha1() : EVP_sha256();
+}
+
+#else
+
+/*
+ * Oracle's has the same modes as vtgate_tls.mode and keeps to them. It does not know of
+ * vtgate_tls.server_name: with that and verify-identity, the login fails where the names differ.
+ */
+static void apply_tls(MYSQL *m, const struct config *c, const struct pin *pin)
+{
+    static const unsigned MODES[] = {
+        [CONFIG_TLS_OFF] = SSL_MODE_DISABLED,
+        [CONFIG_TLS_PREFERRED] = SSL_MODE_PREFERRED,
+        [CONFIG_TLS_REQUIRED] = SSL_MODE_REQUIRED,
+        [CONFIG_TLS_VERIFY_CA] = SSL_MODE_VERIFY_CA,
+        [CONFIG_TLS_VERIFY_IDENTITY] = SSL_MODE_VERIFY_IDENTITY,
+    };
+
+    (void)pin;
+    set_tls_files(m, c);
+    mysql_options(m, MYSQL_OPT_SSL_MODE, &MODES[c->vtgate_tls_mode]);
+}
+
+static bool needs_pin(const struct config *c)
+{
+    (void)c;
+    return false;
+}
+
+static const EVP_MD *pin_digest(void)
+{
+    return EVP_sha256();
+}
+
+#endif
+
+/* NULL with *code when it failed. */
+static MYSQL *try_login(const struct config *c, const struct vtgate *v, const struct pin *pin,
+                        unsigned *code)
 {
     const struct endpoint *e = vtgate_endpoint(v);
     unsigned timeout = (unsigned)((c->timeouts_connect_ms + 999) / 1000);
+    unsigned protocol = e->is_unix ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
     MYSQL *m = mysql_init(NULL);
 
-    *code = 0;
+    *code = CR_OUT_OF_MEMORY;
     if (!m)
         return NULL;
     mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
     mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &timeout);
     mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
-    apply_tls(m, c);
+    mysql_options(m, MYSQL_OPT_PROTOCOL, &protocol); /* "localhost" would be a unix socket */
+    apply_tls(m, c, pin);
     if (mysql_real_connect(m, e->is_unix ? NULL : e->host,
                            *c->control_user ? c->control_user : NULL, c->control_password, NULL,
-                           e->port, e->is_unix ? e->host : NULL, 0))
+                           e->port, e->is_unix ? e->host : NULL, 0)) {
+        *code = 0;
         return m;
+    }
     *code = mysql_errno(m);
     mysql_close(m);
     return NULL;
 }
 
+static struct pin *find_pin(struct vtgate_control *control, const struct vtgate *v)
+{
+    size_t i = 0;
+
+    while (vtgates_at(control->server->vtgates, i) != v)
+        i++;
+    return &control->pins[i];
+}
+
 /*
- * Whether that vtgate answers. An error that a server sent (wrong password, unknown user) is an
- * answer, too: only the way in is refused.
+ * Logs in with control.user. NULL with *code when it failed. A certificate that was looked at is
+ * not looked at again before another turns up: vtgate logs every login that ends half-way.
  */
-static bool check(const struct config *c, const struct vtgate *v)
+static MYSQL *log_in(struct vtgate_control *control, struct vtgate *v, unsigned *code)
+{
+    const struct config *c = control->server->config;
+
+    if (!needs_pin(c))
+        return try_login(c, v, NULL, code);
+    struct pin *pin = find_pin(control, v);
+    bool fresh;
+
+    do {
+        fresh = !*pin->fingerprint;
+        if (fresh && !vtgate_probe(control->server, v, pin_digest(), pin->fingerprint)) {
+            *pin->fingerprint = '\0';
+            *code = CR_CONNECTION_ERROR;
+            return NULL;
+        }
+        MYSQL *m = try_login(c, v, pin, code);
+
+        if (m || *code != CR_SSL_CONNECTION_ERROR)
+            return m;
+        *pin->fingerprint = '\0';
+    } while (!fresh);
+    return NULL;
+}
+
+/* --- checks ---------------------------------------------------------------------------------- */
+
+/*
+ * Whether an error tells that the vtgate is there. What a server sent does (wrong password, unknown
+ * user, TLS required: only the way in is refused), and so does what the library says about the
+ * plugin that a greeting asked for. One that was seen to be fine a moment ago and now shows another
+ * certificate is several behind one address.
+ */
+static bool tells_alive(const struct config *c, unsigned code)
+{
+    switch (code) {
+    case CR_ALREADY_CONNECTED:
+    case CR_AUTH_PLUGIN_CANNOT_LOAD:
+    case CR_AUTH_PLUGIN_ERR:
+        return true;
+    case CR_SSL_CONNECTION_ERROR:
+        return needs_pin(c);
+    default:
+        return code >= SERVER_ERROR_MIN && !(code >= CR_MIN_ERROR && code <= CR_MAX_ERROR) &&
+               !(code >= CER_MIN_ERROR && code <= CER_MAX_ERROR);
+    }
+}
+
+/* Whether that vtgate answers. */
+static bool check(struct vtgate_control *control, struct vtgate *v)
 {
     unsigned code;
-    MYSQL *m = log_in(c, v, &code);
-    bool alive = code >= SERVER_ERROR_MIN && code <= SERVER_ERROR_MAX;
+    MYSQL *m = log_in(control, v, &code);
+    bool alive = tells_alive(control->server->config, code);
 
     if (m) {
         alive = mysql_query(m, "SELECT 1") == 0;
@@ -94,14 +242,16 @@ static bool check(const struct config *c, const struct vtgate *v)
     return alive;
 }
 
-static const char *kill_query(const struct config *c, const struct job *job)
+/* --- KILL QUERY ------------------------------------------------------------------------------ */
+
+static const char *kill_query(struct vtgate_control *control, const struct job *job)
 {
     char sql[64];
     unsigned code;
 
-    if (!*c->control_user)
+    if (!*control->server->config->control_user)
         return "control.user is not set";
-    MYSQL *m = log_in(c, job->vtgate, &code);
+    MYSQL *m = log_in(control, job->vtgate, &code);
 
     if (!m)
         return "control.user cannot log in to vtgate";
@@ -113,17 +263,22 @@ static const char *kill_query(const struct config *c, const struct job *job)
     return error;
 }
 
+static void job_end(struct job *job, const char *error)
+{
+    *job->error = error;
+    mailbox_post(job->mailbox, job->done, job->context, job->arg);
+    free(job);
+}
+
 /* Runs what is queued; the lock is held on entry and on return. */
 static void run_jobs(struct vtgate_control *control)
 {
-    while (!STAILQ_EMPTY(&control->jobs)) {
+    while (!control->stopping && !STAILQ_EMPTY(&control->jobs)) {
         struct job *job = STAILQ_FIRST(&control->jobs);
 
         STAILQ_REMOVE_HEAD(&control->jobs, next);
         pthread_mutex_unlock(&control->lock);
-        *job->error = kill_query(control->server->config, job);
-        mailbox_post(job->mailbox, job->done, job->context, job->arg);
-        free(job);
+        job_end(job, kill_query(control, job));
         pthread_mutex_lock(&control->lock);
     }
 }
@@ -170,6 +325,17 @@ static bool wait_round(struct vtgate_control *control, int64_t ms)
     return go_on;
 }
 
+/* Between two checks, each of which may take long: false when it is time to end. */
+static bool go_on(struct vtgate_control *control)
+{
+    pthread_mutex_lock(&control->lock);
+    run_jobs(control);
+    bool ends = control->stopping;
+
+    pthread_mutex_unlock(&control->lock);
+    return !ends;
+}
+
 static void *control_main(void *arg)
 {
     struct vtgate_control *control = arg;
@@ -177,11 +343,12 @@ static void *control_main(void *arg)
 
     mysql_thread_init();
     do {
-        for (size_t i = 0; i < vtgates_count(server->vtgates); i++) {
+        for (size_t i = 0; i < vtgates_count(server->vtgates) && go_on(control); i++) {
             struct vtgate *v = vtgates_at(server->vtgates, i);
 
             vtgate_resolve(v);
-            vtgate_set_healthy(v, check(server->config, v));
+            if (go_on(control))
+                vtgate_set_healthy(v, check(control, v));
         }
     } while (wait_round(control, server->config->control_check_interval_ms));
     mysql_thread_end();
@@ -220,7 +387,7 @@ void vtgate_control_stop(struct vtgate_control *control)
         struct job *job = STAILQ_FIRST(&control->jobs);
 
         STAILQ_REMOVE_HEAD(&control->jobs, next);
-        free(job);
+        job_end(job, "the shim is ending");
     }
     pthread_cond_destroy(&control->wake);
     pthread_mutex_destroy(&control->lock);

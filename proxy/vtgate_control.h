@@ -2,6 +2,7 @@
  * The control thread: looks after each vtgate's health with libmysqlclient (blocking calls, so a
  * thread of its own) and keeps names resolved. With control.user set a check is a whole login and a
  * query; without, it ends at vtgate's greeting, for which a refused login (1045) will do as well.
+ * control.password does not cross an unencrypted link with vtgate_tls.mode required or stricter.
  */
 #ifndef VTSHIM_PROXY_VTGATE_CONTROL_H
 #define VTSHIM_PROXY_VTGATE_CONTROL_H
@@ -17,7 +18,11 @@ struct vtgate_control;
 /* NULL when the thread cannot be made. */
 struct vtgate_control *vtgate_control_start(struct server *server);
 
-/* Ends the thread (within one connect time-out) and frees everything. */
+/*
+ * Ends the thread and frees everything; jobs not run yet are answered with an error. It waits for
+ * the vtgate that is just being looked at: for one that is silent, that is one connect time-out
+ * (rounded up to seconds), and for a name server that is silent as long as the resolver takes.
+ */
 void vtgate_control_stop(struct vtgate_control *control);
 
 /*

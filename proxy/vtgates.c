@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/sockets.h"
 
 #define ADDRESSES_MAX 16
 
@@ -160,7 +160,6 @@ static bool next_address(struct vtgate *v, struct address *a)
 evutil_socket_t vtgate_connect(struct vtgate *v, int *error)
 {
     struct address a;
-    int one = 1;
 
     if (!next_address(v, &a)) {
         *error = EHOSTUNREACH;
@@ -172,16 +171,22 @@ evutil_socket_t vtgate_connect(struct vtgate *v, int *error)
         *error = errno;
         return -1;
     }
-    if (a.sa.ss_family != AF_UNIX) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-    }
+    socket_tune(fd);
     if (connect(fd, (struct sockaddr *)&a.sa, a.len) != 0 && errno != EINPROGRESS) {
         *error = errno;
         close(fd);
         return -1;
     }
     return fd;
+}
+
+size_t vtgate_address_count(struct vtgate *v)
+{
+    pthread_mutex_lock(&v->lock);
+    size_t n = v->n ? v->n : 1;
+
+    pthread_mutex_unlock(&v->lock);
+    return n;
 }
 
 const char *vtgate_name(const struct vtgate *v)
@@ -214,6 +219,20 @@ void vtgate_set_healthy(struct vtgate *v, bool healthy)
         log_warn("vtgate_down", "vtgate:s", vtgate_name(v));
 }
 
+void vtgate_connect_failed(struct vtgate *v, int error)
+{
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EADDRNOTAVAIL: /* all local ports to this address are in use */
+        return;
+    default:
+        vtgate_set_healthy(v, false);
+    }
+}
+
 bool vtgate_is_draining(const struct vtgate *v)
 {
     return atomic_load_explicit((_Atomic bool *)(uintptr_t)&v->draining, memory_order_relaxed);
@@ -233,20 +252,4 @@ struct vtgate *vtgates_find(struct vtgates *vs, const char *name)
             return &vs->items[i];
     }
     return NULL;
-}
-
-size_t vtgate_address_count(struct vtgate *v)
-{
-    pthread_mutex_lock(&v->lock);
-    size_t n = v->n ? v->n : 1;
-
-    pthread_mutex_unlock(&v->lock);
-    return n;
-}
-
-void vtgate_connect_failed(struct vtgate *v, int error)
-{
-    if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM &&
-        error != EADDRNOTAVAIL)
-        vtgate_set_healthy(v, false);
 }

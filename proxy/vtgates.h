@@ -40,6 +40,10 @@ evutil_socket_t vtgate_connect(struct vtgate *v, int *error);
    old ones, if any, are kept. */
 bool vtgate_resolve(struct vtgate *v);
 
+/* How many addresses the name has now, at least 1. vtgate_connect takes them in turn. Any thread.
+ */
+size_t vtgate_address_count(struct vtgate *v);
+
 const char *vtgate_name(const struct vtgate *v); /* "host:port" as configured */
 const struct endpoint *vtgate_endpoint(const struct vtgate *v);
 uint64_t vtgate_sessions(const struct vtgate *v);
@@ -48,18 +52,15 @@ uint64_t vtgate_sessions(const struct vtgate *v);
 bool vtgate_is_healthy(const struct vtgate *v);
 void vtgate_set_healthy(struct vtgate *v, bool healthy);
 
+/* A session could not connect, for that errno: the vtgate counts as down, unless the reason is that
+   this host has run out of something, which says nothing about the vtgate. Any thread. */
+void vtgate_connect_failed(struct vtgate *v, int error);
+
 /* A vtgate that is drained gets no new sessions; the ones it has go on. Any thread. */
 bool vtgate_is_draining(const struct vtgate *v);
 void vtgate_set_draining(struct vtgate *v, bool draining);
 
 /* By its name as configured; NULL: there is none. */
 struct vtgate *vtgates_find(struct vtgates *vs, const char *name);
-
-/* How many addresses its name has now; at least 1. */
-size_t vtgate_address_count(struct vtgate *v);
-
-/* Connecting to it failed with that errno: it is down, unless the reason lies with us (no descriptor,
-   no memory, no local port). */
-void vtgate_connect_failed(struct vtgate *v, int error);
 
 #endif

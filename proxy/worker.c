@@ -3,8 +3,6 @@
  */
 #include "proxy/worker.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +12,7 @@
 #include "proxy/park.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
+#include "proxy/sockets.h"
 
 #define SWEEP_MS        500  /* how often sessions are looked over for time limits */
 #define CLOSE_LINGER_MS 5000 /* how long a client may take to fetch the last bytes */
@@ -155,12 +154,8 @@ void worker_take_connection(void *context, void *arg)
 {
     struct worker *w = context;
     struct new_connection *c = arg;
-    int one = 1;
 
-    if (c->peer.ss_family != AF_UNIX) {
-        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-    }
+    socket_tune(c->fd);
     metrics_add(&w->metrics.connections_accepted, 1);
     session_create(w, c->fd, &c->peer);
     free(c);

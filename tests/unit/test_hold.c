@@ -28,7 +28,8 @@ static bool waits(const struct hold_set *set, enum statement_kind kind, const ch
     struct names names;
 
     names_collect(&names, sql, strlen(sql), true);
-    return hold_set_find(set, &(struct hold_subject){kind, database, &names}) != NULL;
+    return hold_set_find(set, &(struct hold_subject){
+                                  .kind = kind, .database = database, .names = &names}) != NULL;
 }
 
 /* Each kind of statement, on the held table of the held keyspace. */
@@ -139,8 +140,9 @@ static void unknown_names_match_every_table(void **state)
     struct hold_set *set = make_set(HOLD_TABLE, "commerce", "demo");
 
     /* An unknown text may name another keyspace than the session's. */
-    assert_non_null(
-        hold_set_find(set, &(struct hold_subject){STATEMENT_OTHER, "customer", &everything}));
+    assert_non_null(hold_set_find(set, &(struct hold_subject){.kind = STATEMENT_OTHER,
+                                                              .database = "customer",
+                                                              .names = &everything}));
     hold_set_release(set);
 }
 
@@ -165,8 +167,9 @@ static void the_first_that_matches_is_found(void **state)
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const struct hold *h =
-            hold_set_find(set, &(struct hold_subject){cases[i].kind, cases[i].database, &names});
+        const struct hold *h = hold_set_find(
+            set, &(struct hold_subject){
+                     .kind = cases[i].kind, .database = cases[i].database, .names = &names});
 
         assert_non_null(h);
         assert_true(h->id == cases[i].id);
@@ -211,9 +214,54 @@ static void scopes_are_written(void **state)
     }
 }
 
+/* A cut-over holds the first statement of a transaction on the table, and nothing else. */
+static void a_cutover_concerns_new_transactions_only(void **state)
+{
+    static const struct {
+        bool in_transaction, autocommit;
+        const char *touched; /* by the transaction; NULL: not known */
+        const char *sql;
+        bool held;
+    } cases[] = {
+        {false, true, NULL, "select * from t", false},
+        {false, false, NULL, "select * from t", true}, /* it would begin one */
+        {false, false, NULL, "select * from other", false},
+        {true, true, "select * from other", "update t set a = 1", true},
+        {true, true, "select * from other", "update third set a = 1", false},
+        {true, true, "select * from t where id = 1", "update t set a = 1", false},
+        {true, true, "begin", "insert into t values (1)", true},
+        {true, true, NULL, "update t set a = 1", false}, /* older than the tracking */
+    };
+    struct hold_set *set = hold_set_create(1);
+
+    (void)state;
+    set->cutover = true;
+    set->items[0] =
+        (struct hold){.scope = HOLD_TABLE, .cutover = true, .keyspace = "ks", .table = "t"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct names names, touched;
+
+        names_collect(&names, cases[i].sql, strlen(cases[i].sql), true);
+        if (cases[i].touched)
+            names_collect(&touched, cases[i].touched, strlen(cases[i].touched), true);
+        bool held = hold_set_find(set, &(struct hold_subject){
+                                           .kind = STATEMENT_WRITE,
+                                           .database = "ks",
+                                           .names = &names,
+                                           .in_transaction = cases[i].in_transaction,
+                                           .autocommit = cases[i].autocommit,
+                                           .touched = cases[i].touched ? &touched : NULL,
+                                       }) != NULL;
+        if (held != cases[i].held)
+            fail_msg("%s after %s", cases[i].sql, cases[i].touched ? cases[i].touched : "nothing");
+    }
+    hold_set_release(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cutover_concerns_new_transactions_only),
         cmocka_unit_test(each_kind_of_statement),
         cmocka_unit_test(each_target),
         cmocka_unit_test(unknown_names_match_every_table),

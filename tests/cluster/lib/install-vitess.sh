@@ -17,8 +17,8 @@ vitess_install() {
         vitess_download "$cache" || return
     source=$(sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$/\1/p' "$cache/log/vitess-download.log")
     [ -d "$source" ] || die "go did not tell where it put vitess.io/vitess@$VITESS_VERSION"
-    run_logged "building Vitess $VITESS_VERSION (${VITESS_PROGRAMS[*]}; about 8 minutes of processor time)" \
-        "$cache/log/vitess-build.log" vitess_build "$source" "$folder" || return
+    say "- this is the long step: about 9 minutes of processor time, once (${VITESS_PROGRAMS[*]})"
+    run_logged "building Vitess $VITESS_VERSION" "$cache/log/vitess-build.log" vitess_build "$source" "$folder" || return
 }
 
 vitess_download() {

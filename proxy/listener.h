@@ -1,0 +1,36 @@
+/*
+ * Listening on an endpoint of the configuration. Control loop only.
+ */
+#ifndef VTSHIM_PROXY_LISTENER_H
+#define VTSHIM_PROXY_LISTENER_H
+
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <stdint.h>
+
+#include "config/options.h"
+
+struct listener;
+
+/*
+ * Listens on each address that e's name stands for; callback(..., arg) gets the connections. An
+ * address that cannot be had is an error if it is the only one, else a warning; NULL, after a line
+ * in the log, when there is none. A unix socket that an earlier run has left behind is replaced,
+ * one that somebody listens on is not. e must outlive the listener. callback may be NULL: nothing
+ * is accepted until listener_give.
+ */
+struct listener *listener_open(struct event_base *base, const struct endpoint *e,
+                               evconnlistener_cb callback, void *arg);
+
+/* Lets http accept the connections. It owns the sockets from then on: free it before
+   listener_close. */
+void listener_give(struct listener *l, struct evhttp *http);
+
+/* Closes the sockets; removes the file of a unix socket, unless it is another's by now. */
+void listener_close(struct listener *l);
+
+/* How often accept(2) has failed, all listeners, since the start. */
+uint64_t listener_failures(void);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * Socket options. A failure is no reason to refuse the connection: it only works less well.
+ */
+#include "proxy/sockets.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#define KEEPALIVE_IDLE_S     15
+#define KEEPALIVE_INTERVAL_S 15
+#define KEEPALIVE_PROBES     9
+
+static void set_int(int fd, int level, int option, int value)
+{
+    setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+void socket_tune(int fd)
+{
+    int family = AF_UNSPEC;
+    socklen_t size = sizeof(family);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 || family == AF_UNIX)
+        return;
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}

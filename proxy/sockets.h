@@ -1,0 +1,14 @@
+/*
+ * Options that every TCP connection of the shim has, towards clients and towards vtgate.
+ */
+#ifndef VTSHIM_PROXY_SOCKETS_H
+#define VTSHIM_PROXY_SOCKETS_H
+
+/*
+ * No delay of small packets, and keepalive as Go has it by default, and so vtgate: a peer that is
+ * silent for 15 s is probed every 15 s, and after 9 probes without an answer it is gone (150 s).
+ * Nothing happens to a unix socket.
+ */
+void socket_tune(int fd);
+
+#endif
