@@ -4,6 +4,8 @@
  */
 #include "planner/ddl.h"
 
+#include "planner/names.h"
+
 #include <string.h>
 
 #include "planner/ascii.h"
@@ -120,4 +122,41 @@ void ddl_context_format(char dst[64], const unsigned char random[16])
         dst[n++] = hex[byte & 0x0fU];
     }
     dst[n] = '\0';
+}
+
+/* The text between `before` and `after` in text[0..len); false when there is none. */
+static bool find_between(const char *text, size_t len, const char *before, const char *after,
+                         struct sql_name *out)
+{
+    const char *from = memmem(text, len, before, strlen(before));
+
+    if (!from)
+        return false;
+    from += strlen(before);
+    const char *to = memmem(from, len - (size_t)(from - text), after, strlen(after));
+
+    *out = (struct sql_name){from, to ? (size_t)(to - from) : 0};
+    return to != NULL;
+}
+
+bool ddl_plan_selects(const char *plan, size_t len, const struct sql_name *columns, size_t count)
+{
+    struct sql_name list;
+    struct names names;
+    size_t items = 1;
+
+    if (!find_between(plan, len, "\"Query\": \"select ", " from ", &list))
+        return true; /* a plan of another kind */
+    if (memchr(list.text, '*', list.len))
+        return true;
+    for (size_t i = 0; i < list.len; i++)
+        items += list.text[i] == ',';
+    if (items != count)
+        return false;
+    names_collect(&names, list.text, list.len, true);
+    for (size_t i = 0; i < count; i++) {
+        if (!names_may_contain(&names, columns[i].text, columns[i].len))
+            return false;
+    }
+    return true;
 }

@@ -53,4 +53,11 @@ bool migration_status_any_lost(const enum migration_status *states, size_t n);
  */
 void ddl_context_format(char dst[64], const unsigned char random[16]);
 
+/*
+ * Whether vtgate's plan for "SELECT * FROM t" (the JSON of VEXPLAIN PLAN) selects exactly `count`
+ * columns, among them all of `columns`: then vtgate knows the table as it is now. A plan that still
+ * says "*" is of a table whose columns vtgate does not track: there is nothing to wait for.
+ */
+bool ddl_plan_selects(const char *plan, size_t len, const struct sql_name *columns, size_t count);
+
 #endif

@@ -31,6 +31,7 @@ static void migration_free(struct session *s, struct migration *m)
     free(m->ddl);
     free(m->uuids);
     free(m->keyspaces);
+    free(m->columns);
     free(m->old_strategy);
     free(m->old_context);
     free(m->message);
@@ -207,7 +208,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    migration_poll(arg);
+    struct session *s = arg;
+
+    if (s->migration->seeing)
+        migration_see(s);
+    else
+        migration_poll(s);
 }
 
 /* --- submitting ------------------------------------------------------------------------------ */
@@ -348,6 +354,9 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
         abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
     ddl_context_format(m->context, random);
     set_names(s, ddl);
+    m->has_columns = ddl->object == DDL_OBJECT_TABLE && ddl->name.len > 0 &&
+                     ddl->name.len < sizeof(m->record.table) &&
+                     (ddl->verb == DDL_CREATE || ddl->verb == DDL_ALTER);
     m->record.session = s->id;
     m->record.started_ms = clock_ms();
     snprintf(m->record.status, sizeof(m->record.status), "submitting");
@@ -367,6 +376,10 @@ bool migration_interrupt(struct session *s)
     if (s->state != SESSION_MIGRATING)
         return false;
     event_del(&m->timer);
+    if (m->seeing) {
+        migration_answer_ok(s, m->info); /* there is nothing left to interrupt */
+        return true;
+    }
     if (cancel) {
         migration_stop_others(s); /* and the next poll sees it cancelled */
         return true;
@@ -384,6 +397,8 @@ bool migration_client_gone(struct session *s)
     struct migration *m = s->migration;
     bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
 
+    if (m->seeing)
+        return false; /* it is complete */
     if (!m->submitted || (!cancel && !m->submitting))
         return false; /* nothing to undo, or to be left alone: the session may just end */
     s->client_gone = true;

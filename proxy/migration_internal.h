@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "planner/hold.h"
 #include "proxy/ask.h"
 #include "proxy/cutover.h"
 #include "proxy/migrations.h"
@@ -42,6 +43,13 @@ struct migration {
     char (*keyspaces)[65]; /* where it may be, while it is looked for; owned */
     size_t keyspace_count, next_keyspace;
     size_t shards;
+    bool has_columns;               /* CREATE or ALTER TABLE, not a view or an index */
+    bool settled;                   /* its own vtgate has seen it */
+    bool seeing;                    /* all shards are complete: the vtgates have to see it */
+    int64_t seeing_ms;              /* since when */
+    char info[UUID_MAX + 160];      /* of the OK to come */
+    char (*columns)[HOLD_NAME_MAX]; /* of the table as it is now; owned */
+    size_t column_count;
     bool managed; /* the shim decides when it cuts over */
     enum cut_stage cut;
     struct cutover *cutover; /* COMPLETING: its hold */
@@ -81,5 +89,8 @@ void migration_end_cutover(struct migration *m);    /* the hold, if any; idempot
 void migration_cancel_leftovers(struct session *s); /* of a submission that was refused */
 bool migration_has_uuid(const struct migration *m, struct bytes uuid);
 void migration_copy_bytes(char *dst, size_t size, struct bytes b);
+
+/* migration_see.c: answers once vtgate knows the table as it is now */
+void migration_see(struct session *s);
 
 #endif

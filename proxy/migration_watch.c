@@ -246,17 +246,18 @@ static bool tally_rows(const struct migration *m, const struct answer *a, struct
 static void completed(struct session *s)
 {
     struct migration *m = s->migration;
-    char info[UUID_MAX + 160];
     int64_t ms = clock_ms() - m->record.started_ms;
 
     migration_publish(s, "complete", true);
     migration_log(s, "ddl_completed");
     metrics_add(&s->worker->metrics.ddl_completed, 1);
-    snprintf(info, sizeof(info),
+    snprintf(m->info, sizeof(m->info),
              "Online DDL complete: uuid=%s migrations=%zu shards=%zu time=%" PRId64 ".%03" PRId64
              "s",
              m->uuids[0], m->uuid_count, m->shards, ms / 1000, ms % 1000);
-    migration_answer_ok(s, info);
+    m->seeing = true;
+    m->seeing_ms = clock_ms();
+    migration_see(s);
 }
 
 /* MySQL's own code and state, where the migration's message has them: "(errno 1060) (sqlstate

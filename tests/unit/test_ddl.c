@@ -123,9 +123,43 @@ static void context_tags(void **state)
     }
 }
 
+/* The plan that vtgate explains: does it select the columns that the table has? */
+static void plans_show_what_vtgate_knows(void **state)
+{
+    static const struct {
+        const char *plan;
+        const char *columns[4];
+        bool shown;
+    } cases[] = {
+        {"{\"Query\": \"select id, `status` from demo\"}", {"id", "status"}, true},
+        {"{\"FieldQuery\": \"select 1 from x\", \"Query\": \"select demo.id, demo.`a b` from "
+         "demo\"}",
+         {"id", "a b"},
+         true},
+        {"{\"Query\": \"select id from demo\"}", {"id", "added"}, false},
+        {"{\"Query\": \"select id, dropped from demo\"}", {"id"}, false},
+        {"{\"Query\": \"select id, old from demo\"}", {"id", "new"}, false},
+        {"{\"Query\": \"select * from demo\"}", {"id", "added"}, true}, /* not tracked */
+        {"{\"OperatorType\": \"Rows\"}", {"id"}, true},                 /* something else */
+        {"{\"Query\": \"select id", {"id", "x"}, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sql_name columns[4];
+        size_t n = 0;
+
+        for (; n < 4 && cases[i].columns[n]; n++)
+            columns[n] = (struct sql_name){cases[i].columns[n], strlen(cases[i].columns[n])};
+        if (ddl_plan_selects(cases[i].plan, strlen(cases[i].plan), columns, n) != cases[i].shown)
+            fail_msg("%s", cases[i].plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plans_show_what_vtgate_knows),
         cmocka_unit_test(literals),
         cmocka_unit_test(states_by_name),
         cmocka_unit_test(many_states_as_one),
