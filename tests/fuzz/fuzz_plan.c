@@ -58,6 +58,9 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
     case PLAN_SCRIPT:
         assert(whole && facts->multi_statements);
         break;
+    case PLAN_RESOLVE:
+        assert(whole && !facts->resolved && p->body.len > 1 && *p->body.text == '@');
+        break;
     case PLAN_KILL:
         assert(whole && p->kill_id < UINT64_C(10000000000));
         break;

@@ -17,8 +17,6 @@ from lib.bed import Bed
 from lib.shim import find_program
 
 DOCUMENT = REPOSITORY / "docs" / "COMPATIBILITY.md"
-# ALTERs of different tables need not wait for each other.
-STRATEGY = "vitess --allow-concurrent --prefer-instant-ddl"
 OUR_BED, OUR_PORT = "drivers", "17600"
 
 
@@ -40,7 +38,7 @@ def main() -> int:
         folder = BUILD / "run"
         folder.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
-        with Matrix(bed, program, folder, STRATEGY) as matrix:
+        with Matrix(bed, program, folder) as matrix:
             results = matrix.run(ready)
         say(f"ran in {time.monotonic() - began:.0f} s; what each driver said is in {folder.relative_to(REPOSITORY)}")
         versions = versions_of(bed, program)

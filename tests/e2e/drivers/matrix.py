@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pymysql
 
@@ -28,6 +28,7 @@ CHECKS = ("login", "wrong_password", "ping", "create", "text", "big", "prepared"
           "prepared_rows", "multi", "multi_error", "transaction", "error", "reset", "change_user", "ddl_text",
           "ddl_prepared", "drop")
 ROW_COUNT = 10_000
+STRATEGY = "vitess --allow-concurrent --prefer-instant-ddl"
 AT_ONCE = 6
 SECONDS = 400
 
@@ -82,17 +83,24 @@ class Result:
 
 
 class Matrix:
-    """A bed with what the programs need, a shim without TLS, and one that demands it."""
+    """A bed with what the programs need, shims without TLS, and shims that demand it.
 
-    def __init__(self, bed: Bed, program: Path, folder: Path, strategy: str):
-        self.bed, self.folder = bed, folder
+    intercepts(mode, driver): whether its DDL becomes online schema changes there. These take seconds each and run
+    one after the other, whoever started them."""
+
+    def __init__(self, bed: Bed, program: Path, folder: Path,
+                 intercepts: Callable[[str, str], bool] = lambda mode, driver: True):
+        self.bed, self.folder, self.intercepts = bed, folder, intercepts
         self.run_id = secrets.token_hex(3)
         self.rows_table = f"drv_rows_{self.run_id}"
         self.certificates = Certificates(folder / "certificates")
         server = {"cert": str(self.certificates.path("server.pem")),
                   "key": str(self.certificates.path("server-key.pem")), "required": True}
-        settings = {"ddl": {"strategy": strategy}}
-        self.shims = {PLAIN: Shim(program, folder, bed, settings), TLS: Shim(program, folder, bed, settings | {"tls": server})}
+        self.shims: dict[tuple[str, bool], Shim] = {}
+        for mode, tls in ((PLAIN, {}), (TLS, {"tls": server})):
+            for intercept in sorted({intercepts(mode, driver.name) for driver in DRIVERS}):
+                ddl = {"ddl": {"strategy": STRATEGY, "intercept": intercept}}
+                self.shims[mode, intercept] = Shim(program, folder, bed, ddl | tls)
         self._vschema = threading.Lock()
 
     def __enter__(self) -> "Matrix":
@@ -128,7 +136,10 @@ class Matrix:
 
     def _run_one(self, ready: Ready, result: Result, mode: str) -> None:
         table = f"drv_{ready.driver.name.replace('-', '_')}_{mode}_{self.run_id}"
-        host, port = self.bed.gates[0] if mode == STRAIGHT else self.shims[mode].listen
+        if mode == STRAIGHT:
+            host, port = self.bed.gates[0]
+        else:
+            host, port = self.shims[mode, self.intercepts(mode, ready.driver.name)].listen
         settings = {"HOST": host, "PORT": str(port), "USER": self.bed.user, "PASSWORD": self.bed.password,
                     "DATABASE": self.bed.keyspace, "TABLE": table, "ROWS": self.rows_table,
                     "SHARDS": ",".join(self.bed.shards),
@@ -201,6 +212,7 @@ def prepare_all(names: list[str] | None = None, quick: bool = False) -> list[Rea
     wanted = [driver for driver in DRIVERS if not names or driver.name in names]
     kits = {driver.kit for driver in wanted}
     with ThreadPoolExecutor(2 if quick else 1) as pool:
-        jobs = {kit: pool.submit(prepare, kit, [driver for driver in wanted if driver.kit == kit], quick) for kit in kits}
+        jobs = {kit: pool.submit(prepare, kit, [driver for driver in wanted if driver.kit == kit], quick)
+                for kit in kits}
         ready = {one.driver: one for job in jobs.values() for one in job.result()}
     return [ready[driver] for driver in wanted]
