@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import measure
 import report
 import servers
 from drive import fill_table
-from process import Failure
+from process import LOOPBACK, Failure
 from targets import Bench
 
 
@@ -54,6 +55,27 @@ def machine() -> dict:
     return {"cpus": os.cpu_count(), "model": model[0] if model else platform.machine(), "kernel": platform.release()}
 
 
+def version(command: list[str]) -> str:
+    """The first number with dots that a program says of itself."""
+    if not command[0]:
+        return ""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    found = re.search(r"\d+\.\d+[\w.+-]*", done.stdout)
+    return found[0] if found else "?"
+
+
+def programs(options: argparse.Namespace) -> dict:
+    env = os.environ.get
+    result = {
+        "vtshim": version([str(options.shim), "--version"]), "haproxy": version([env("BENCH_HAPROXY", ""), "-v"]),
+        "router": version([env("BENCH_ROUTER", ""), "--version"]),
+        "sysbench": version([os.environ["BENCH_SYSBENCH"], "--version"]),
+        options.server: version([env("BENCH_MYSQLD", ""), "--no-defaults", "--version"]) if options.server == "mysql"
+        else servers.sql("SELECT VERSION()", "-h", LOOPBACK, "-P", os.environ["BED_VTGATE1"].rsplit(":", 1)[1]).strip(),
+    }
+    return {name: number for name, number in result.items() if number}
+
+
 def run(options: argparse.Namespace, folder: Path) -> dict:
     say(f"- starting {options.server}")
     server = servers.start_mysql(folder) if options.server == "mysql" else servers.use_vtgate()
@@ -74,7 +96,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict:
         counts = [int(n) for n in options.idle.split(",") if int(n)]
         idle = measure.run_idle(bench, counts, counts, say) if counts else []
         return {"server": options.server, "rounds": options.rounds, "seconds": options.seconds, "machine": machine(),
-                "load": [load_before, os.getloadavg()[0]], "workloads": results, "idle": idle}
+                "programs": programs(options), "load": [load_before, os.getloadavg()[0]], "workloads": results, "idle": idle}
     finally:
         server.stop()
 

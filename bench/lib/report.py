@@ -52,8 +52,16 @@ def idle_table(idle: dict) -> str:
     return f"### {idle['title']}\n\n{table(head, rows)}\n"
 
 
+def heading(run: dict) -> str:
+    machine = run["machine"]
+    names = ", ".join(f"{name} {number}" for name, number in run["programs"].items())
+    return (f"{run['rounds']} rounds of {run['seconds']} s in front of {run['server']}; {names}; "
+            f"{machine['cpus']} cores ({machine['model']}), Linux {machine['kernel']}; "
+            f"load average {run['load'][0]:.1f} before, {run['load'][1]:.1f} after\n")
+
+
 def text(run: dict) -> str:
-    return "\n".join([*(workload_table(w) for w in run["workloads"]), *(idle_table(i) for i in run["idle"])])
+    return "\n".join([heading(run), *(workload_table(w) for w in run["workloads"]), *(idle_table(i) for i in run["idle"])])
 
 
 def save(run: dict, folder: Path) -> Path:

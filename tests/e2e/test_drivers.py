@@ -2,16 +2,23 @@
 
 What they do is in drivers/README.md; `drivers/run` does all of it and makes docs/COMPATIBILITY.md. Here online schema
 changes are left to the three whose like no other test uses, since they run one after the other.
+
+A suite of its own, for it installs the drivers of seven languages: VTSHIM_DRIVERS=1 turns it on.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Iterator
 
 import pytest
 
 from drivers.kits import DRIVERS
 from drivers.matrix import PLAIN, TLS, Matrix, Result, prepare_all
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("VTSHIM_DRIVERS") != "1", reason="the driver matrix: VTSHIM_DRIVERS=1"
+)
 
 MIGRATE = ("mysql2", "connector-j", "libmariadb")
 

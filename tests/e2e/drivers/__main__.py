@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -36,7 +37,8 @@ def main() -> int:
     try:
         bed = Bed(environment)
         folder = BUILD / "run"
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         began = time.monotonic()
         with Matrix(bed, program, folder) as matrix:
             results = matrix.run(ready)

@@ -7,12 +7,10 @@ import os
 import re
 import secrets
 import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 import pymysql
 
@@ -27,6 +25,8 @@ MODES = (STRAIGHT, PLAIN, TLS)
 CHECKS = ("login", "wrong_password", "ping", "create", "text", "big", "prepared", "prepared_big", "rows",
           "prepared_rows", "multi", "multi_error", "transaction", "error", "reset", "change_user", "ddl_text",
           "ddl_prepared", "drop")
+MIGRATIONS = {"create": ["create"], "ddl_text": ["alter", "alter"], "ddl_prepared": ["alter", "alter"],
+              "drop": ["drop"]}
 ROW_COUNT = 10_000
 STRATEGY = "vitess --allow-concurrent --prefer-instant-ddl"
 AT_ONCE = 6
@@ -82,6 +82,16 @@ class Result:
         return [f"{check}: {detail}" for check, verdict, detail in found if verdict == "fails"]
 
 
+@dataclass
+class Job:
+    """One driver in one mode."""
+
+    ready: Ready
+    result: Result
+    mode: str
+    table: str
+
+
 class Matrix:
     """A bed with what the programs need, shims without TLS, and shims that demand it.
 
@@ -101,12 +111,12 @@ class Matrix:
             for intercept in sorted({intercepts(mode, driver.name) for driver in DRIVERS}):
                 ddl = {"ddl": {"strategy": STRATEGY, "intercept": intercept}}
                 self.shims[mode, intercept] = Shim(program, folder, bed, ddl | tls)
-        self._vschema = threading.Lock()
+        self.shards = ",".join(bed.shards)
 
     def __enter__(self) -> "Matrix":
         for shim in self.shims.values():
             shim.start()
-        self._add_to_vschema(self.rows_table)
+        self._add_to_vschema([self.rows_table])
         self.bed.run(f"CREATE TABLE `{self.rows_table}` (id bigint NOT NULL PRIMARY KEY, s varchar(64), n int)")
         for first in range(1, ROW_COUNT + 1, 1000):
             values = ", ".join(f"({i}, 'row {i}', {i if i % 2 else 'NULL'})" for i in range(first, first + 1000))
@@ -114,7 +124,8 @@ class Matrix:
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        self._forget(self.rows_table)
+        self.bed.forget(self.rows_table)
+        self._drop_from_vschema([self.rows_table])
         failures = []
         for shim in self.shims.values():
             try:
@@ -127,33 +138,52 @@ class Matrix:
     def run(self, ready: list[Ready]) -> list[Result]:
         """All of them in all modes, several at a time: most of it is waiting for schema changes."""
         results = [Result(one.driver, one.missing) for one in ready]
-        jobs = [(one, result, mode) for one, result in zip(ready, results) if not one.missing for mode in MODES]
-        # Those through the shim take longest.
-        jobs.sort(key=lambda job: job[2] == STRAIGHT)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda job: self._run_one(*job), jobs))
+        jobs = [Job(one, result, mode, f"drv_{one.driver.name.replace('-', '_')}_{mode}_{self.run_id}")
+                for one, result in zip(ready, results) if not one.missing for mode in MODES]
+        # Those that wait for schema changes take longest.
+        jobs.sort(key=lambda job: job.mode == STRAIGHT or not self.intercepts(job.mode, job.ready.driver.name))
+        self._add_to_vschema([job.table for job in jobs])
+        try:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(self._run_one, jobs))
+        finally:
+            self._drop_from_vschema([job.table for job in jobs])
         return results
 
-    def _run_one(self, ready: Ready, result: Result, mode: str) -> None:
-        table = f"drv_{ready.driver.name.replace('-', '_')}_{mode}_{self.run_id}"
-        if mode == STRAIGHT:
+    def _run_one(self, job: Job) -> None:
+        name = job.ready.driver.name
+        if job.mode == STRAIGHT:
             host, port = self.bed.gates[0]
         else:
-            host, port = self.shims[mode, self.intercepts(mode, ready.driver.name)].listen
+            host, port = self.shims[job.mode, self.intercepts(job.mode, name)].listen
         settings = {"HOST": host, "PORT": str(port), "USER": self.bed.user, "PASSWORD": self.bed.password,
-                    "DATABASE": self.bed.keyspace, "TABLE": table, "ROWS": self.rows_table,
-                    "SHARDS": ",".join(self.bed.shards),
-                    "CA": str(self.certificates.path("ca.pem")) if mode == TLS else ""}
-        environment = {**os.environ, **ready.environment, **{f"DRIVER_{key}": value for key, value in settings.items()}}
-        with self._table(table):
-            try:
-                done = subprocess.run(ready.command, env=environment, capture_output=True, text=True, errors="replace",
-                                      timeout=SECONDS, stdin=subprocess.DEVNULL, check=False)
-                out, err = done.stdout, done.stderr
-            except subprocess.TimeoutExpired as timeout:
-                out, err = (timeout.stdout or b"").decode(), f"still not done after {SECONDS} s"
-        (self.folder / f"{ready.driver.name}-{mode}.log").write_text(out + err)
-        self._read(result, mode, out, err)
+                    "DATABASE": self.bed.keyspace, "TABLE": job.table, "ROWS": self.rows_table, "SHARDS": self.shards,
+                    "CA": str(self.certificates.path("ca.pem")) if job.mode == TLS else ""}
+        environment = {**os.environ, **job.ready.environment,
+                       **{f"DRIVER_{key}": value for key, value in settings.items()}}
+        try:
+            done = subprocess.run(job.ready.command, env=environment, capture_output=True, text=True, errors="replace",
+                                  timeout=SECONDS, stdin=subprocess.DEVNULL, check=False)
+            out, err = done.stdout, done.stderr
+        except subprocess.TimeoutExpired as timeout:
+            out, err = (timeout.stdout or b"").decode(), f"still not done after {SECONDS} s"
+        (self.folder / f"{name}-{job.mode}.log").write_text(out + err)
+        self._read(job.result, job.mode, out, err)
+        if job.mode != STRAIGHT and self.intercepts(job.mode, name):
+            self._check_migrations(job)
+        dropped = job.result.answers[job.mode].get("drop")
+        if not dropped or not dropped.ok:
+            self.bed.forget(job.table)
+
+    def _check_migrations(self, job: Job) -> None:
+        """What worked must have been online schema changes: DDL that merely passes works as well."""
+        answers = job.result.answers[job.mode]
+        worked = [check for check in MIGRATIONS if check in answers and answers[check].ok]
+        expected = [verb for check in worked for verb in MIGRATIONS[check]]
+        found = [event["verb"] for event in self.shims[job.mode, True].events("ddl_completed", table=job.table)]
+        if found != expected:
+            for check in worked:
+                answers[check] = Answer(False, f"online schema changes: {found}, expected: {expected}")
 
     @staticmethod
     def _read(result: Result, mode: str, out: str, err: str) -> None:
@@ -168,29 +198,20 @@ class Matrix:
                 answers.setdefault(check, Answer(False, f"the program did not get so far: {err[-200:].strip()}"))
         result.answers[mode] = answers
 
-    @contextmanager
-    def _table(self, table: str) -> Iterator[None]:
-        """A name in the vschema, without a table."""
-        self._add_to_vschema(table)
-        try:
-            yield
-        finally:
-            self._forget(table)
-
-    def _add_to_vschema(self, table: str) -> None:
-        with self._vschema:
+    def _add_to_vschema(self, tables: list[str]) -> None:
+        """Tables that do not exist yet."""
+        for table in tables:
             alter_vschema(self.bed, f"ON `{table}` ADD VINDEX hash(id) USING hash")
         for gate in range(len(self.bed.gates)):
-            until(lambda gate=gate: self._is_known(gate, table), f"vtgate {gate} knows the vindex of {table}", 30, 0.1)
+            until(lambda gate=gate: self._knows(gate, tables), f"vtgate {gate} knows the vindexes of {tables}", 60, 0.5)
 
-    def _is_known(self, gate: int, table: str) -> bool:
+    def _knows(self, gate: int, tables: list[str]) -> bool:
         with self.bed.connect(gate) as connection, connection.cursor() as cursor:
             cursor.execute("SHOW VSCHEMA TABLES")
-            return table in {row[0] for row in cursor.fetchall()}
+            return {row[0] for row in cursor.fetchall()}.issuperset(tables)
 
-    def _forget(self, table: str) -> None:
-        self.bed.forget(table)
-        with self._vschema:
+    def _drop_from_vschema(self, tables: list[str]) -> None:
+        for table in tables:
             alter_vschema(self.bed, f"DROP TABLE `{table}`")
 
 

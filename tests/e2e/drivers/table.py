@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 
 from drivers.matrix import PLAIN, STRAIGHT, TLS, Result
@@ -23,6 +22,7 @@ GROUPS = {
 RANK = ("fails", "refused", "needs TLS", "better", "works", "none")
 MARKS = {"fails": "**FAILS**", "refused": "vtgate refuses the same", "needs TLS": "needs TLS", "better": "works +",
          "works": "works", "none": "–"}
+TLS_ONLY = "works with TLS"
 WAYS = {PLAIN: "without TLS", TLS: "with TLS"}
 
 HEAD = """\
@@ -35,7 +35,8 @@ What the checks are: `tests/e2e/drivers/README.md`.
 - **works**: the same answers as straight on vtgate, without and with TLS.
 - **works +**: works through the shim; straight vtgate refuses it or the driver cannot log in.
 - **vtgate refuses the same**: fails with the same error straight.
-- **needs TLS**: the client has no mysql_native_password; without TLS the shim refuses it with error 1251.
+- **works with TLS**: the client has no mysql_native_password. Straight it cannot log in; without TLS the shim
+  refuses it with error 1251.
 - **FAILS**: straight it works, or fails otherwise: a defect of the shim.
 - –: the driver has no such thing.
 
@@ -62,7 +63,9 @@ def cell(result: Result, checks: tuple[str, ...]) -> str:
     if plain == tls:
         return plain
     if plain == MARKS["needs TLS"] and tls in (MARKS["works"], MARKS["better"]):
-        return f"{tls}; {plain}"
+        return TLS_ONLY
+    if plain == MARKS["needs TLS"] and tls == MARKS["none"]:
+        return tls
     return f"{WAYS[PLAIN]}: {plain}; {WAYS[TLS]}: {tls}"
 
 
@@ -94,10 +97,6 @@ def one_line(detail: str) -> str:
     return re.sub(r"conn:\d+", "conn:N", re.sub(r"/\S*/(\S+)", r"\1", detail))[:220]
 
 
-def machine() -> str:
-    return platform.platform(terse=True)
-
-
 TAIL = """\
 ## Remarks
 
@@ -105,8 +104,8 @@ TAIL = """\
   Where it is found they log in straight and through the shim like older clients; where it is not, only through the shim
   and with TLS.
 - **Reset** (COM_RESET_CONNECTION): vtgate rolls back, but keeps user variables; so does the shim.
-- **Command line clients** have only `PREPARE ... FROM`, a statement of the text protocol. DDL that is run by
-  `EXECUTE` passes through the shim as it is.
+- **Command line clients** have only `PREPARE ... FROM` and `EXECUTE`, statements of the text protocol. DDL that is run
+  so becomes an online schema change, too.
 - **sqlx** needs `pipes_as_concat(false)`: vtgate does not support that SQL mode, which sqlx sets otherwise.
 - **mariadb (node)** has a change of user for MariaDB's servers only.
 """

@@ -279,7 +279,8 @@ func big(c *sql.Conn) (string, error) {
 }
 
 func prepared(c *sql.Conn) (string, error) {
-	insert, err := c.PrepareContext(ctx, "INSERT INTO `"+table+"` (id, i, d, f, t, s, b, x) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+	insert, err := c.PrepareContext(ctx, "INSERT INTO `"+table+
+		"` (id, i, d, f, t, s, b, x) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
 	if err != nil {
 		return "", err
 	}

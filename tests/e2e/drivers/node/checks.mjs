@@ -23,12 +23,14 @@ if (env.DRIVER_CA) common.ssl = { ca: fs.readFileSync(env.DRIVER_CA), rejectUnau
 
 const drivers = {
   mysql2: {
-    open: async (module, change) => module.createConnection({ ...common, supportBigNumbers: true, charset: 'utf8mb4', ...change }),
+    open: async (module, change) => module.createConnection(
+      { ...common, supportBigNumbers: true, charset: 'utf8mb4', ...change }),
     query: async (connection, sql) => (await connection.query(sql))[0],
     execute: async (connection, sql, values) => (await connection.execute(sql, values))[0],
   },
   mariadb: {
-    open: async (module, change) => module.createConnection({ ...common, bigIntAsNumber: true, supportBigNumbers: true, ...change }),
+    open: async (module, change) => module.createConnection(
+      { ...common, bigIntAsNumber: true, supportBigNumbers: true, ...change }),
     query: async (connection, sql) => connection.query(sql),
     execute: async (connection, sql, values) => connection.execute(sql, values),
   },
@@ -65,7 +67,8 @@ async function onShards(connection, sql) {
 
 async function columnIsThere(connection, column, expected) {
   const found = await onShards(connection, `SHOW COLUMNS FROM ${table}`);
-  assert(found.every((names) => names.includes(column) === expected), `${column}: shards have ${JSON.stringify(found)}`);
+  assert(found.every((names) => names.includes(column) === expected),
+    `${column}: shards have ${JSON.stringify(found)}`);
 }
 
 async function alter(connection, run, column) {
@@ -222,7 +225,8 @@ const checks = {
   },
 };
 
-const report = (check, ok, detail) => console.log(JSON.stringify({ check, ok, detail: String(detail ?? '').slice(0, 300) }));
+const report = (check, ok, detail) =>
+  console.log(JSON.stringify({ check, ok, detail: String(detail ?? '').slice(0, 300) }));
 
 const manifest = JSON.parse(fs.readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url)));
 report('version', true, manifest.version);
