@@ -8,7 +8,7 @@ from typing import Callable, TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 15, pause: float = 0.02) -> T:
+def until(condition: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.02) -> T:
     """Asks `condition` again and again until it answers something true, and returns that."""
     deadline = time.monotonic() + seconds
     while True:
