@@ -1,0 +1,365 @@
+/* Each rule of the preflight: {statement, the table as it is, other facts, what is found}. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "planner/preflight.h"
+
+#define T                                                                                          \
+    "CREATE TABLE `t` (`id` bigint NOT NULL, `v` int DEFAULT NULL, `w` varchar(32) NOT NULL, "     \
+    "`e` enum('a','b') NOT NULL, `n` varchar(9), PRIMARY KEY (`id`), KEY `by_v` (`v`), "           \
+    "KEY `hidden` (`w`) /*!80000 INVISIBLE */) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+
+struct test {
+    const char *sql, *table;
+    const char *found; /* rule names, "!" before one that refuses, in order */
+    uint16_t code;     /* of the first */
+    const char *state, *text;
+};
+
+static bool used(void *arg, struct sql_name table, struct sql_name column)
+{
+    return ddl_same_name(table, (struct sql_name){"t", 1}) &&
+           ddl_same_name(column, (struct sql_name){arg, strlen(arg)});
+}
+
+static void check(const struct test *c, struct preflight_facts facts)
+{
+    struct ddl *d = ddl_parse(c->sql, strlen(c->sql));
+    struct ddl *table = c->table ? ddl_parse(c->table, strlen(c->table)) : NULL;
+    struct findings f;
+    char got[512] = "";
+
+    facts.table = table;
+    facts.keyspace = "ks";
+    preflight_check(d, &facts, &f);
+    for (size_t i = 0; i < f.n; i++) {
+        size_t at = strlen(got);
+
+        snprintf(got + at, sizeof(got) - at, "%s%s%s", i ? " " : "", f.items[i].refuse ? "!" : "",
+                 preflight_rule_name(f.items[i].rule));
+    }
+    if (strcmp(got, c->found) != 0)
+        fail_msg("%s\n got: %s (%s)\nwant: %s", c->sql, got, f.n ? f.items[0].text : "", c->found);
+    if (c->code) {
+        assert_int_equal(f.items[0].code, c->code);
+        assert_string_equal(f.items[0].state, c->state);
+        assert_string_equal(f.items[0].text, c->text);
+    }
+    ddl_free(d);
+    ddl_free(table);
+}
+
+#define CHECK_ALL(cases, ...)                                                                      \
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*(cases)); i++)                                  \
+    check(&(cases)[i], (struct preflight_facts){__VA_ARGS__})
+
+/* MySQL's own errors, online and direct. */
+static void mysql_errors(void **state)
+{
+    (void)state;
+    static const struct test cases[] = {
+        {"ALTER TABLE t ADD COLUMN x int", T, "", 0, NULL, NULL},
+        {"ALTER TABLE t ADD COLUMN V int", T, "!duplicate_column", 1060, "42S21",
+         "Duplicate column name 'V'"},
+        {"CREATE TABLE u (a int primary key, b int, A int)", NULL, "!duplicate_column", 1060,
+         "42S21", "Duplicate column name 'A'"},
+        {"ALTER TABLE t RENAME COLUMN v TO w", T, "!duplicate_column rename_column", 1060, "42S21",
+         "Duplicate column name 'w'"},
+        {"ALTER TABLE t DROP COLUMN x", T, "!missing_column drop_column", 1091, "42000",
+         "Can't DROP 'x'; check that column/key exists"},
+        {"ALTER TABLE t MODIFY x int", T, "!missing_column", 1054, "42S22",
+         "Unknown column 'x' in 't'"},
+        {"ALTER TABLE t ADD y int AFTER x", T, "!missing_column", 1054, "42S22",
+         "Unknown column 'x' in 't'"},
+        {"ALTER TABLE t ADD y int, ADD z int AFTER y", T, "", 0, NULL, NULL},
+        {"ALTER TABLE t ALTER x SET DEFAULT 1", T, "!missing_column", 1054, "42S22",
+         "Unknown column 'x' in 't'"},
+        {"ALTER TABLE t ADD INDEX i (x)", T, "!missing_column", 1072, "42000",
+         "Key column 'x' doesn't exist in table"},
+        {"ALTER TABLE t ADD x int, ADD INDEX i (x)", T, "", 0, NULL, NULL},
+        {"CREATE INDEX i ON t (x)", T, "!missing_column", 1072, "42000",
+         "Key column 'x' doesn't exist in table"},
+        {"DROP INDEX i ON t", T, "!missing_index", 1091, "42000",
+         "Can't DROP 'i'; check that column/key exists"},
+        {"ALTER TABLE t RENAME INDEX i TO j", T, "!missing_index", 1176, "42000",
+         "Key 'i' doesn't exist in table 't'"},
+        {"ALTER TABLE t ADD INDEX by_v (w)", T, "!duplicate_index", 1061, "42000",
+         "Duplicate key name 'by_v'"},
+        {"ALTER TABLE t DROP INDEX hidden, ADD INDEX hidden (w)", T, "", 0, NULL, NULL},
+        {"ALTER TABLE t ADD PRIMARY KEY (v)", T, "!duplicate_index add_unique", 1068, "42000",
+         "Multiple primary key defined"},
+        {"ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (id, w)", T, "add_unique", 0, NULL, NULL},
+        {"ALTER TABLE t MODIFY v int UNIQUE", T, "add_unique", 0, NULL, NULL},
+        {"CREATE TABLE t (id int primary key)", T, "!missing_table", 1050, "42S01",
+         "Table 't' already exists"},
+        {"CREATE TABLE IF NOT EXISTS t (id int primary key)", T, "", 0, NULL, NULL},
+        /* Letters beyond ASCII: another case may be the same name. */
+        {"ALTER TABLE t DROP COLUMN \xc3\xa9", T, "drop_column", 0, NULL, NULL},
+        /* Not understood: vtgate's to judge. */
+        {"ALTER TABLE t DROP COLUMN x, SPIN", T, "drop_column", 0, NULL, NULL},
+        {"ALTER TABLE t ADD COLUMN v int FANCY", T, "", 0, NULL, NULL},
+        {"ALTER TABLE t DROP COLUMN IF EXISTS x", T, "drop_column", 0, NULL, NULL},
+        /* The table is not known: neither are its columns. */
+        {"ALTER TABLE t ADD COLUMN v int, DROP INDEX i", NULL, "", 0, NULL, NULL},
+    };
+    CHECK_ALL(cases, .online = true);
+    CHECK_ALL(cases, .online = false);
+}
+
+static void missing_table(void **state)
+{
+    (void)state;
+    static const struct test cases[] = {
+        {"ALTER TABLE t ADD x int", NULL, "!missing_table", 1146, "42S02",
+         "Table 'ks.t' doesn't exist"},
+        {"CREATE INDEX i ON t (x)", NULL, "!missing_table", 1146, "42S02",
+         "Table 'ks.t' doesn't exist"},
+        {"DROP TABLE t", NULL, "!missing_table drop_table", 1051, "42S02", "Unknown table 'ks.t'"},
+        {"DROP TABLE IF EXISTS t", NULL, "drop_table", 1105, "HY000", "table t is dropped"},
+        {"CREATE TABLE t (id int primary key)", NULL, "", 0, NULL, NULL},
+    };
+    CHECK_ALL(cases, .online = true, .table_missing = true);
+}
+
+/* What only an online change minds. */
+static void online_only(void **state)
+{
+    (void)state;
+    static const struct test cases[] = {
+        {"ALTER TABLE t RENAME TO u", T, "!rename_table", 1235, "42000",
+         "ALTER TABLE ... RENAME is not supported in online DDL"},
+        {"RENAME TABLE t TO u", T, "!rename_table", 1235, "42000",
+         "ALTER TABLE ... RENAME is not supported in online DDL"},
+        {"ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (v) REFERENCES o (id)", T, "!foreign_key",
+         1235, "42000", "foreign key constraints are not supported in online DDL"},
+        {"CREATE TABLE u (a int primary key, b int REFERENCES o (id))", NULL, "!foreign_key", 1235,
+         "42000", "foreign key constraints are not supported in online DDL"},
+        {"ALTER TABLE t ADD x int",
+         "CREATE TABLE t (id int NOT NULL, PRIMARY KEY (id), CONSTRAINT f FOREIGN KEY (id) "
+         "REFERENCES "
+         "o (id))",
+         "!foreign_key", 1235, "42000", "foreign key constraints are not supported in online DDL"},
+        {"ALTER TABLE t ADD x int", "CREATE TABLE t (id int, UNIQUE KEY (id))", "!unique_key", 1105,
+         "HY000", "table 't' has no non-null unique key"},
+        {"ALTER TABLE t ADD x int", "CREATE TABLE t (w varchar(9) NOT NULL, UNIQUE KEY u (w(3)))",
+         "!unique_key", 1105, "HY000", "table 't' has no non-null unique key"},
+        {"ALTER TABLE t ADD x int", "CREATE TABLE t (w float NOT NULL, PRIMARY KEY (w))",
+         "!unique_key", 1105, "HY000", "table 't' has no non-null unique key"},
+        {"ALTER TABLE t ADD x int", "CREATE TABLE t (w int NOT NULL, UNIQUE KEY u (w))", "", 0,
+         NULL, NULL},
+        {"ALTER TABLE t DROP PRIMARY KEY", T, "!unique_key", 1105, "HY000",
+         "table 't' has no non-null unique key"},
+        {"ALTER TABLE t DROP PRIMARY KEY, ADD x int NOT NULL DEFAULT 0, ADD PRIMARY KEY (x)", T,
+         "!unique_key add_unique", 1105, "HY000", "table 't' has no non-null unique key"},
+        {"ALTER TABLE t CHANGE id key_id bigint NOT NULL", T, "rename_column", 0, NULL, NULL},
+        {"ALTER TABLE t CONVERT TO CHARACTER SET latin1", T, "!charset", 1235, "42000",
+         "character set latin1 is not supported in online DDL, only utf8, utf8mb3 and utf8mb4 are"},
+        {"ALTER TABLE t ADD x varchar(5) CHARSET ascii", T, "!charset", 1235, "42000",
+         "character set ascii is not supported in online DDL, only utf8, utf8mb3 and utf8mb4 are"},
+        {"ALTER TABLE t ADD x varchar(5) COLLATE latin1_bin", T, "!charset", 1235, "42000",
+         "collation latin1_bin is not supported in online DDL, only those of utf8, utf8mb3 and "
+         "utf8mb4 "
+         "are"},
+        {"ALTER TABLE t CONVERT TO CHARACTER SET utf8mb3", T, "", 0, NULL, NULL},
+        {"CREATE TABLE u (a int primary key) DEFAULT CHARSET=latin1", NULL, "!charset", 1235,
+         "42000",
+         "character set latin1 is not supported in online DDL, only utf8, utf8mb3 and utf8mb4 are"},
+        {"ALTER TABLE t ENGINE=MyISAM", T, "!engine", 1235, "42000",
+         "storage engine MyISAM is not supported in online DDL, only InnoDB is"},
+        {"ALTER TABLE t ENGINE=innodb", T, "", 0, NULL, NULL},
+        {"ALTER TABLE t PARTITION BY RANGE (id) SUBPARTITION BY HASH (id) (PARTITION p VALUES LESS "
+         "THAN "
+         "(9))",
+         T, "!partitions", 1235, "42000", "subpartitions are not supported in online DDL"},
+        {"ALTER TABLE t REMOVE PARTITIONING, REMOVE PARTITIONING", T, "!partitions", 1235, "42000",
+         "several changes of partitions in one statement are not supported in online DDL"},
+        {"ALTER TABLE t ADD x int, ALGORITHM=INPLACE", T, "!algorithm", 1235, "42000",
+         "ALGORITHM=INPLACE is not supported in online DDL"},
+        {"CREATE INDEX i ON t (w) LOCK=NONE", T, "!algorithm", 1235, "42000",
+         "LOCK=NONE is not supported in online DDL"},
+        {"ALTER TABLE t ADD x int, ALGORITHM=DEFAULT, LOCK=DEFAULT", T, "", 0, NULL, NULL},
+        {"ALTER TABLE t DROP COLUMN v, ADD COLUMN v int", T, "!mentioned_twice drop_column", 1105,
+         "HY000", "column v is mentioned 2 times"},
+        {"ALTER TABLE t RENAME COLUMN v TO x, ADD COLUMN v int", T,
+         "!mentioned_twice rename_column", 1105, "HY000", "column v is mentioned 2 times"},
+        {"ALTER TABLE t CHANGE v v bigint", T, "", 0, NULL, NULL},
+    };
+    CHECK_ALL(cases, .online = true);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) { /* direct: none refuses */
+        struct ddl *d = ddl_parse(cases[i].sql, strlen(cases[i].sql));
+        struct ddl *table =
+            cases[i].table ? ddl_parse(cases[i].table, strlen(cases[i].table)) : NULL;
+        struct findings f;
+
+        preflight_check(d, &(struct preflight_facts){.keyspace = "ks", .table = table}, &f);
+        assert_null(preflight_refusal(&f));
+        ddl_free(d);
+        ddl_free(table);
+    }
+}
+
+static void vindexes(void **state)
+{
+    (void)state;
+    static const struct vindex_use uses[] = {{"id", "hash"}, {"w", "by_w"}};
+    static const struct test cases[] = {
+        {"ALTER TABLE t DROP COLUMN w", T, "!vindex_column drop_column", 1105, "HY000",
+         "column w is used by vindex by_w; this will lead to inaccessible data"},
+        {"ALTER TABLE t RENAME COLUMN W TO x", T, "!vindex_column rename_column", 1105, "HY000",
+         "column w is used by vindex by_w; this will lead to inaccessible data"},
+        {"ALTER TABLE t CHANGE w x varchar(32) NOT NULL", T, "!vindex_column rename_column", 1105,
+         "HY000", "column w is used by vindex by_w; this will lead to inaccessible data"},
+        {"ALTER TABLE t MODIFY w int NOT NULL", T, "!vindex_column narrowing", 1105, "HY000",
+         "column w is used by vindex by_w; this will lead to inaccessible data"},
+        {"ALTER TABLE t MODIFY w varchar(64) NOT NULL", T, "", 0, NULL, NULL},
+        {"ALTER TABLE t MODIFY v bigint", T, "!vindex_column", 1105, "HY000",
+         "column v is used by sequence seq; this will lead to inaccessible data"},
+        {"ALTER TABLE t DROP COLUMN n", T, "drop_column", 0, NULL, NULL},
+    };
+    CHECK_ALL(cases, .online = true, .vindexes = uses, .vindex_count = 2,
+              .sequence = {.column = "v", .vindex = "seq"});
+}
+
+static void warnings(void **state)
+{
+    (void)state;
+    static const struct test cases[] = {
+        {"DROP TABLE t", T, "drop_table", 1105, "HY000", "table t is dropped"},
+        {"ALTER TABLE t DROP COLUMN n", T, "drop_column recently_used", 1105, "HY000",
+         "column n and its values are dropped"},
+        {"ALTER TABLE t CHANGE n m varchar(9)", T, "rename_column recently_used", 0, NULL, NULL},
+        {"ALTER TABLE t MODIFY w varchar(16) NOT NULL", T, "narrowing", 1105, "HY000",
+         "column w: varchar may not have room for all values of varchar"},
+        {"ALTER TABLE t MODIFY v int unsigned", T, "unsigned", 1105, "HY000",
+         "column v becomes unsigned: negative values do not fit"},
+        {"ALTER TABLE t ADD UNIQUE (v)", T, "add_unique", 0, NULL, NULL},
+        {"CREATE UNIQUE INDEX u ON t (v)", T, "add_unique", 0, NULL, NULL},
+        {"CREATE TABLE u (a int primary key, b int UNIQUE)", NULL, "", 0, NULL, NULL},
+        {"ALTER TABLE t ADD x int NOT NULL", T, "not_null", 0, NULL, NULL},
+        {"ALTER TABLE t ADD x int NOT NULL DEFAULT 0", T, "", 0, NULL, NULL},
+        {"ALTER TABLE t MODIFY v int NOT NULL", T, "not_null", 1105, "HY000",
+         "column v becomes NOT NULL without a default: rows with NULL make it fail"},
+        {"ALTER TABLE t MODIFY e enum('b','a') NOT NULL", T, "enum_order", 0, NULL, NULL},
+        {"ALTER TABLE t MODIFY e enum('a','b','c') NOT NULL", T, "", 0, NULL, NULL},
+        {"CREATE TABLE u (a int AUTO_INCREMENT PRIMARY KEY)", NULL, "auto_increment", 0, NULL,
+         NULL},
+        {"ALTER TABLE t ADD d date DEFAULT '0000-00-00'", T, "zero_date", 1067, "42000",
+         "Invalid default value for 'd': a zero date"},
+        {"DROP INDEX by_v ON t", T, "visible_index", 0, NULL, NULL},
+        {"DROP INDEX hidden ON t", T, "", 0, NULL, NULL},
+    };
+    CHECK_ALL(cases, .online = true, .sharded = true, .recently_used = used,
+              .recently_arg = (void *)(uintptr_t) "n");
+}
+
+static void states(void **state)
+{
+    (void)state;
+    static const struct running_migration running[] = {{"uuid-1", "running"}};
+    static const struct shard_size shards[] = {{"-80", 10, 16384}, {"80-", 2000, 1000000}};
+    static const struct test waits[] = {{"ALTER TABLE t ADD x int", T, "running", 1105, "HY000",
+                                         "migration uuid-1 on table 't' is running; this one waits "
+                                         "for it"}};
+    static const struct test refused[] = {{"ALTER TABLE t ADD x int", T, "!running", 1105, "HY000",
+                                           "migration uuid-1 on table 't' is running"}};
+    static const struct test vschema[] = {{"ALTER TABLE t ADD x int", T, "!vschema_change", 1105,
+                                           "HY000", "a VSchema change of table 't' is under way"}};
+    static const struct test large[] = {
+        {"ALTER TABLE t ADD x int", T, "!large_table", 1105, "HY000",
+         "table 't' has about 2000 rows (1000000 bytes) on shard 80-, and direct DDL may block it "
+         "for "
+         "long: use an online strategy, or the hint allow_long_unavailability"},
+        {"DROP TABLE t", T, "drop_table", 0, NULL, NULL},
+    };
+    CHECK_ALL(waits, .online = true, .running = running, .running_count = 1);
+    CHECK_ALL(refused, .online = true, .running = running, .running_count = 1,
+              .refuse_running = true);
+    CHECK_ALL(vschema, .online = true, .vschema_changing = true);
+    CHECK_ALL(large, .shards = shards, .shard_count = 2, .max_rows = 1000);
+    CHECK_ALL(large, .shards = shards, .shard_count = 2, .max_bytes = 500000);
+    static const struct test small[] = {{"ALTER TABLE t ADD x int", T, "", 0, NULL, NULL}};
+    CHECK_ALL(small, .shards = shards, .shard_count = 2, .max_rows = 2000, .max_bytes = 1000000);
+    CHECK_ALL(small, .online = true, .shards = shards, .shard_count = 2, .max_rows = 1);
+    static const struct test view[] = {{"DROP TABLE t", NULL, "", 0, NULL, NULL}};
+    CHECK_ALL(view, .online = true, .is_view = true, .table_missing = true);
+}
+
+static void allowing(void **state)
+{
+    (void)state;
+    static const char SQL[] = "ALTER TABLE t ENGINE=MyISAM, ADD v int, DROP COLUMN n";
+    struct ddl *d = ddl_parse(SQL, strlen(SQL)), *table = ddl_parse(T, strlen(T));
+    struct findings f;
+
+    preflight_check(d, &(struct preflight_facts){.keyspace = "ks", .online = true, .table = table},
+                    &f);
+    assert_int_equal(f.n, 3);
+    assert_int_equal(preflight_refusal(&f)->rule, RULE_duplicate_column);
+    preflight_allow(&f, RULE_BIT(RULE_duplicate_column));
+    assert_int_equal(preflight_refusal(&f)->rule, RULE_engine);
+    preflight_allow(&f, RULES_ALL);
+    assert_null(preflight_refusal(&f));
+    assert_int_equal(f.n, 3);
+    ddl_free(d);
+    ddl_free(table);
+    assert_int_equal(preflight_rule_find("Engine", 6), RULE_engine);
+    assert_int_equal(preflight_rule_find("rename-table", 12), RULE_rename_table);
+    assert_int_equal(preflight_rule_find("nosuch", 6), RULE_COUNT);
+    assert_int_equal(preflight_rule_find("engin", 5), RULE_COUNT);
+}
+
+static void ways(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        enum preflight_way way; /* preferring instant */
+    } cases[] = {
+        {"ALTER TABLE t ADD x int AFTER v", WAY_INSTANT},
+        {"ALTER TABLE t ADD x int AUTO_INCREMENT", WAY_COPY},
+        {"ALTER TABLE t DROP COLUMN n", WAY_INSTANT},
+        {"ALTER TABLE t DROP COLUMN v", WAY_COPY},
+        {"ALTER TABLE t RENAME COLUMN v TO x, ALTER w SET DEFAULT 'x'", WAY_INSTANT},
+        {"ALTER TABLE t MODIFY v bigint", WAY_COPY},
+        {"ALTER TABLE t MODIFY e enum('a','b','c') NOT NULL", WAY_INSTANT},
+        {"ALTER TABLE t ADD x int, ADD INDEX (x)", WAY_COPY},
+        {"CREATE INDEX i ON t (v)", WAY_COPY},
+        {"CREATE TABLE u (id int)", WAY_CREATE},
+        {"DROP TABLE t", WAY_DROP},
+        {"ALTER TABLE t SPIN", WAY_UNKNOWN},
+    };
+    struct ddl *table = ddl_parse(T, strlen(T));
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct preflight_facts facts = {.table = table, .online = true, .instant_preferred = true};
+        struct ddl *d = ddl_parse(cases[i].sql, strlen(cases[i].sql));
+        bool possible;
+
+        if (preflight_way(d, &facts, &possible) != cases[i].way)
+            fail_msg("%s: %s", cases[i].sql,
+                     preflight_way_name(preflight_way(d, &facts, &possible)));
+        assert_int_equal(possible, cases[i].way == WAY_INSTANT);
+        facts.instant_preferred = false;
+        assert_int_equal(preflight_way(d, &facts, &possible),
+                         cases[i].way == WAY_INSTANT ? WAY_COPY : cases[i].way);
+        ddl_free(d);
+    }
+    ddl_free(table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mysql_errors), cmocka_unit_test(missing_table),
+        cmocka_unit_test(online_only),  cmocka_unit_test(vindexes),
+        cmocka_unit_test(warnings),     cmocka_unit_test(states),
+        cmocka_unit_test(allowing),     cmocka_unit_test(ways),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
