@@ -4,6 +4,7 @@
  */
 #include "config/check.h"
 
+#include "config/policy.h"
 #include "config/support.h"
 
 #include <inttypes.h>
@@ -143,10 +144,22 @@ static bool check_endpoints(const struct config *c, struct config_error *err)
     return true;
 }
 
+static bool check_policy(const struct config *c, struct config_error *err)
+{
+    struct policy_rule ignored;
+    for (size_t i = 0; i < c->ddl_policy.n; i++) {
+        if (!policy_parse(c->ddl_policy.items[i], &ignored, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool config_check(const struct config *c, struct config_error *err)
 {
     static check_fn *const checks[] = {check_required,   check_endpoints, check_tls,
-                                       check_vtgate_tls, check_hold,      check_control};
+                                       check_vtgate_tls, check_hold,      check_control,
+                                       check_policy};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

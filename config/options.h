@@ -61,6 +61,8 @@ enum config_tls_mode {
 };
 enum config_cutover { CONFIG_CUTOVER_VITESS, CONFIG_CUTOVER_MANAGED };
 enum config_proxy_protocol { CONFIG_PROXY_OFF, CONFIG_PROXY_V1, CONFIG_PROXY_V2 };
+enum config_preflight { CONFIG_PREFLIGHT_ENFORCE, CONFIG_PREFLIGHT_WARN, CONFIG_PREFLIGHT_OFF };
+enum config_on_conflict { CONFIG_CONFLICT_QUEUE, CONFIG_CONFLICT_REFUSE };
 enum config_on_disconnect { CONFIG_DISCONNECT_DETACH, CONFIG_DISCONNECT_CANCEL };
 
 /* The types of options.def and the C type of their fields. Strings are never NULL. */

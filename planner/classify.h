@@ -21,6 +21,7 @@ enum statement_kind {
     STATEMENT_SET,             /* SET ... */
     STATEMENT_USE,             /* USE db */
     STATEMENT_SHOW,            /* SHOW, DESCRIBE, EXPLAIN, HELP */
+    STATEMENT_EXPLAIN_DDL,     /* EXPLAIN of an ONLINE_DDL: the shim's own answer */
     STATEMENT_ONLINE_DDL, /* CREATE|ALTER|DROP TABLE, VIEW; CREATE|DROP INDEX: what Vitess can run
                              online */
     STATEMENT_DIRECT_DDL, /* RENAME TABLE, TRUNCATE, CREATE|DROP TEMPORARY TABLE, CREATE|DROP|ALTER
@@ -63,7 +64,8 @@ struct statement {
                              quotes; PREPARE/EXECUTE/DEALLOCATE: the statement's name.
                              Doubled backticks are kept doubled */
     struct sql_name body; /* PREPARE: the text inside its string literal, escapes kept; absent
-                             when it comes from a user variable */
+                             when it comes from a user variable. EXPLAIN_DDL: the DDL, from its
+                             first word to the end */
     struct sql_name
         variable;   /* PREPARE: the user variable (@ included) that holds the text; or absent */
     bool temporary; /* CREATE | DROP TEMPORARY TABLE */

@@ -51,6 +51,7 @@ static enum concern kind_concern(enum statement_kind kind)
     case STATEMENT_SET:
     case STATEMENT_USE:
     case STATEMENT_SHOW:
+    case STATEMENT_EXPLAIN_DDL:
         return CONCERN_ALL_ONLY;
     default:
         return CONCERN_ANY;

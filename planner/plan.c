@@ -47,10 +47,9 @@ static void plan_ddl(struct plan *p, const struct plan_facts *facts, const struc
                      const char *unfit)
 {
     p->passed = pass_reason(facts, st, unfit);
-    if (p->passed)
-        return;
-    p->action = PLAN_MIGRATE;
     p->statement = *st;
+    if (!p->passed)
+        p->action = PLAN_MIGRATE;
 }
 
 /* Whether a hold may concern this session at all. */
@@ -84,6 +83,8 @@ static bool statement_needs_script(const struct statement *st, const struct plan
 {
     switch (st->kind) {
     case STATEMENT_ONLINE_DDL:
+    case STATEMENT_DIRECT_DDL:
+    case STATEMENT_EXPLAIN_DDL:
     case STATEMENT_EXECUTE:
         return facts->intercept;
     case STATEMENT_USE:
@@ -157,6 +158,15 @@ static const char *text_unfit(const char *text, size_t len, bool whole)
     return classify_is_multi(text, len) ? "several" : NULL;
 }
 
+static void plan_explain(struct plan *p, const struct plan_facts *facts, const struct statement *st,
+                         const char *unfit)
+{
+    if (!facts->intercept || unfit)
+        return;
+    p->action = PLAN_EXPLAIN;
+    p->statement = *st;
+}
+
 struct plan plan_text(const struct plan_facts *facts, const char *text, size_t len, bool whole,
                       bool may_grow, bool prepare,
                       const struct prepared *(*find_named)(void *arg, struct sql_name name),
@@ -190,7 +200,11 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
     classify_next(text, len, &st);
     if (st.kind == STATEMENT_EXECUTE && !prepare)
         return plan_execute(facts, find_named ? find_named(arg, st.name) : NULL);
-    if (plan_hold(&p, facts, st.kind, &names) || prepare)
+    if (plan_hold(&p, facts, st.kind, &names))
+        return p;
+    if (st.kind == STATEMENT_EXPLAIN_DDL)
+        plan_explain(&p, facts, &st, text_unfit(text, len, whole));
+    if (prepare)
         return p;
     p.effect = statement_effect(&st);
     p.name = st.name;
@@ -229,9 +243,14 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
     } else if (prepared->kind == STATEMENT_ONLINE_DDL || prepared->kind == STATEMENT_DIRECT_DDL) {
         struct statement st = {.kind = prepared->kind};
 
-        if (prepared->kind == STATEMENT_ONLINE_DDL && prepared->text)
+        if (prepared->text && prepared->effect == EFFECT_NONE)
             classify_next(prepared->text, prepared->len, &st);
         plan_ddl(&p, facts, &st, prepared->text ? NULL : "too_long");
+    } else if (prepared->kind == STATEMENT_EXPLAIN_DDL && prepared->text) {
+        struct statement st;
+
+        classify_next(prepared->text, prepared->len, &st);
+        plan_explain(&p, facts, &st, NULL);
     }
     if (prepared->effect == EFFECT_DATABASE || prepared->effect == EFFECT_TEMPORARY)
         p.name = (struct sql_name){prepared->text, prepared->len};
@@ -263,7 +282,10 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
     p->effect = statement_effect(&st);
     if (st.kind == STATEMENT_EXECUTE)
         p->names.everything = true; /* what it runs is told elsewhere */
-    if ((st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_KILL) && whole)
+    bool acted_upon = st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL ||
+                      st.kind == STATEMENT_EXPLAIN_DDL || st.kind == STATEMENT_KILL;
+
+    if (acted_upon && p->effect == EFFECT_NONE && whole)
         keep = (struct sql_name){st.text, st.len};
     else if (p->effect == EFFECT_DATABASE || p->effect == EFFECT_TEMPORARY)
         keep = st.name;

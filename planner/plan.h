@@ -17,6 +17,7 @@ enum plan_action {
     PLAN_MORE,    /* not decidable before more bytes of it are here */
     PLAN_PARK,    /* wait behind plan.hold, then ask again */
     PLAN_MIGRATE, /* run plan.statement as a managed online schema change */
+    PLAN_EXPLAIN, /* EXPLAIN of a DDL: answered by the shim; plan.statement */
     PLAN_SCRIPT,  /* several statements that have to be run one by one */
     PLAN_RESOLVE, /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
     PLAN_KILL     /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
@@ -43,8 +44,8 @@ struct prepared {
     struct names names;
     enum statement_kind kind;
     enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, TEMPORARY, or NONE */
-    char *text; /* ONLINE_DDL, KILL: its text; USE: the database; TEMPORARY: the table; else NULL.
-                   Owned. */
+    char *text; /* DDL, EXPLAIN_DDL, KILL: its text; USE: the database; TEMPORARY: the table; else
+                   NULL. Owned. */
     size_t len;
 };
 
@@ -66,7 +67,8 @@ struct plan {
     enum plan_action action;
     enum plan_effect effect;
     const struct hold *hold;    /* PARK; lives as long as facts.holds */
-    struct statement statement; /* MIGRATE: the DDL; borrowed from the text or the prepared one */
+    struct statement statement; /* MIGRATE, EXPLAIN, and DDL that is passed on (no text: it was not
+                                   kept); borrowed from the text or the prepared one */
     struct sql_name name;       /* of the effect; borrowed likewise */
     struct sql_name body; /* PREPARE_NAMED: the text inside the literal; RESOLVE: the variable */
     uint64_t kill_id;

@@ -93,6 +93,13 @@ void preflight_allow(struct findings *f, preflight_rules allowed);
 /* The first finding that refuses, or NULL. */
 const struct finding *preflight_refusal(const struct findings *f);
 
+/*
+ * Which column gets its values from which sequence, from vtgate's plan (VEXPLAIN PLAN, JSON) for
+ * INSERT INTO t() VALUES (): it lists the columns that vtgate itself fills in. False: none does.
+ */
+bool preflight_sequence(const char *plan, size_t len, const struct vindex_use *vindexes,
+                        size_t vindex_count, struct vindex_use *out);
+
 /* How the shards will do it. */
 enum preflight_way {
     WAY_UNKNOWN,

@@ -120,6 +120,31 @@ void reply_row(struct buffer *out, uint8_t *sequence, const char *const *values,
     packet_end(out, mark, (*sequence)++);
 }
 
+/* ("Binary Protocol Resultset Row": the bitmap of NULLs begins at its third bit.) */
+void reply_binary_row(struct buffer *out, uint8_t *sequence, const char *const *values,
+                      size_t columns)
+{
+    size_t mark = packet_begin(out);
+
+    buffer_u8(out, 0x00);
+    for (size_t i = 0; i < (columns + 9) / 8; i++) {
+        uint8_t nulls = 0;
+
+        for (size_t bit = 0; bit < 8; bit++) {
+            size_t column = i * 8 + bit - 2; /* wraps for the two bits in front: no column */
+
+            if (column < columns && !values[column])
+                nulls |= (uint8_t)(1u << bit);
+        }
+        buffer_u8(out, nulls);
+    }
+    for (size_t i = 0; i < columns; i++) {
+        if (values[i])
+            buffer_lenenc_text(out, values[i]);
+    }
+    packet_end(out, mark, (*sequence)++);
+}
+
 void reply_rows_end(struct buffer *out, uint8_t *sequence, uint32_t capabilities, uint16_t status)
 {
     if (!(capabilities & CAP_DEPRECATE_EOF)) {

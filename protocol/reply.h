@@ -46,6 +46,9 @@ void reply_eof(struct buffer *out, uint8_t sequence, uint16_t status);
 void reply_columns(struct buffer *out, uint8_t *sequence, uint32_t capabilities, uint16_t status,
                    const char *const *names, size_t columns);
 void reply_row(struct buffer *out, uint8_t *sequence, const char *const *values, size_t columns);
+/* The same row in the binary protocol: for COM_STMT_EXECUTE. */
+void reply_binary_row(struct buffer *out, uint8_t *sequence, const char *const *values,
+                      size_t columns);
 void reply_rows_end(struct buffer *out, uint8_t *sequence, uint32_t capabilities, uint16_t status);
 
 /* A collected answer to one COM_QUERY: its first result. Values are borrowed from the bytes. */

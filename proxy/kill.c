@@ -60,10 +60,11 @@ static void interrupt(struct kill *k, struct session *s)
         park_interrupt(s);
         break;
     case SESSION_MIGRATING:
-        migration_interrupt(s);
+        if (s->migration)
+            migration_interrupt(s); /* else its DDL is done, and vtgate has to see it */
         break;
     case SESSION_ASKING:
-        if (s->migration)
+        if (s->migration || s->gate)
             k->impossible = "it is talking to vtgate about a migration: try again";
         break;
     case SESSION_RESPONSE:

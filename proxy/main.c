@@ -11,6 +11,7 @@
 
 #include "config/load.h"
 #include "config/options.h"
+#include "proxy/gate.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
 
@@ -80,6 +81,12 @@ static int run(struct config *config, bool check_only)
 
     if (!config_check(config, &error)) {
         fprintf(stderr, "vtshim: %s\n", error.text);
+        return 2;
+    }
+    const char *rule = gate_check_config(config);
+
+    if (rule) {
+        fprintf(stderr, "vtshim: ddl.preflight_allow: %s is no rule of the preflight\n", rule);
         return 2;
     }
     if (check_only) {

@@ -18,6 +18,7 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
+#include "proxy/notes.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
@@ -127,6 +128,7 @@ void migration_answer_error(struct session *s, uint16_t code, const char *state,
 {
     struct buffer out;
 
+    notes_add(s, NOTE_ERROR, code, message);
     buffer_init(&out, 4096);
     reply_error(&out, s->migration->sequence, code, state, message);
     answer_client(s, &out, false);
@@ -155,7 +157,9 @@ void migration_answer_ok(struct session *s, const char *info)
     if (s->migration->more)
         status |= STATUS_MORE_RESULTS;
     buffer_init(&out, 4096);
-    reply_ok(&out, s->migration->sequence, s->capabilities, status, 0, 0, info);
+    if (*info)
+        notes_add(s, NOTE_NOTE, 1105, info);
+    reply_ok(&out, s->migration->sequence, s->capabilities, status, 0, notes_count(s), info);
     answer_client(s, &out, true);
 }
 
@@ -218,6 +222,20 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* --- submitting ------------------------------------------------------------------------------ */
 
+/* The client does not wait for more than that. */
+static void answer_submitted(struct session *s)
+{
+    const struct migration *m = s->migration;
+    char info[UUID_MAX + 160];
+
+    migration_publish(s, "detached", true);
+    migration_log(s, "ddl_detached");
+    metrics_add(&s->worker->metrics.ddl_detached, 1);
+    snprintf(info, sizeof(info), "Online DDL submitted: uuid=%s migrations=%zu", m->uuids[0],
+             m->uuid_count);
+    migration_answer_ok(s, info);
+}
+
 /* The session is as it was; how did the submission go? */
 static void on_restored(struct session *s, const struct answer *a)
 {
@@ -235,6 +253,8 @@ static void on_restored(struct session *s, const struct answer *a)
         migration_publish(s, "complete", true); /* vtgate ran it at once */
         metrics_add(&s->worker->metrics.ddl_completed, 1);
         migration_answer_ok(s, "");
+    } else if (m->async) {
+        answer_submitted(s);
     } else {
         m->seen_ms = clock_ms();
         migration_locate(s);
@@ -280,7 +300,7 @@ static void on_set(struct session *s, const struct answer *a)
 }
 
 /*
- * ddl.strategy, quoted. An ALTER that the shim is to cut over has to wait for it; one that the
+ * The strategy, quoted. An ALTER that the shim is to cut over has to wait for it; one that the
  * strategy postpones anyway is somebody else's to complete.
  */
 static char *chosen_strategy(struct session *s)
@@ -290,12 +310,11 @@ static char *chosen_strategy(struct session *s)
     char text[1200];
 
     m->managed = c->ddl_cutover == CONFIG_CUTOVER_MANAGED && strcmp(m->record.verb, "alter") == 0 &&
-                 !strstr(c->ddl_strategy, "postpone-completion") &&
-                 !strstr(c->ddl_strategy, "direct");
+                 !strstr(m->strategy, "postpone-completion") && !strstr(m->strategy, "direct") &&
+                 !m->async;
     if (m->managed)
         atomic_fetch_add(&s->worker->server->tracking, 1);
-    snprintf(text, sizeof(text), "%s%s", c->ddl_strategy,
-             m->managed ? " --postpone-completion" : "");
+    snprintf(text, sizeof(text), "%s%s", m->strategy, m->managed ? " --postpone-completion" : "");
     return quoted((struct bytes){(const uint8_t *)text, strlen(text)});
 }
 
@@ -340,7 +359,8 @@ static void set_names(struct session *s, const struct statement *ddl)
     snprintf(r->context, sizeof(r->context), "%s", s->migration->context);
 }
 
-void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more)
+void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more,
+                     const struct migration_request *request)
 {
     struct migration *m = s->migration = memory_zalloc(sizeof(*m));
     unsigned char random[16];
@@ -353,6 +373,10 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     if (RAND_bytes(random, sizeof(random)) != 1)
         abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
     ddl_context_format(m->context, random);
+    if (*request->context)
+        snprintf(m->context, sizeof(m->context), "%s", request->context);
+    snprintf(m->strategy, sizeof(m->strategy), "%s", request->strategy);
+    m->async = request->async;
     set_names(s, ddl);
     m->has_columns = ddl->object == DDL_OBJECT_TABLE && ddl->name.len > 0 &&
                      ddl->name.len < sizeof(m->record.table) &&

@@ -15,12 +15,20 @@
 
 struct session;
 
+/* How it is to run, where that differs from the configuration. */
+struct migration_request {
+    const char *strategy; /* instead of ddl.strategy */
+    const char *context;  /* "": a fresh one */
+    bool async;           /* answer as soon as it is submitted */
+};
+
 /*
  * Starts with the session between two commands. The answer's packet gets `sequence`, and
  * MORE_RESULTS when `more` results of the same client command follow. When it is over,
  * script_statement_done() or query_command_done() is called. Copies the statement.
  */
-void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more);
+void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more,
+                     const struct migration_request *request);
 
 /* The client left. True: the session has to live on to cancel the migration, and ends by itself. */
 bool migration_client_gone(struct session *s);

@@ -38,6 +38,8 @@ struct migration {
     bool stopping;                    /* one shard failed: the others were told to stop */
     char *old_strategy, *old_context; /* quoted, to be put back; NULL: not read yet */
     char context[64];
+    char strategy[1024];     /* to run it with */
+    bool async;              /* the client waits for the submission only */
     char (*uuids)[UUID_MAX]; /* owned; room for uuid_cap */
     size_t uuid_count, uuid_cap, next_cancel;
     char (*keyspaces)[65]; /* where it may be, while it is looked for; owned */

@@ -13,10 +13,11 @@
 
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
+#include "proxy/gate.h"
 #include "proxy/kill.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
-#include "proxy/migration.h"
+#include "proxy/notes.h"
 #include "proxy/park.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
@@ -390,6 +391,34 @@ static size_t drop(struct session *s, const struct head *h, const uint8_t *p, si
     return consume_request(s, p, n);
 }
 
+void query_send_command(struct session *s, uint8_t command, const uint8_t *packet, size_t len)
+{
+    s->command = command;
+    if (session_send_backend(s, packet, len))
+        request_sent(s);
+}
+
+/* vtgate cannot prepare an EXPLAIN of a DDL: it prepares something with the same columns, and the
+   shim answers its execution. So the statement's id is vtgate's own. */
+static size_t prepare_explain(struct session *s, const struct head *h, const char *text, size_t len)
+{
+    static const char STAND_IN[] = GATE_EXPLAIN_STAND_IN;
+    struct plan plan = {.effect = EFFECT_PREPARE};
+    struct buffer out;
+
+    count_command(s, h->command);
+    query_set_effect(s, &plan, text, len, true);
+    buffer_init(&out, sizeof(STAND_IN) + 64);
+    size_t mark = packet_begin(&out);
+
+    buffer_u8(&out, COM_STMT_PREPARE);
+    buffer_text(&out, STAND_IN);
+    packet_end(&out, mark, 0);
+    query_send_command(s, h->command, out.data, out.len);
+    buffer_release(&out);
+    return PACKET_HEADER + h->length;
+}
+
 static size_t act(struct session *s, const struct head *h, const struct plan *plan,
                   const uint8_t *p, size_t n)
 {
@@ -412,7 +441,17 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         if (!h->whole)
             break;
         count_command(s, h->command);
-        migration_start(s, &plan->statement, (uint8_t)(h->packet[3] + 1), false);
+        gate_start(s, plan, h->packet, PACKET_HEADER + h->length, (uint8_t)(h->packet[3] + 1),
+                   false);
+        return PACKET_HEADER + h->length;
+    case PLAN_EXPLAIN:
+        if (!h->whole)
+            break;
+        if (h->command == COM_STMT_PREPARE)
+            return prepare_explain(s, h, text, text_len);
+        count_command(s, h->command);
+        gate_start(s, plan, h->packet, PACKET_HEADER + h->length, (uint8_t)(h->packet[3] + 1),
+                   false);
         return PACKET_HEADER + h->length;
     case PLAN_RESOLVE:
         query_resolve(s, &plan->body);
@@ -428,6 +467,12 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
             break;
         count_command(s, h->command);
         script_start(s, text, text_len, (uint8_t)(h->packet[3] + 1));
+        return PACKET_HEADER + h->length;
+    }
+    if (plan->passed && h->whole &&
+        gate_start(s, plan, h->packet, PACKET_HEADER + h->length, (uint8_t)(h->packet[3] + 1),
+                   false)) {
+        count_command(s, h->command);
         return PACKET_HEADER + h->length;
     }
     if (plan->passed)
@@ -506,6 +551,22 @@ static struct plan plan_other_command(const struct head *h)
     return plan;
 }
 
+/* A question about the notes of the last DDL is answered (true); any other statement ends them. */
+static bool settle_notes(struct session *s, const struct head *h)
+{
+    uint8_t sequence = (uint8_t)(h->packet[3] + 1);
+
+    if (h->command == COM_QUERY && notes_answer(s, (const char *)h->packet + PACKET_HEADER + 1,
+                                                h->length - 1, &sequence, false)) {
+        count_command(s, h->command);
+        return true;
+    }
+    if (h->command == COM_QUERY || h->command == COM_STMT_EXECUTE || h->command == COM_INIT_DB ||
+        h->command == COM_RESET_CONNECTION || h->command == COM_CHANGE_USER)
+        notes_clear(s);
+    return false;
+}
+
 /* The command at the head of p[0..n), while none is under way. 0: it needs more bytes, or waits. */
 static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
 {
@@ -525,6 +586,8 @@ static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
     if (h.available == 0)
         return 0;
     h.command = p[PACKET_HEADER];
+    if (s->notes && h.whole && settle_notes(s, &h))
+        return PACKET_HEADER + h.length;
     switch (h.command) {
     case COM_QUIT:
         return quit(s, &h);

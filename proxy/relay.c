@@ -4,6 +4,7 @@
  */
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
+#include "proxy/gate.h"
 #include "proxy/migration.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
@@ -51,6 +52,8 @@ void relay_readable(struct session *s)
     if (n < 0) {
         if (s->migration)
             migration_vtgate_lost(s);
+        else if (s->gate)
+            gate_vtgate_lost(s);
         session_finish(s, n == -1 ? CLOSE_VTGATE_CLOSED : CLOSE_VTGATE_ERROR);
         return;
     }

@@ -7,9 +7,10 @@
 
 #include <stdlib.h>
 
+#include "proxy/gate.h"
 #include "proxy/kill.h"
 #include "proxy/memory.h"
-#include "proxy/migration.h"
+#include "proxy/notes.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
@@ -84,15 +85,30 @@ static void run_next(struct session *s)
     facts.holds = &no_holds;
     facts.multi_statements = false;
     struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);
+    uint8_t sequence = script->next_sequence;
+
+    if (notes_answer(s, st.text, st.len, &sequence, !script->last)) {
+        if (s->state != SESSION_DEAD)
+            script_statement_done(s, true, sequence);
+        return;
+    }
+    notes_clear(s);
 
     if (plan.action == PLAN_RESOLVE)
         query_resolve(s, &plan.body);
     else if (plan.action == PLAN_KILL)
         kill_start(s, plan.kill_id, plan.kill_query, script->next_sequence);
-    else if (plan.action == PLAN_MIGRATE)
-        migration_start(s, &plan.statement, script->next_sequence, !script->last);
-    else
+    else if (!(plan.action == PLAN_MIGRATE || plan.action == PLAN_EXPLAIN || plan.passed) ||
+             !gate_start(s, &plan, NULL, 0, script->next_sequence, !script->last))
         send_statement(s, &plan, &st);
+}
+
+void script_send(struct session *s, const char *text, size_t len)
+{
+    struct plan plan = {.passed = NULL};
+    struct statement st = {.text = text, .len = len};
+
+    send_statement(s, &plan, &st);
 }
 
 void script_retry(struct session *s)

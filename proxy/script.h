@@ -23,6 +23,9 @@ void script_feed(struct session *s, const uint8_t *data, size_t len);
  */
 void script_statement_done(struct session *s, bool succeeded, uint8_t sequence);
 
+/* Sends vtgate the statement under way, after the gate has let it pass. */
+void script_send(struct session *s, const char *text, size_t len);
+
 /* Plans the statement under way again. */
 void script_retry(struct session *s);
 

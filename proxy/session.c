@@ -12,10 +12,12 @@
 
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
+#include "proxy/gate.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
 #include "proxy/networks.h"
+#include "proxy/notes.h"
 #include "proxy/park.h"
 #include "proxy/quota.h"
 #include "proxy/script.h"
@@ -223,6 +225,8 @@ static void session_forget(struct session *s)
     script_forget(s);
     fallback_forget(s);
     migration_forget(s);
+    gate_forget(s);
+    notes_clear(s);
     statements_destroy(s->statements);
     s->statements = NULL;
     query_settle(s, false);
@@ -258,8 +262,9 @@ void session_close(struct session *s, enum close_reason reason)
 
 void session_client_gone(struct session *s, enum close_reason reason)
 {
-    if (!s->migration || !migration_client_gone(s))
-        session_close(s, reason);
+    if ((s->migration && migration_client_gone(s)) || (s->gate && gate_client_gone(s)))
+        return;
+    session_close(s, reason);
 }
 
 void session_finish(struct session *s, enum close_reason reason)

@@ -55,6 +55,8 @@ struct ask;
 struct script;
 struct fallback;
 struct migration;
+struct gate;
+struct notes;
 struct statements;
 
 struct session {
@@ -95,6 +97,8 @@ struct session {
     struct fallback
         *fallback; /* a command that the shim does itself if vtgate refuses it, or NULL */
     struct migration *migration; /* a DDL under way, or NULL */
+    struct gate *gate;           /* ... or one that is looked at first, or NULL */
+    struct notes *notes;         /* what SHOW WARNINGS tells of the last DDL, or NULL */
     int64_t since_ms;   /* IDLE: when the last command was seen to have ended; CLOSING: began */
     int64_t stalled_ms; /* since when the client takes none of what waits for it; 0: it does */
     size_t stalled_backlog;
@@ -206,6 +210,9 @@ void query_resolve(struct session *s, const struct sql_name *variable);
 
 /* Notes what a statement that is passed on mentions, while somebody needs to know. */
 void query_track(struct session *s, const char *text, size_t len, bool whole);
+
+/* Sends vtgate a command that was kept, and follows its response. */
+void query_send_command(struct session *s, uint8_t command, const uint8_t *packet, size_t len);
 
 /* Says in the log why DDL went to vtgate as it is, and counts it. */
 void query_log_passed(struct session *s, const struct plan *plan);

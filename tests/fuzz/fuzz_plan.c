@@ -55,6 +55,10 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
         assert(!plan_target_is_shard(facts->database));
         assert(p->statement.kind == STATEMENT_ONLINE_DDL && p->statement.len > 0);
         break;
+    case PLAN_EXPLAIN:
+        assert(facts->intercept && p->statement.kind == STATEMENT_EXPLAIN_DDL);
+        assert(p->statement.body.len > 0 && !p->passed);
+        break;
     case PLAN_SCRIPT:
         assert(whole && facts->multi_statements);
         break;

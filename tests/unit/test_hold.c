@@ -37,25 +37,16 @@ static const struct {
     enum statement_kind kind;
     bool all, keyspace, table;
 } kinds[] = {
-    {STATEMENT_READ, true, true, true},
-    {STATEMENT_WRITE, true, true, true},
-    {STATEMENT_BEGIN, true, true, true},
-    {STATEMENT_OTHER, true, true, true},
-    {STATEMENT_ONLINE_DDL, true, true, true},
-    {STATEMENT_DIRECT_DDL, true, true, true},
-    {STATEMENT_VSCHEMA, true, true, true},
-    {STATEMENT_PREPARE, true, true, true},
-    {STATEMENT_EXECUTE, true, true, true},
-    {STATEMENT_LOCK, true, true, true},
-    {STATEMENT_SET, true, false, false},
-    {STATEMENT_USE, true, false, false},
-    {STATEMENT_SHOW, true, false, false},
-    {STATEMENT_EMPTY, false, false, false},
-    {STATEMENT_END_TRANSACTION, false, false, false},
-    {STATEMENT_SAVEPOINT, false, false, false},
-    {STATEMENT_KILL, false, false, false},
-    {STATEMENT_MIGRATION, false, false, false},
-    {STATEMENT_DEALLOCATE, false, false, false},
+    {STATEMENT_READ, true, true, true},         {STATEMENT_WRITE, true, true, true},
+    {STATEMENT_BEGIN, true, true, true},        {STATEMENT_OTHER, true, true, true},
+    {STATEMENT_ONLINE_DDL, true, true, true},   {STATEMENT_DIRECT_DDL, true, true, true},
+    {STATEMENT_VSCHEMA, true, true, true},      {STATEMENT_PREPARE, true, true, true},
+    {STATEMENT_EXECUTE, true, true, true},      {STATEMENT_LOCK, true, true, true},
+    {STATEMENT_SET, true, false, false},        {STATEMENT_USE, true, false, false},
+    {STATEMENT_SHOW, true, false, false},       {STATEMENT_EXPLAIN_DDL, true, false, false},
+    {STATEMENT_EMPTY, false, false, false},     {STATEMENT_END_TRANSACTION, false, false, false},
+    {STATEMENT_SAVEPOINT, false, false, false}, {STATEMENT_KILL, false, false, false},
+    {STATEMENT_MIGRATION, false, false, false}, {STATEMENT_DEALLOCATE, false, false, false},
 };
 
 static void each_kind_of_statement(void **state)

@@ -1,0 +1,32 @@
+/*
+ * Hints to the shim in a DDL statement: comments before its first word or behind it,
+ *
+ *   ALTER / *vtshim strategy=direct allow=rename_table * / TABLE ...
+ *
+ * or, for clients that strip ordinary comments (MariaDB's and old mysql CLIs do, without -c), in
+ * the clothes of an optimizer hint: / *+ vtshim(strategy=direct) * /. Pure.
+ */
+#ifndef VTSHIM_PLANNER_HINT_H
+#define VTSHIM_PLANNER_HINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "planner/preflight.h"
+
+enum hint_wait { HINT_WAIT_UNSET, HINT_WAIT_YES, HINT_WAIT_NO };
+
+struct hints {
+    bool present;
+    struct sql_name strategy; /* as in @@ddl_strategy; borrowed; absent: not given */
+    struct sql_name context; /* the migration context; letters, digits and _:.- , 1 to 60 of them */
+    enum hint_wait wait;
+    preflight_rules allow;
+    bool allow_long_unavailability;
+    char error[160]; /* not empty: a hint that is not understood, which must not be ignored */
+};
+
+/* Adds what the hints at the head of sql[0..len) say. *h starts as zeros. */
+void hints_parse(const char *sql, size_t len, struct hints *h);
+
+#endif

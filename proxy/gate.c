@@ -1,0 +1,467 @@
+/*
+ * The decision about one DDL: hints and policy, then the facts (gate_facts.c), then what becomes of
+ * it. Nothing is submitted before gate_decide.
+ *
+ * Invariants: s->gate exists from gate_start to the answer, or to the migration that follows; while
+ * it does, the session is ASKING (or closing).
+ */
+#include "proxy/gate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/ddl.h"
+#include "proxy/gate_internal.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migration.h"
+#include "proxy/notes.h"
+#include "proxy/script.h"
+#include "proxy/server.h"
+#include "proxy/worker.h"
+
+static const struct config *config_of(const struct session *s)
+{
+    return s->worker->server->config;
+}
+
+void gate_forget(struct session *s)
+{
+    struct gate *g = s->gate;
+
+    if (!g)
+        return;
+    if (g->running_direct)
+        log_warn("ddl_direct_abandoned", "session:u keyspace:s table:s shards_done:u", s->id,
+                 g->keyspace, g->table, (uint64_t)g->direct_done);
+    s->gate = NULL;
+    event_del(&g->timer);
+    ddl_free(g->ddl);
+    ddl_free(g->table_ddl);
+    free(g->table_text);
+    free(g->shards);
+    free(g->columns);
+    free(g->message);
+    free(g->packet);
+    free(g->text);
+    free(g);
+}
+
+/* --- answers --------------------------------------------------------------------------------- */
+
+void gate_answer(struct session *s, struct buffer *out, uint8_t next, bool succeeded)
+{
+    bool gone = s->client_gone;
+
+    gate_forget(s);
+    bool sent = session_send_client(s, out->data, out->len);
+
+    buffer_release(out);
+    if (gone)
+        session_close(s, CLOSE_CLIENT_CLOSED);
+    else if (sent && s->script)
+        script_statement_done(s, succeeded, next);
+    else if (sent)
+        query_next(s);
+}
+
+void gate_answer_error(struct session *s, uint16_t code, const char *state, const char *text)
+{
+    uint8_t sequence = s->gate->sequence;
+    struct buffer out;
+
+    buffer_init(&out, 4096);
+    reply_error(&out, sequence, code, state, text);
+    gate_answer(s, &out, (uint8_t)(sequence + 1), false);
+}
+
+void gate_answer_ok(struct session *s, const char *info)
+{
+    uint16_t status = s->status & (uint16_t) ~(STATUS_IN_TRANSACTION | STATUS_MORE_RESULTS);
+    uint8_t sequence = s->gate->sequence;
+    struct buffer out;
+
+    if (s->gate->more)
+        status |= STATUS_MORE_RESULTS;
+    buffer_init(&out, 4096);
+    reply_ok(&out, sequence, s->capabilities, status, 0, notes_count(s), info);
+    gate_answer(s, &out, (uint8_t)(sequence + 1), true);
+}
+
+static void answer_shim_error(struct session *s, enum shim_error error, const char *detail)
+{
+    const struct shim_error_row *row = shim_error_row(error);
+    char text[512];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are errors.def's */
+    snprintf(text, sizeof(text), row->text, detail);
+#pragma GCC diagnostic pop
+    notes_add(s, NOTE_ERROR, row->code, text);
+    gate_answer_error(s, row->code, row->state, text);
+}
+
+/* --- what it becomes ------------------------------------------------------------------------- */
+
+void gate_migrate(struct session *s)
+{
+    struct gate *g = s->gate;
+    char context[64] = "", strategy[sizeof(g->strategy)];
+    struct statement st = g->st;
+    struct migration_request request = {
+        .async = g->action == POLICY_ASYNC, .context = context, .strategy = strategy};
+    uint8_t sequence = g->sequence;
+    bool more = g->more;
+
+    if (g->hints.context.text)
+        snprintf(context, sizeof(context), "%.*s", (int)g->hints.context.len,
+                 g->hints.context.text);
+    memcpy(strategy, g->strategy, sizeof(strategy));
+    char *text = g->text; /* st lies inside of it: it outlives the gate */
+
+    g->text = NULL;
+    gate_forget(s);
+    migration_start(s, &st, sequence, more, &request);
+    free(text);
+}
+
+/* To vtgate, as it came. */
+static void pass_on(struct session *s)
+{
+    struct gate *g = s->gate;
+    struct plan plan = {.passed = g->passed};
+    uint8_t *packet = g->packet, command = g->command;
+    size_t len = g->packet_len;
+    char *text = g->text;
+    struct statement st = g->st;
+
+    g->packet = NULL;
+    g->text = NULL;
+    gate_forget(s);
+    query_log_passed(s, &plan);
+    if (packet)
+        query_send_command(s, command, packet, len);
+    else
+        script_send(s, st.text, st.len);
+    free(packet);
+    free(text);
+}
+
+static preflight_rules allowed_rules(const struct session *s)
+{
+    const struct string_list *names = &config_of(s)->ddl_preflight_allow;
+    const struct gate *g = s->gate;
+    preflight_rules allowed = g->hints.allow;
+
+    for (size_t i = 0; i < names->n; i++) {
+        enum preflight_rule rule = preflight_rule_find(names->items[i], strlen(names->items[i]));
+
+        if (strcasecmp(names->items[i], "all") == 0)
+            allowed = RULES_ALL;
+        else if (rule < RULE_COUNT)
+            allowed |= RULE_BIT(rule);
+    }
+    if (g->hints.allow_long_unavailability)
+        allowed |= RULE_BIT(RULE_large_table);
+    if (config_of(s)->ddl_preflight != CONFIG_PREFLIGHT_ENFORCE)
+        allowed = RULES_ALL;
+    /* Who chose a strategy or a shard is told, but only kept from blocking a large table. */
+    if (g->passed && g->st.verb != DDL_RENAME)
+        allowed |= RULES_ALL & ~RULE_BIT(RULE_large_table);
+    return allowed;
+}
+
+const char *gate_check_config(const struct config *c)
+{
+    for (size_t i = 0; i < c->ddl_preflight_allow.n; i++) {
+        const char *name = c->ddl_preflight_allow.items[i];
+
+        if (strcasecmp(name, "all") != 0 && preflight_rule_find(name, strlen(name)) == RULE_COUNT)
+            return name;
+    }
+    return NULL;
+}
+
+/* The audit: rules' names, no literals. */
+static void log_findings(const struct session *s)
+{
+    const struct gate *g = s->gate;
+    const struct findings *f = &g->found;
+    const struct finding *refusal = preflight_refusal(f);
+    char rules[512] = "";
+
+    for (size_t i = 0; i < f->n; i++) {
+        size_t at = strlen(rules);
+
+        snprintf(rules + at, sizeof(rules) - at, "%s%s", i ? "," : "",
+                 preflight_rule_name(f->items[i].rule));
+    }
+    log_event(refusal ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "ddl_preflight",
+              "session:u user:s keyspace:s table:s refused:s rules:s", s->id, s->user, g->keyspace,
+              g->table, refusal ? preflight_rule_name(refusal->rule) : NULL, rules);
+}
+
+static void keep_notes(struct session *s)
+{
+    const struct findings *f = &s->gate->found;
+
+    for (size_t i = 0; i < f->n; i++)
+        notes_add(s, f->items[i].refuse ? NOTE_ERROR : NOTE_WARNING, f->items[i].code,
+                  f->items[i].text);
+}
+
+static void go_on(struct session *s)
+{
+    struct gate *g = s->gate;
+
+    if (g->passed)
+        pass_on(s);
+    else if (g->action == POLICY_DIRECT)
+        gate_direct(s);
+    else
+        gate_migrate(s);
+}
+
+void gate_decide(struct session *s)
+{
+    struct gate *g = s->gate;
+    struct metrics *m = &s->worker->metrics;
+
+    event_del(&g->timer);
+    bool own = g->passed && strcmp(g->passed, "strategy") == 0 && g->facts.online;
+
+    if (config_of(s)->ddl_preflight != CONFIG_PREFLIGHT_OFF && !(own && !g->explain)) {
+        preflight_check(g->ddl, &g->facts, &g->found);
+        preflight_allow(&g->found, allowed_rules(s));
+    }
+    if (g->explain) {
+        gate_explain(s);
+        return;
+    }
+    if (g->found.n > 0) {
+        log_findings(s);
+        keep_notes(s);
+        metrics_add(&m->preflight_warnings, g->found.n);
+    }
+    const struct finding *refusal = preflight_refusal(&g->found);
+
+    if (!refusal) {
+        go_on(s);
+        return;
+    }
+    metrics_add(&m->preflight_refused, 1);
+    metrics_add(&m->ddl_failed, 1);
+    struct finding told = *refusal;
+
+    gate_answer_error(s, told.code, told.state, told.text);
+}
+
+/* --- the beginning --------------------------------------------------------------------------- */
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+
+    (void)fd;
+    (void)what;
+    if (s->gate->seeing) {
+        gate_see_again(s);
+        return;
+    }
+    log_warn("ddl_preflight_late", "session:u ms:d", s->id, config_of(s)->ddl_preflight_ms);
+    session_send_error(s, s->gate->sequence, SHIM_ERROR_PREFLIGHT_TIMEOUT,
+                       (long long)config_of(s)->ddl_preflight_ms);
+    session_finish(s, CLOSE_VTGATE_ERROR); /* its answer may still come: nothing else can follow */
+}
+
+static void copy_name(char *dst, size_t size, struct sql_name name)
+{
+    size_t n = name.len < size ? name.len : 0;
+
+    if (n)
+        memcpy(dst, name.text, n);
+    dst[n] = '\0';
+}
+
+/* The target without shard and tablet type: the keyspace. */
+static void set_names(struct session *s, struct gate *g, const struct statement *st)
+{
+    struct sql_name keyspace = st->qualifier;
+
+    if (keyspace.len == 0 && s->database)
+        keyspace = (struct sql_name){s->database, strcspn(s->database, "@:/[")};
+    copy_name(g->keyspace, sizeof(g->keyspace), keyspace);
+    copy_name(g->table, sizeof(g->table), st->name);
+    /* Keyspaces have none of these (topo validates them), and names hardly ever: not worth more. */
+    if (strpbrk(g->keyspace, "`'\\"))
+        *g->keyspace = '\0';
+    if (!*g->table || strpbrk(g->table, "`\\"))
+        return;
+    ddl_quote(g->literal, sizeof(g->literal), g->table, strlen(g->table));
+    if (*g->keyspace && !g->targeted)
+        snprintf(g->reference, sizeof(g->reference), "`%s`.`%s`", g->keyspace, g->table);
+    else
+        snprintf(g->reference, sizeof(g->reference), "`%s`", g->table);
+}
+
+/* How it is to run, from hints, policy and configuration. */
+static void set_action(struct session *s, struct gate *g)
+{
+    const struct config *c = config_of(s);
+    struct hints *h = &g->hints;
+
+    g->action = policy_find(c, g->keyspace, g->table, s->user, g->targeted);
+    snprintf(g->strategy, sizeof(g->strategy), "%s", c->ddl_strategy);
+    if (g->action == POLICY_REJECT)
+        return;
+    if (h->strategy.text) {
+        copy_name(g->strategy, sizeof(g->strategy), h->strategy);
+        g->action = gate_is_direct(g->strategy)  ? POLICY_DIRECT
+                    : g->action == POLICY_DIRECT ? POLICY_WAIT
+                                                 : g->action;
+        g->strategy_hint = true;
+        if (g->passed && strcmp(g->passed, "strategy") == 0)
+            g->passed = NULL; /* nearer than the session's own */
+    }
+    if (h->wait != HINT_WAIT_UNSET && g->action != POLICY_DIRECT)
+        g->action = h->wait == HINT_WAIT_NO ? POLICY_ASYNC : POLICY_WAIT;
+}
+
+static void set_facts(struct session *s, struct gate *g)
+{
+    const struct config *c = config_of(s);
+    struct preflight_facts *f = &g->facts;
+
+    f->keyspace = g->keyspace;
+    f->vindexes = g->vindexes;
+    f->running = g->running;
+    f->max_rows = (uint64_t)c->ddl_direct_max_rows;
+    f->max_bytes = (uint64_t)c->ddl_direct_max_bytes;
+    f->refuse_running = c->ddl_on_conflict == CONFIG_CONFLICT_REFUSE;
+    f->foreign_keys_allowed = strstr(g->strategy, "unsafe-allow-foreign-keys") != NULL;
+    f->instant_preferred = strstr(g->strategy, "prefer-instant-ddl") != NULL;
+    bool forced =
+        g->passed && g->st.verb != DDL_RENAME; /* own strategy: asked for, see gate_facts */
+
+    f->online = g->action != POLICY_DIRECT && !gate_is_direct(g->strategy) && !forced;
+}
+
+/* Whether DDL that is passed on has to stop here at all. */
+static bool stops_here(const struct session *s, const struct gate *g)
+{
+    bool alter = g->st.verb == DDL_ALTER || g->st.object == DDL_OBJECT_INDEX;
+
+    if (!g->passed || g->action == POLICY_REJECT || *g->hints.error)
+        return true;
+    if (config_of(s)->ddl_preflight == CONFIG_PREFLIGHT_OFF || g->action == POLICY_DIRECT)
+        return false;
+    if (g->st.kind == STATEMENT_DIRECT_DDL)
+        return g->st.verb == DDL_RENAME && !s->strategy_own && !g->targeted;
+    return alter; /* a direct one is kept from blocking a large table */
+}
+
+static struct gate *create(struct session *s, const struct plan *plan)
+{
+    const struct statement *st = &plan->statement;
+    struct gate *g = memory_zalloc(sizeof(*g));
+
+    g->explain = plan->action == PLAN_EXPLAIN;
+    g->passed = plan->passed;
+    g->text = memory_copy(st->text, st->len);
+    classify_next(g->text, st->len, &g->st);
+    if (config_of(s)->ddl_hints)
+        hints_parse(g->text, st->len, &g->hints);
+    if (g->explain) {
+        struct sql_name ddl = g->st.body;
+
+        if (config_of(s)->ddl_hints)
+            hints_parse(ddl.text, ddl.len, &g->hints);
+        classify_next(ddl.text, ddl.len, &g->st);
+        if (s->strategy_own)
+            g->passed = "strategy";
+    }
+    g->targeted = plan_target_is_shard(s->database);
+    set_names(s, g, &g->st);
+    set_action(s, g);
+    return g;
+}
+
+static void begin(struct session *s)
+{
+    int64_t ms = config_of(s)->ddl_preflight_ms;
+    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+    struct gate *g = s->gate;
+
+    g->ddl = ddl_parse(g->st.text, g->st.len);
+    g->started_ms = clock_ms();
+    set_facts(s, g);
+    if (*g->hints.error) {
+        answer_shim_error(s, SHIM_ERROR_HINT, g->hints.error);
+    } else if (g->action == POLICY_REJECT && !g->explain) {
+        log_warn("ddl_rejected", "session:u user:s keyspace:s table:s", s->id, s->user, g->keyspace,
+                 g->table);
+        metrics_add(&s->worker->metrics.ddl_failed, 1);
+        answer_shim_error(s, SHIM_ERROR_DDL_REJECTED, "");
+    } else if (config_of(s)->ddl_preflight == CONFIG_PREFLIGHT_OFF && !g->explain &&
+               g->action != POLICY_DIRECT) {
+        gate_decide(s);
+    } else {
+        event_add(&g->timer, &tv);
+        gate_gather(s);
+    }
+}
+
+bool gate_start(struct session *s, const struct plan *plan, const uint8_t *packet, size_t len,
+                uint8_t sequence, bool more)
+{
+    static const char *const CONCERNED[] = {"direct", "targeted", "strategy"};
+    bool concerned = !plan->passed;
+
+    for (size_t i = 0; plan->passed && i < sizeof(CONCERNED) / sizeof(*CONCERNED); i++)
+        concerned = concerned || strcmp(plan->passed, CONCERNED[i]) == 0;
+    if (!concerned || !plan->statement.text || plan->statement.temporary)
+        return false;
+    struct gate *g = s->gate = create(s, plan);
+
+    event_assign(&g->timer, s->worker->base, -1, 0, on_timer, s);
+    if (!stops_here(s, g)) {
+        gate_forget(s);
+        return false;
+    }
+    if (packet) {
+        g->packet = (uint8_t *)memory_copy((const char *)packet, len);
+        g->packet_len = len;
+        g->command = packet[PACKET_HEADER];
+    }
+    g->sequence = sequence;
+    g->more = more;
+    notes_clear(s);
+    begin(s);
+    return true;
+}
+
+/* --- leaving --------------------------------------------------------------------------------- */
+
+bool gate_client_gone(struct session *s)
+{
+    if (!s->gate->running_direct)
+        return false;
+    s->client_gone = true;
+    stream_close(&s->client);
+    return true;
+}
+
+void gate_vtgate_lost(struct session *s)
+{
+    const struct gate *g = s->gate;
+    char why[256];
+
+    if (g->running_direct)
+        snprintf(why, sizeof(why),
+                 "the connection to vtgate was lost when %zu of %zu shards had been changed",
+                 g->direct_done, g->facts.shard_count);
+    else
+        snprintf(why, sizeof(why), "the connection to vtgate was lost before it was submitted");
+    session_send_error(s, g->sequence, SHIM_ERROR_MIGRATION_UNKNOWN, why);
+}

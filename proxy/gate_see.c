@@ -1,0 +1,120 @@
+/*
+ * After direct DDL: the answer waits until the session's vtgate plans with the table's columns, as
+ * after a migration (migration_see.c tells why). A migration tool writes into its new table at
+ * once.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/ddl.h"
+#include "proxy/gate_internal.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/server.h"
+#include "proxy/vtgates.h"
+#include "proxy/worker.h"
+
+#define LOOK_MS     100
+#define COLUMNS_MAX 4096 /* MySQL's own limit for a table is 4096 */
+
+static void done(struct session *s)
+{
+    char info[sizeof(s->gate->info)];
+
+    memcpy(info, s->gate->info, sizeof(info));
+    gate_answer_ok(s, info);
+}
+
+static void wait_ms(struct session *s, int64_t ms)
+{
+    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+
+    session_set_state(s, SESSION_MIGRATING);
+    event_add(&s->gate->timer, &tv);
+}
+
+/* This vtgate knows; the others will in a moment. */
+static void settle(struct session *s)
+{
+    const struct server *server = s->worker->server;
+
+    s->gate->seen = true;
+    if (vtgates_count(server->vtgates) > 1 && server->config->ddl_settle_ms > 0)
+        wait_ms(s, server->config->ddl_settle_ms);
+    else
+        done(s);
+}
+
+static bool plan_has_columns(const struct gate *g, struct bytes plan)
+{
+    struct sql_name *columns = memory_zalloc(g->column_count * sizeof(*columns));
+
+    for (size_t i = 0; i < g->column_count; i++)
+        columns[i] = (struct sql_name){g->columns[i], strlen(g->columns[i])};
+    bool seen = ddl_plan_selects((const char *)plan.p, plan.len, columns, g->column_count);
+
+    free(columns);
+    return seen;
+}
+
+static void on_plan(struct session *s, const struct answer *a)
+{
+    struct gate *g = s->gate;
+    const uint8_t *at = a ? a->rows_at : NULL;
+    struct bytes row[1];
+
+    if (a && !a->failed && a->columns && answer_row(a, &at, row, 1) && row[0].p &&
+        plan_has_columns(g, row[0])) {
+        settle(s);
+    } else if (clock_ms() - g->seeing_ms < s->worker->server->config->ddl_visible_ms) {
+        wait_ms(s, LOOK_MS);
+    } else {
+        log_warn("ddl_not_visible", "session:u table:s vtgate:s", s->id, g->table,
+                 vtgate_name(s->vtgate));
+        done(s);
+    }
+}
+
+static void on_columns(struct session *s, const struct answer *a)
+{
+    struct gate *g = s->gate;
+    struct bytes row[1];
+
+    if (a && !a->failed && a->columns) {
+        g->columns = memory_zalloc(COLUMNS_MAX * sizeof(*g->columns));
+        for (const uint8_t *at = a->rows_at;
+             g->column_count < COLUMNS_MAX && answer_row(a, &at, row, 1);) {
+            size_t n = row[0].len < sizeof(*g->columns) ? row[0].len : 0;
+
+            if (n)
+                memcpy(g->columns[g->column_count++], row[0].p, n);
+        }
+    }
+    if (g->column_count > 0)
+        gate_see_again(s);
+    else
+        settle(s); /* no right to see it, or gone again */
+}
+
+void gate_see_again(struct session *s)
+{
+    struct gate *g = s->gate;
+
+    if (g->seen)
+        done(s);
+    else
+        gate_ask(s, on_plan, "VEXPLAIN PLAN SELECT * FROM %s", g->reference);
+}
+
+void gate_see(struct session *s)
+{
+    struct gate *g = s->gate;
+    bool columns = g->st.object == DDL_OBJECT_TABLE && *g->reference &&
+                   (g->st.verb == DDL_CREATE || g->st.verb == DDL_ALTER);
+
+    g->seeing_ms = clock_ms();
+    if (columns)
+        gate_ask(s, on_columns, "SHOW COLUMNS FROM %s", g->reference);
+    else
+        done(s);
+}
