@@ -164,12 +164,20 @@ static void parse_pairs(struct run r, struct hints *h)
     }
 }
 
-/* A comment's inside: "vtshim ..." or "+ vtshim(...)". */
+/* "!99999 ": code for no server that there is. */
+static bool is_dead_version(const char *at, const char *end)
+{
+    return end - at >= 6 && at[0] == '!' && at[1] == '9' && at[2] == '9' &&
+           ascii_is(at[3], ASCII_DIGIT) && ascii_is(at[4], ASCII_DIGIT) &&
+           ascii_is(at[5], ASCII_DIGIT);
+}
+
+/* A comment's inside: "vtshim ...", "!99999 vtshim ..." or "+ vtshim(...)". */
 static void parse_comment(struct run r, struct hints *h)
 {
     bool dressed = r.at < r.end && *r.at == '+';
 
-    r.at += dressed;
+    r.at += dressed ? 1 : is_dead_version(r.at, r.end) ? 6 : 0;
     while (r.at < r.end && ascii_is(*r.at, ASCII_BLANK))
         r.at++;
     if ((size_t)(r.end - r.at) < sizeof(MARK) - 1 ||
@@ -209,7 +217,8 @@ void hints_parse(const char *sql, size_t len, struct hints *h)
 
         if (ascii_is(*r.at, ASCII_BLANK)) {
             r.at++;
-        } else if (left >= 3 && r.at[0] == '/' && r.at[1] == '*' && r.at[2] != '!') {
+        } else if (left >= 3 && r.at[0] == '/' && r.at[1] == '*' &&
+                   (r.at[2] != '!' || is_dead_version(r.at + 2, r.end))) {
             if (!next_comment(&r, h))
                 return;
         } else if (*r.at == '#' || (left >= 2 && r.at[0] == '-' && r.at[1] == '-')) {

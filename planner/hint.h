@@ -3,8 +3,9 @@
  *
  *   ALTER / *vtshim strategy=direct allow=rename_table * / TABLE ...
  *
- * or, for clients that strip ordinary comments (MariaDB's and old mysql CLIs do, without -c), in
- * the clothes of an optimizer hint: / *+ vtshim(strategy=direct) * /. Pure.
+ * or, for clients that strip ordinary comments (MariaDB's command line does, without --comments),
+ * in the clothes of a comment for a version that no server reaches, / *!99999 vtshim
+ * strategy=direct * /, or of an optimizer hint, / *+ vtshim(strategy=direct) * /. Pure.
  */
 #ifndef VTSHIM_PLANNER_HINT_H
 #define VTSHIM_PLANNER_HINT_H

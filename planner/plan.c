@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/traffic.h"
+
 static const struct names EVERYTHING = {.everything = true};
 
 bool plan_target_is_shard(const char *database)
@@ -24,7 +26,15 @@ static enum plan_effect statement_effect(const struct statement *st)
         return st->ddl_strategy_default ? EFFECT_STRATEGY_DEFAULT : EFFECT_STRATEGY_OWN;
     if (st->temporary && st->verb == DDL_CREATE)
         return EFFECT_TEMPORARY;
+    if (st->kind == STATEMENT_VSCHEMA && st->name.len > 0)
+        return EFFECT_VSCHEMA;
     return EFFECT_NONE;
+}
+
+/* Of a prepared statement, whose name is kept in the place of its text. */
+static bool effect_has_name(enum plan_effect effect)
+{
+    return effect == EFFECT_DATABASE || effect == EFFECT_TEMPORARY || effect == EFFECT_VSCHEMA;
 }
 
 /* Why this DDL goes to vtgate as it is, or NULL when it is to be managed. `unfit`: why the text it
@@ -252,7 +262,7 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
         classify_next(prepared->text, prepared->len, &st);
         plan_explain(&p, facts, &st, NULL);
     }
-    if (prepared->effect == EFFECT_DATABASE || prepared->effect == EFFECT_TEMPORARY)
+    if (effect_has_name(prepared->effect))
         p.name = (struct sql_name){prepared->text, prepared->len};
     return p;
 }
@@ -268,6 +278,16 @@ static char *copy_text(const char *text, size_t len)
     memcpy(copy, text, len);
     copy[len] = '\0';
     return copy;
+}
+
+static void keep_pairs(struct prepared *p, const char *text, size_t len)
+{
+    uint32_t pairs[TRAFFIC_PAIRS_MAX];
+
+    p->pair_count = traffic_pairs(text, len, pairs);
+    if (p->pair_count > 0)
+        p->pairs =
+            (uint32_t *)(void *)copy_text((const char *)pairs, p->pair_count * sizeof(*pairs));
 }
 
 void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
@@ -287,8 +307,9 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
 
     if (acted_upon && p->effect == EFFECT_NONE && whole)
         keep = (struct sql_name){st.text, st.len};
-    else if (p->effect == EFFECT_DATABASE || p->effect == EFFECT_TEMPORARY)
+    else if (effect_has_name(p->effect))
         keep = st.name;
+    keep_pairs(p, text, len);
     if (keep.text) {
         p->text = copy_text(keep.text, keep.len);
         p->len = keep.len;
@@ -298,5 +319,7 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
 void prepared_fini(struct prepared *p)
 {
     free(p->text);
+    free(p->pairs);
     p->text = NULL;
+    p->pairs = NULL;
 }

@@ -33,6 +33,7 @@ enum plan_effect {
     EFFECT_PREPARE_NAMED,    /* PREPARE plan.name FROM '..': keep it under the name */
     EFFECT_DEALLOCATE_NAMED, /* DEALLOCATE PREPARE plan.name */
     EFFECT_TEMPORARY,        /* plan.name is a temporary table of the session */
+    EFFECT_VSCHEMA,          /* the VSchema of the table plan.name is changed */
     EFFECT_CLOSE_PREPARED,   /* COM_STMT_CLOSE */
     EFFECT_MULTI_ON,         /* COM_SET_OPTION: several statements at once are allowed */
     EFFECT_MULTI_OFF,        /* ... or not any more */
@@ -47,6 +48,8 @@ struct prepared {
     char *text; /* DDL, EXPLAIN_DDL, KILL: its text; USE: the database; TEMPORARY: the table; else
                    NULL. Owned. */
     size_t len;
+    uint32_t *pairs; /* tables and words that it names together (planner/traffic.h). Owned. */
+    size_t pair_count;
 };
 
 /* How the session stands. */

@@ -5,8 +5,11 @@
 
 #include <string.h>
 
+#define TYPE_LONGLONG   0x08
 #define TYPE_VAR_STRING 0xfd
+#define CHARSET_BINARY  63
 #define CHARSET_UTF8MB4 45
+#define FLAGS_NUMBER    0x81 /* NOT_NULL, BINARY */
 #define MESSAGE_MAX     512u
 
 static const struct shim_error_row ERRORS[SHIM_ERROR_COUNT] = {
@@ -74,7 +77,7 @@ void reply_eof(struct buffer *out, uint8_t sequence, uint16_t status)
     packet_end(out, mark, sequence);
 }
 
-static void reply_column(struct buffer *out, uint8_t sequence, const char *name)
+static void reply_column(struct buffer *out, uint8_t sequence, const char *name, bool is_number)
 {
     size_t mark = packet_begin(out);
 
@@ -85,10 +88,10 @@ static void reply_column(struct buffer *out, uint8_t sequence, const char *name)
     buffer_lenenc_text(out, name);
     buffer_lenenc_text(out, name);
     buffer_lenenc(out, 0x0c); /* length of the fixed fields */
-    buffer_u16(out, CHARSET_UTF8MB4);
-    buffer_u32(out, 1024); /* column length */
-    buffer_u8(out, TYPE_VAR_STRING);
-    buffer_u16(out, 0); /* flags */
+    buffer_u16(out, is_number ? CHARSET_BINARY : CHARSET_UTF8MB4);
+    buffer_u32(out, is_number ? 21 : 1024); /* column length */
+    buffer_u8(out, is_number ? TYPE_LONGLONG : TYPE_VAR_STRING);
+    buffer_u16(out, is_number ? FLAGS_NUMBER : 0);
     buffer_u8(out, 0);  /* decimals */
     buffer_u16(out, 0); /* filler */
     packet_end(out, mark, sequence);
@@ -97,12 +100,19 @@ static void reply_column(struct buffer *out, uint8_t sequence, const char *name)
 void reply_columns(struct buffer *out, uint8_t *sequence, uint32_t capabilities, uint16_t status,
                    const char *const *names, size_t columns)
 {
+    reply_typed_columns(out, sequence, capabilities, status, names, 0, columns);
+}
+
+void reply_typed_columns(struct buffer *out, uint8_t *sequence, uint32_t capabilities,
+                         uint16_t status, const char *const *names, uint32_t numbers,
+                         size_t columns)
+{
     size_t mark = packet_begin(out);
 
     buffer_lenenc(out, columns);
     packet_end(out, mark, (*sequence)++);
     for (size_t i = 0; i < columns; i++)
-        reply_column(out, (*sequence)++, names[i]);
+        reply_column(out, (*sequence)++, names[i], i < 32 && numbers >> i & 1);
     if (!(capabilities & CAP_DEPRECATE_EOF))
         reply_eof(out, (*sequence)++, status);
 }

@@ -45,6 +45,10 @@ void reply_eof(struct buffer *out, uint8_t sequence, uint16_t status);
  */
 void reply_columns(struct buffer *out, uint8_t *sequence, uint32_t capabilities, uint16_t status,
                    const char *const *names, size_t columns);
+/* The same with a bit set in `numbers` for each column that is a BIGINT (in the text protocol). */
+void reply_typed_columns(struct buffer *out, uint8_t *sequence, uint32_t capabilities,
+                         uint16_t status, const char *const *names, uint32_t numbers,
+                         size_t columns);
 void reply_row(struct buffer *out, uint8_t *sequence, const char *const *values, size_t columns);
 /* The same row in the binary protocol: for COM_STMT_EXECUTE. */
 void reply_binary_row(struct buffer *out, uint8_t *sequence, const char *const *values,

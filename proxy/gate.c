@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "planner/traffic.h"
+#include "proxy/flights.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -20,6 +22,8 @@
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
+
+#define LOOK_MS 50 /* at a VSchema change that is waited for */
 
 static const struct config *config_of(const struct session *s)
 {
@@ -259,6 +263,8 @@ void gate_decide(struct session *s)
 
 /* --- the beginning --------------------------------------------------------------------------- */
 
+static void look_at_facts(struct session *s);
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct session *s = arg;
@@ -267,6 +273,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (s->gate->seeing) {
         gate_see_again(s);
+        return;
+    }
+    if (s->gate->waiting) {
+        look_at_facts(s);
         return;
     }
     log_warn("ddl_preflight_late", "session:u ms:d", s->id, config_of(s)->ddl_preflight_ms);
@@ -328,6 +338,11 @@ static void set_action(struct session *s, struct gate *g)
         g->action = h->wait == HINT_WAIT_NO ? POLICY_ASYNC : POLICY_WAIT;
 }
 
+static bool recently_used(void *arg, struct sql_name table, struct sql_name column)
+{
+    return traffic_knows(arg, table, column, clock_ms());
+}
+
 static void set_facts(struct session *s, struct gate *g)
 {
     const struct config *c = config_of(s);
@@ -335,6 +350,9 @@ static void set_facts(struct session *s, struct gate *g)
 
     f->keyspace = g->keyspace;
     f->vindexes = g->vindexes;
+    if (c->ddl_watch_columns > 0)
+        f->recently_used = recently_used;
+    f->recently_arg = s->worker->server->traffic;
     f->running = g->running;
     f->max_rows = (uint64_t)c->ddl_direct_max_rows;
     f->max_bytes = (uint64_t)c->ddl_direct_max_bytes;
@@ -387,10 +405,28 @@ static struct gate *create(struct session *s, const struct plan *plan)
     return g;
 }
 
+/* A VSchema change of the table is waited for, unless conflicts are to be refused. */
+static void look_at_facts(struct session *s)
+{
+    const struct config *c = config_of(s);
+    struct gate *g = s->gate;
+    int64_t left = c->ddl_preflight_ms - (clock_ms() - g->started_ms);
+    bool changing = flights_has(s->worker->server->flights, g->table, clock_ms());
+    bool wait = changing && !g->explain && left > 0 && c->ddl_on_conflict == CONFIG_CONFLICT_QUEUE;
+    int64_t ms = wait ? LOOK_MS : left > 0 ? left : 1;
+    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+
+    g->waiting = wait;
+    g->facts.vschema_changing = changing;
+    event_add(&g->timer, &tv);
+    if (wait)
+        session_set_state(s, SESSION_MIGRATING);
+    else
+        gate_gather(s);
+}
+
 static void begin(struct session *s)
 {
-    int64_t ms = config_of(s)->ddl_preflight_ms;
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
     struct gate *g = s->gate;
 
     g->ddl = ddl_parse(g->st.text, g->st.len);
@@ -407,8 +443,7 @@ static void begin(struct session *s)
                g->action != POLICY_DIRECT) {
         gate_decide(s);
     } else {
-        event_add(&g->timer, &tv);
-        gate_gather(s);
+        look_at_facts(s);
     }
 }
 

@@ -482,8 +482,7 @@ void gate_return(struct session *s, ask_callback *done)
     gate_ask(s, done, "USE `%s`", name);
 }
 
-/* The table is not there, as far as vtgate knows: "table x not found", 1146. */
-static bool says_not_found(const struct answer *a)
+bool gate_says_not_found(const struct answer *a)
 {
     return a->code == 1146 || a->code == 1109 ||
            (a->code == 1105 && memmem(a->message.p, a->message.len, "not found", 9));
@@ -512,7 +511,7 @@ static void skip(struct session *s, const struct answer *a)
 {
     struct gate *g = s->gate;
 
-    if (g->step == STEP_TABLE && a && says_not_found(a)) {
+    if (g->step == STEP_TABLE && a && gate_says_not_found(a)) {
         g->not_found = true;
         return;
     }

@@ -61,6 +61,7 @@ struct gate {
     char state[6];
     char *message; /* owned */
     int64_t started_ms;
+    bool waiting;              /* for a VSchema change to be over */
     bool seeing, seen;              /* direct DDL is done: vtgate has to know it; it does */
     int64_t seeing_ms;              /* since when */
     char info[160];                 /* of the OK to come */
@@ -78,6 +79,8 @@ void gate_gather(struct session *s);
 /* USE: the session's own target again. */
 void gate_return(struct session *s, ask_callback *done);
 bool gate_is_direct(const char *strategy);
+/* The table is not there, as far as vtgate knows: "table x not found", 1146. */
+bool gate_says_not_found(const struct answer *a);
 
 /* gate.c */
 void gate_decide(struct session *s);

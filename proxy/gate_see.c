@@ -57,6 +57,19 @@ static bool plan_has_columns(const struct gate *g, struct bytes plan)
     return seen;
 }
 
+static void look_again(struct session *s)
+{
+    const struct gate *g = s->gate;
+
+    if (clock_ms() - g->seeing_ms < s->worker->server->config->ddl_visible_ms) {
+        wait_ms(s, LOOK_MS);
+        return;
+    }
+    log_warn("ddl_not_visible", "session:u table:s vtgate:s", s->id, g->table,
+             vtgate_name(s->vtgate));
+    done(s);
+}
+
 static void on_plan(struct session *s, const struct answer *a)
 {
     struct gate *g = s->gate;
@@ -66,12 +79,8 @@ static void on_plan(struct session *s, const struct answer *a)
     if (a && !a->failed && a->columns && answer_row(a, &at, row, 1) && row[0].p &&
         plan_has_columns(g, row[0])) {
         settle(s);
-    } else if (clock_ms() - g->seeing_ms < s->worker->server->config->ddl_visible_ms) {
-        wait_ms(s, LOOK_MS);
     } else {
-        log_warn("ddl_not_visible", "session:u table:s vtgate:s", s->id, g->table,
-                 vtgate_name(s->vtgate));
-        done(s);
+        look_again(s);
     }
 }
 
@@ -92,8 +101,10 @@ static void on_columns(struct session *s, const struct answer *a)
     }
     if (g->column_count > 0)
         gate_see_again(s);
+    else if (a && a->failed && gate_says_not_found(a))
+        look_again(s); /* a new table, which vtgate has not heard of yet */
     else
-        settle(s); /* no right to see it, or gone again */
+        settle(s); /* no right to see it */
 }
 
 void gate_see_again(struct session *s)
@@ -102,8 +113,10 @@ void gate_see_again(struct session *s)
 
     if (g->seen)
         done(s);
-    else
+    else if (g->column_count > 0)
         gate_ask(s, on_plan, "VEXPLAIN PLAN SELECT * FROM %s", g->reference);
+    else
+        gate_ask(s, on_columns, "SHOW COLUMNS FROM %s", g->reference);
 }
 
 void gate_see(struct session *s)
@@ -114,7 +127,7 @@ void gate_see(struct session *s)
 
     g->seeing_ms = clock_ms();
     if (columns)
-        gate_ask(s, on_columns, "SHOW COLUMNS FROM %s", g->reference);
+        gate_see_again(s);
     else
         done(s);
 }

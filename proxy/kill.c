@@ -61,7 +61,8 @@ static void interrupt(struct kill *k, struct session *s)
         break;
     case SESSION_MIGRATING:
         if (s->migration)
-            migration_interrupt(s); /* else its DDL is done, and vtgate has to see it */
+            migration_interrupt(
+                s); /* else its DDL is done and vtgate has to see it, or has not begun */
         break;
     case SESSION_ASKING:
         if (s->migration || s->gate)

@@ -179,7 +179,7 @@ static void write_count(const struct session *s, const struct asked *a, struct b
     const char *values[] = {text};
 
     snprintf(text, sizeof(text), "%zu", a->errors ? s->notes->errors : s->notes->counted);
-    reply_columns(out, sequence, s->capabilities, status, names, 1);
+    reply_typed_columns(out, sequence, s->capabilities, status, names, 1u << 0, 1);
     reply_row(out, sequence, values, 1);
 }
 
@@ -190,7 +190,7 @@ static void write_rows(const struct session *s, const struct asked *a, struct bu
     static const char *const LEVELS[] = {"Note", "Warning", "Error"};
     uint64_t seen = 0;
 
-    reply_columns(out, sequence, s->capabilities, status, NAMES, 3);
+    reply_typed_columns(out, sequence, s->capabilities, status, NAMES, 1u << 1, 3);
     for (size_t i = 0; i < s->notes->n; i++) {
         const struct note *n = &s->notes->items[i];
         char code[8];

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/traffic.h"
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
+#include "proxy/flights.h"
 #include "proxy/gate.h"
 #include "proxy/kill.h"
 #include "proxy/log.h"
@@ -24,6 +26,8 @@
 #include "proxy/session.h"
 #include "proxy/statements.h"
 #include "proxy/worker.h"
+
+#define WATCH_MAX 4096 /* bytes of a statement that are looked at for columns */
 
 /* A command at the head of some bytes. */
 struct head {
@@ -130,6 +134,10 @@ void query_set_effect(struct session *s, const struct plan *plan, const char *te
     case EFFECT_TEMPORARY:
         keep_text(s, plan->name.text, plan->name.len);
         break;
+    case EFFECT_VSCHEMA:
+        keep_text(s, plan->name.text, plan->name.len);
+        flights_begin(s->worker->server->flights, s->effect_text, s->effect_len);
+        break;
     default:
         break;
     }
@@ -176,6 +184,8 @@ static void apply_effect(struct session *s)
     case EFFECT_MULTI_OFF:
         s->capabilities &= ~(uint32_t)CAP_MULTI_STATEMENTS;
         break;
+    case EFFECT_VSCHEMA: /* query_settle: also of one that failed */
+        break;
     case EFFECT_TEMPORARY:
         if (!s->temporary)
             s->temporary = memory_zalloc(sizeof(*s->temporary));
@@ -198,6 +208,9 @@ void query_settle(struct session *s, bool succeeded)
 {
     if (s->effect == EFFECT_NONE)
         return;
+    if (s->effect == EFFECT_VSCHEMA)
+        flights_end(s->worker->server->flights, s->effect_text, s->effect_len,
+                    clock_ms() + (succeeded ? s->worker->server->config->ddl_settle_ms : 0));
     if (succeeded)
         apply_effect(s);
     free(s->effect_text);
@@ -279,6 +292,29 @@ static void track_command(struct session *s, const struct head *h)
             statements_get(s->statements, load_u32(h->packet + PACKET_HEADER + 1));
 
         track_names(s, p ? &p->names : &EVERYTHING);
+    }
+}
+
+/* Now and then a statement is looked at for the columns that it names. */
+static void watch_columns(struct session *s, const struct head *h)
+{
+    const struct server *server = s->worker->server;
+    int64_t every = server->config->ddl_watch_columns;
+    uint32_t pairs[TRAFFIC_PAIRS_MAX];
+
+    if (every == 0 || (s->id + s->commands) % (uint64_t)every != 0)
+        return;
+    if (h->command == COM_QUERY) {
+        size_t len = h->available - 1 < WATCH_MAX ? h->available - 1 : WATCH_MAX;
+        size_t n = traffic_pairs((const char *)h->packet + PACKET_HEADER + 1, len, pairs);
+
+        traffic_note(server->traffic, pairs, n, clock_ms());
+    } else if (h->command == COM_STMT_EXECUTE && h->available >= 5) {
+        const struct prepared *p =
+            statements_get(s->statements, load_u32(h->packet + PACKET_HEADER + 1));
+
+        if (p)
+            traffic_note(server->traffic, p->pairs, p->pair_count, clock_ms());
     }
 }
 
@@ -480,6 +516,7 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
     if (plan->effect != EFFECT_NONE)
         query_set_effect(s, plan, text, text_len, h->whole);
     track_command(s, h);
+    watch_columns(s, h);
     return forward(s, h, p, n);
 }
 

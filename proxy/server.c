@@ -15,9 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "planner/traffic.h"
 #include "protocol/reply.h"
 #include "proxy/admin.h"
 #include "proxy/cutover.h"
+#include "proxy/flights.h"
 #include "proxy/holds.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
@@ -283,6 +285,8 @@ static bool start(struct server *server)
     raise_descriptor_limit(server->config);
     server->vtgates = vtgates_create(&server->config->vtgate);
     server->migrations = migrations_create();
+    server->flights = flights_create();
+    server->traffic = memory_zalloc(sizeof(*server->traffic));
     server->quota = quota_create();
     server->holds = holds_create(server);
     add_signal(server, 0, SIGTERM);
@@ -351,6 +355,8 @@ static void stop(struct server *server)
         holds_destroy(server->holds);
     if (server->migrations)
         migrations_destroy(server->migrations);
+    flights_destroy(server->flights);
+    free(server->traffic);
     if (server->quota)
         quota_destroy(server->quota);
     networks_destroy(server->proxy_networks);

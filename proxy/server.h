@@ -21,6 +21,8 @@ struct worker;
 struct vtgates;
 struct holds;
 struct migrations;
+struct flights;
+struct traffic;
 struct networks;
 struct quota;
 struct admin;
@@ -37,6 +39,8 @@ struct server {
     struct vtgates *vtgates;
     struct holds *holds;
     struct migrations *migrations;
+    struct flights *flights; /* VSchema changes */
+    struct traffic *traffic; /* columns that statements name */
     LIST_HEAD(, cutover) cutovers; /* cutover.c */
     struct networks *proxy_networks; /* proxy_protocol.from */
     struct quota *quota;

@@ -143,13 +143,13 @@ def test_user_lock_survives(start_shim, bed, table):
 # What passes as it is.
 
 def test_rename_and_truncate_pass(start_shim, bed, table):
-    """They always run direct in Vitess; the log says that they went by."""
+    """They always run direct in Vitess; the log says that they went by. RENAME has to be meant to."""
     shim = start_shim(INSTANT)
     renamed = scratch_name()
     with shim.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"RENAME TABLE {table} TO {renamed}")
+        cursor.execute(f"/*vtshim strategy=direct */ RENAME TABLE {table} TO {renamed}")
         assert all(renamed in tables for tables in bed.tables().values())
-        cursor.execute(f"RENAME TABLE {renamed} TO {table}")
+        cursor.execute(f"RENAME /*vtshim allow=rename_table */ TABLE {renamed} TO {table}")
         cursor.execute(f"TRUNCATE TABLE {table}")
     assert [event["reason"] for event in shim.events("ddl_passed")] == ["direct"] * 3
     assert not bed.migrations(table)

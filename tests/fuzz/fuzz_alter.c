@@ -3,7 +3,9 @@
  * parser and the rules. Checks what they promise: names inside of the text, parts inside of the
  * list, the same reading twice, and that nothing is refused which was not understood.
  */
+#include "planner/hint.h"
 #include "planner/preflight.h"
+#include "planner/traffic.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -97,6 +99,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(d->n == again->n && d->understood == again->understood);
     if (table)
         check_parsed(table, other, rest);
+    struct hints hints = {.present = false};
+    struct vindex_use sequence;
+    uint32_t pairs[TRAFFIC_PAIRS_MAX];
+
+    hints_parse(sql, len, &hints);
+    check_inside(hints.strategy, sql, len);
+    check_inside(hints.context, sql, len);
+    preflight_sequence(sql, len, NULL, 0, &sequence);
+    assert(traffic_pairs(sql, len, pairs) <= TRAFFIC_PAIRS_MAX);
     check_rules(d, table, true);
     check_rules(d, table, false);
     ddl_free(d);

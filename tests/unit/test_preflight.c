@@ -353,6 +353,41 @@ static void ways(void **state)
     ddl_free(table);
 }
 
+/* vtgate's plans, as seen. */
+static void sequences(void **state)
+{
+    (void)state;
+    static const struct vindex_use uses[] = {{"id", "hash"}, {"w", "by_w"}};
+    static const struct {
+        const char *plan, *column, *sequence; /* NULL: none */
+    } cases[] = {
+        {"{\"OperatorType\": \"Insert\", \"AutoIncrement\": \"select next :n /* INT64 */ values "
+         "from "
+         "pf_seq:Values::(null)\", \"Query\": \"insert into pf(v, id) values (:vtg1 /* INT64 */, "
+         ":_id_0)\", \"VindexValues\": { \"hash\": \":__seq0\" } }",
+         "id", "pf_seq"},
+        {"{\"AutoIncrement\": \"select next :n values from `s`:Values::(null)\", \"Query\": "
+         "\"insert "
+         "into pf(id, `c`) values (:_id_0, :__seq0)\", \"VindexValues\": { \"hash\": \"null\" } }",
+         "c", "s"},
+        {"{\"Query\": \"insert into pf(id) values (:_id_0)\", \"VindexValues\": {\"hash\": "
+         "\"null\"}}",
+         NULL, NULL},
+        {"{\"AutoIncrement\": \"select next", NULL, NULL},
+        {"", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct vindex_use got;
+        bool found = preflight_sequence(cases[i].plan, strlen(cases[i].plan), uses, 2, &got);
+
+        assert_int_equal(found, cases[i].column != NULL);
+        if (found) {
+            assert_string_equal(got.column, cases[i].column);
+            assert_string_equal(got.vindex, cases[i].sequence);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +395,7 @@ int main(void)
         cmocka_unit_test(online_only),  cmocka_unit_test(vindexes),
         cmocka_unit_test(warnings),     cmocka_unit_test(states),
         cmocka_unit_test(allowing),     cmocka_unit_test(ways),
+        cmocka_unit_test(sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

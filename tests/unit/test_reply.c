@@ -290,6 +290,48 @@ static void a_big_value_spoils_no_other(void **state)
     free(text);
 }
 
+/* ("Binary Protocol Resultset Row": a zero, the bitmap of NULLs from its third bit on, the values.)
+ */
+static void binary_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *values[8];
+        size_t columns, len;
+        const char *payload;
+    } cases[] = {
+        {{"ab", NULL, ""},
+         3,
+         6,
+         "\0\x08\x02"
+         "ab\0"},
+        {{NULL}, 1, 2, "\0\x04"},
+        {{"1", "2", "3", "4", "5", "6", NULL},
+         7,
+         15,
+         "\0\0\x01\x01"
+         "1\x01"
+         "2\x01"
+         "3\x01"
+         "4\x01"
+         "5\x01"
+         "6"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct buffer b;
+        uint8_t sequence = 7;
+
+        buffer_init(&b, 256);
+        reply_binary_row(&b, &sequence, cases[i].values, cases[i].columns);
+        assert_int_equal(b.len, 4 + cases[i].len);
+        assert_int_equal(load_u24(b.data), cases[i].len);
+        assert_int_equal(b.data[3], 7);
+        assert_int_equal(sequence, 8);
+        assert_memory_equal(b.data + 4, cases[i].payload, cases[i].len);
+        buffer_release(&b);
+    }
+}
+
 static void what_does_not_fit_fails(void **state)
 {
     (void)state;
@@ -310,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packets_are_byte_exact),
+        cmocka_unit_test(binary_rows),
         cmocka_unit_test(long_messages_are_cut_between_characters),
         cmocka_unit_test(errors_have_codes_and_states),
         cmocka_unit_test(the_tracker_agrees),

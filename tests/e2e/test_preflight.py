@@ -1,0 +1,504 @@
+"""What is looked at before a DDL is submitted: refusals, warnings, EXPLAIN, hints, policies. All of it on the real
+cluster; what was refused has left no migration and no change on any shard."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import pymysql
+import pytest
+
+from lib.bed import scratch_name
+from lib.clients import connector, mariadb_through
+from lib.ddl import INSTANT, POSTPONED, UUID, assert_everywhere
+from lib.poll import until
+from lib.shim import merge
+
+COLUMNS = ("id bigint NOT NULL PRIMARY KEY, v int, w varchar(32) NOT NULL DEFAULT '', e enum('a','b') NOT NULL DEFAULT "
+           "'a', KEY by_v (v), KEY hidden (w) INVISIBLE")
+
+
+@pytest.fixture
+def wide(bed):
+    with bed.scratch_table(COLUMNS) as name:
+        yield name
+
+
+def refused(cursor, sql: str) -> tuple[int, str]:
+    with pytest.raises(pymysql.Error) as failed:
+        cursor.execute(sql)
+    return failed.value.args
+
+
+def warnings(cursor) -> list[tuple[str, int, str]]:
+    cursor.execute("SHOW WARNINGS")
+    return list(cursor.fetchall())
+
+
+def explain(cursor, sql: str) -> dict[tuple[str, str], str]:
+    cursor.execute("EXPLAIN " + sql)
+    assert [column[0] for column in cursor.description] == ["section", "item", "value"]
+    return {(row[0], row[1]): row[2] for row in cursor.fetchall()}
+
+
+# Refusals.
+
+REFUSALS = [
+    ("ALTER TABLE {t} RENAME TO other", 1235, "ALTER TABLE ... RENAME is not supported in online DDL"),
+    ("RENAME TABLE {t} TO other", 1235, "ALTER TABLE ... RENAME is not supported in online DDL"),
+    ("ALTER TABLE {t} ADD FOREIGN KEY (v) REFERENCES demo (id)", 1235,
+     "foreign key constraints are not supported in online DDL"),
+    ("ALTER TABLE {t} ADD COLUMN V int", 1060, "Duplicate column name 'V'"),
+    ("ALTER TABLE {t} DROP COLUMN nosuch", 1091, "Can't DROP 'nosuch'; check that column/key exists"),
+    ("ALTER TABLE {t} MODIFY nosuch int", 1054, "Unknown column 'nosuch' in '{t}'"),
+    ("ALTER TABLE {t} ADD x int AFTER nosuch", 1054, "Unknown column 'nosuch' in '{t}'"),
+    ("CREATE INDEX i ON {t} (nosuch)", 1072, "Key column 'nosuch' doesn't exist in table"),
+    ("DROP INDEX nosuch ON {t}", 1091, "Can't DROP 'nosuch'; check that column/key exists"),
+    ("ALTER TABLE {t} ADD INDEX by_v (w)", 1061, "Duplicate key name 'by_v'"),
+    ("ALTER TABLE {t} ADD PRIMARY KEY (v)", 1068, "Multiple primary key defined"),
+    ("ALTER TABLE {t} RENAME INDEX nosuch TO x", 1176, "Key 'nosuch' doesn't exist in table '{t}'"),
+    ("CREATE TABLE {t} (id int PRIMARY KEY)", 1050, "Table '{t}' already exists"),
+    ("CREATE TABLE other (id int PRIMARY KEY, Id int)", 1060, "Duplicate column name 'Id'"),
+    ("ALTER TABLE nosuchtable ADD x int", 1146, "Table 'commerce.nosuchtable' doesn't exist"),
+    ("DROP TABLE nosuchtable", 1051, "Unknown table 'commerce.nosuchtable'"),
+    ("ALTER TABLE {t} DROP PRIMARY KEY", 1105, "table '{t}' has no non-null unique key"),
+    ("ALTER TABLE demo DROP COLUMN id", 1105, "column id is used by vindex hash; this will lead to inaccessible data"),
+    ("ALTER TABLE demo CHANGE id key_id bigint NOT NULL", 1105,
+     "column id is used by vindex hash; this will lead to inaccessible data"),
+    ("ALTER TABLE demo MODIFY id varchar(20) NOT NULL", 1105,
+     "column id is used by vindex hash; this will lead to inaccessible data"),
+    ("ALTER TABLE {t} CONVERT TO CHARACTER SET latin1", 1235,
+     "character set latin1 is not supported in online DDL, only utf8, utf8mb3 and utf8mb4 are"),
+    ("ALTER TABLE {t} ENGINE=MyISAM", 1235, "storage engine MyISAM is not supported in online DDL, only InnoDB is"),
+    ("ALTER TABLE {t} PARTITION BY RANGE (id) SUBPARTITION BY HASH (id) (PARTITION p0 VALUES LESS THAN (9))", 1235,
+     "subpartitions are not supported in online DDL"),
+    ("ALTER TABLE {t} ADD x int, ALGORITHM=INPLACE", 1235, "ALGORITHM=INPLACE is not supported in online DDL"),
+    ("CREATE INDEX i ON {t} (w) LOCK=NONE", 1235, "LOCK=NONE is not supported in online DDL"),
+    ("ALTER TABLE {t} DROP COLUMN v, ADD COLUMN v bigint", 1105, "column v is mentioned 2 times"),
+    ("ALTER TABLE {t} RENAME COLUMN v TO x, ADD COLUMN v bigint", 1105, "column v is mentioned 2 times"),
+]
+
+
+def test_refusals(start_shim, bed, wide):
+    """Each in MySQL's or ddl's own words, at once, with nothing submitted; the connection works on."""
+    shim = start_shim(INSTANT)
+    before, demo = bed.columns(wide), bed.columns("demo")
+    with shim.connect() as connection, connection.cursor() as cursor:
+        for sql, code, text in REFUSALS:
+            sql, text = sql.format(t=wide), text.format(t=wide)
+            assert refused(cursor, sql) == (code, text), sql
+            found = warnings(cursor)
+            assert found[0] == ("Error", code, text), sql
+            cursor.execute("SELECT 1")
+    assert bed.columns(wide) == before and bed.columns("demo") == demo
+    assert not bed.migrations(wide), "nothing was submitted"
+    assert shim.metric("vtshim_preflight_refused_total") == len(REFUSALS)
+    assert shim.events("ddl_preflight", refused="vindex_column")
+
+
+def test_sqlstates(start_shim, wide):
+    shim = start_shim(INSTANT)
+    with shim.wire() as client:
+        for sql, state in ((f"ALTER TABLE {wide} ADD v int", "42S21"), (f"ALTER TABLE {wide} DROP nosuch", "42000"),
+                           (f"ALTER TABLE {wide} MODIFY nosuch int", "42S22"), ("DROP TABLE nosuchtable", "42S02"),
+                           (f"CREATE TABLE {wide} (a int)", "42S01")):
+            assert client.query(sql).error.state == state, sql
+
+
+def test_foreign_key_present(start_shim, bed, wide):
+    """A table that has one, and a table that another's refers to."""
+    shim = start_shim(INSTANT)
+    child = scratch_name()
+    bed.run(f"CREATE TABLE {child} (id bigint PRIMARY KEY, p bigint, FOREIGN KEY (p) REFERENCES {wide} (id))")
+    try:
+        until(lambda: all(child in tables for tables in bed.tables().values()), "the child is there")
+        with shim.connect() as connection, connection.cursor() as cursor:
+            for name in (child, wide):
+                until(lambda: "foreign_key" in str(explain(cursor, f"ALTER TABLE {name} ADD x int")), "vtgate knows it")
+                code, text = refused(cursor, f"ALTER TABLE {name} ADD x int")
+                assert (code, text) == (1235, "foreign key constraints are not supported in online DDL")
+    finally:
+        bed.forget(child)
+
+
+def change_vschema(bed, edit) -> None:
+    """Edits the keyspace's tables in its VSchema."""
+    client = [str(bed.programs / "vtctldclient"), "--server", bed.environment["BED_VTCTLD"]]
+    now = subprocess.run([*client, "GetVSchema", bed.keyspace], capture_output=True, check=True).stdout
+    wanted = json.loads(now)
+    edit(wanted["tables"])
+    subprocess.run([*client, "ApplyVSchema", "--vschema", json.dumps(wanted), bed.keyspace], capture_output=True,
+                   check=True)
+
+
+def test_vindex_and_sequence(start_shim, bed, wide):
+    """A column that a sequence fills, which only vtgate's plan of an INSERT shows."""
+    shim = start_shim(INSTANT)
+    change_vschema(bed, lambda tables: tables.update({
+        wide: {"column_vindexes": [{"column": "id", "name": "hash"}],
+               "auto_increment": {"column": "v", "sequence": f"{wide}_seq"}},
+        f"{wide}_seq": {"type": "sequence", "pinned": "00"}}))
+    try:
+        with shim.connect() as connection, connection.cursor() as cursor:
+            sql = f"ALTER TABLE {wide} DROP COLUMN v"
+            until(lambda: ("refuse", "vindex_column") in explain(cursor, sql), "the VSchema has reached vtgate")
+            assert refused(cursor, sql) == (
+                1105, f"column v is used by sequence {wide}_seq; this will lead to inaccessible data")
+            assert refused(cursor, f"ALTER TABLE {wide} MODIFY id int NOT NULL") == (
+                1105, "column id is used by vindex hash; this will lead to inaccessible data")
+    finally:
+        change_vschema(bed, lambda tables: [tables.pop(name, None) for name in (wide, f"{wide}_seq")])
+
+
+def test_not_understood_is_vtgates(start_shim, bed, wide):
+    """Never refused by the shim; the error is vtgate's own."""
+    shim = start_shim(INSTANT)
+    sql = f"ALTER TABLE {wide} DROP COLUMN nosuch, SPIN"
+    with shim.connect() as connection, connection.cursor() as cursor:
+        ours = refused(cursor, sql)
+    with bed.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET @@ddl_strategy = 'vitess'")
+        assert refused(cursor, sql) == ours
+    assert not shim.events("ddl_preflight", refused="missing_column")
+
+
+def test_running_migration(start_shim, bed, wide):
+    """Another migration on the table: queued behind it with a warning, or refused."""
+    queues = start_shim(merge(POSTPONED, {"ddl": {"preflight": "enforce"}}))
+    refuses = start_shim(merge(POSTPONED, {"ddl": {"on_conflict": "refuse"}}))
+    bed.run("SET @@ddl_strategy = 'vitess --postpone-completion --allow-concurrent'",
+            f"ALTER TABLE {wide} ADD COLUMN one int")
+    until(lambda: bed.migrations(wide), "it is queued")
+    with queues.connect() as connection, connection.cursor() as cursor:
+        plan = explain(cursor, f"ALTER TABLE {wide} ADD COLUMN two int")
+        assert "this one waits for it" in plan["conflict", "running"]
+    with refuses.connect() as connection, connection.cursor() as cursor:
+        code, text = refused(cursor, f"ALTER TABLE {wide} ADD COLUMN two int")
+    assert code == 1105 and UUID.search(text) and f"on table '{wide}'" in text
+
+
+def test_vschema_change_in_flight(start_shim, bed, wide):
+    """Until an ALTER VSCHEMA of the table has reached all vtgates its DDL waits, or is refused."""
+    waits = start_shim(merge(INSTANT, {"ddl": {"settle_ms": 3000}}))
+    refuses = start_shim(merge(INSTANT, {"ddl": {"settle_ms": 3000, "on_conflict": "refuse"}}))
+    try:
+        with refuses.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"ALTER VSCHEMA ON {wide} ADD VINDEX hash(id)")
+            assert refused(cursor, f"ALTER TABLE {wide} ADD COLUMN x int") == (
+                1105, f"a VSchema change of table '{wide}' is under way")
+        with waits.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"ALTER VSCHEMA ON {wide} DROP VINDEX hash")
+            began = time.monotonic()
+            cursor.execute(f"ALTER TABLE {wide} ADD COLUMN x int")
+            assert time.monotonic() - began > 3
+        assert_everywhere(bed, wide, "x")
+    finally:
+        change_vschema(bed, lambda tables: tables.pop(wide, None))
+
+
+def test_recently_used_column(start_shim, bed, wide):
+    """What statements named minutes ago: text and prepared."""
+    shim = start_shim(merge(INSTANT, {"ddl": {"watch_columns": 1}}))
+    with shim.connect() as connection, connection.cursor() as cursor:
+        assert ("warn", "recently_used") not in explain(cursor, f"ALTER TABLE {wide} DROP COLUMN v")
+        cursor.execute(f"SELECT v FROM {wide} WHERE id = 1")
+        assert "minutes ago" in explain(cursor, f"ALTER TABLE {wide} DROP COLUMN v")["warn", "recently_used"]
+        assert ("warn", "recently_used") not in explain(cursor, f"ALTER TABLE {wide} DROP COLUMN e")
+    with connector(shim) as connection:
+        prepared = connection.cursor(prepared=True)
+        prepared.execute(f"SELECT e FROM {wide} WHERE id = ?", (1,))
+        prepared.fetchall()
+    with shim.connect() as connection, connection.cursor() as cursor:
+        assert ("warn", "recently_used") in explain(cursor, f"ALTER TABLE {wide} RENAME COLUMN e TO f")
+
+
+# Warnings.
+
+WARNINGS = [
+    ("ALTER TABLE {t} ADD COLUMN n int NOT NULL", ["NOT NULL and has no default"]),
+    ("ALTER TABLE {t} MODIFY w varchar(16) NOT NULL DEFAULT ''", ["may not have room"]),
+    ("ALTER TABLE {t} MODIFY v int unsigned", ["becomes unsigned"]),
+    ("ALTER TABLE {t} MODIFY e enum('b','a') NOT NULL DEFAULT 'a'", ["removed or reordered"]),
+    ("CREATE UNIQUE INDEX u ON {t} (v)", ["a unique key is added"]),
+    ("DROP INDEX by_v ON {t}", ["while queries may use it"]),
+    ("ALTER TABLE {t} CHANGE v v2 int", ["column v becomes v2"]),
+    ("ALTER TABLE {t} DROP COLUMN e", ["column e and its values are dropped"]),
+    ("ALTER TABLE {t} ADD a bigint AUTO_INCREMENT UNIQUE", ["counts on each shard for itself", "unique key is added"]),
+    ("ALTER TABLE {t} ADD d date NOT NULL DEFAULT '0000-00-00'", ["a zero date"]),
+    ("DROP TABLE {t}", ["table {t} is dropped"]),
+]
+
+
+def test_warnings(start_shim, wide):
+    """EXPLAIN shows each of them, and refuses nothing."""
+    shim = start_shim(INSTANT)
+    with shim.connect() as connection, connection.cursor() as cursor:
+        for sql, texts in WARNINGS:
+            cursor.execute("EXPLAIN " + sql.format(t=wide))
+            rows = cursor.fetchall()
+            for text in texts:
+                assert any(row[0] == "warn" and text.format(t=wide) in row[2] for row in rows), (sql, rows)
+            assert not [row for row in rows if row[0] == "refuse"], sql
+
+
+def test_show_warnings(start_shim, bed, wide):
+    """The notes of a DDL that was done: in the OK's count, in SHOW WARNINGS and the like, until the next statement."""
+    shim = start_shim(INSTANT)
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {wide} DROP COLUMN e")
+        assert cursor._result.warning_count == 2, "one warning, one note"
+        found = warnings(cursor)
+        assert found[0] == ("Warning", 1105, "column e and its values are dropped")
+        assert found[1][:2] == ("Note", 1105) and UUID.search(found[1][2])
+        for asked, answer in (("SHOW COUNT(*) WARNINGS", 2), ("SELECT @@warning_count", 2),
+                              ("SHOW COUNT(*) ERRORS", 0), ("SELECT @@error_count", 0)):
+            cursor.execute(asked)
+            assert cursor.fetchone() == (answer,), asked
+        cursor.execute("SHOW WARNINGS LIMIT 1, 1")
+        assert [row[0] for row in cursor.fetchall()] == ["Note"]
+        cursor.execute("SHOW ERRORS")
+        assert not cursor.fetchall()
+        cursor.execute("SELECT 1")
+        assert not warnings(cursor), "another statement has ended them"
+        cursor.execute(f"ALTER TABLE {wide} ADD COLUMN x int; SHOW WARNINGS; SELECT @@warning_count")
+        assert cursor.nextset() and [row[0] for row in cursor.fetchall()] == ["Note"]
+        assert cursor.nextset() and cursor.fetchone() == (1,)
+    assert shim.events("ddl_preflight", refused="-", rules="drop_column")
+
+
+def test_modes(start_shim, bed, wide):
+    """ddl.preflight warn and off, ddl.preflight_allow: what would be refused goes its way."""
+    sql = f"ALTER TABLE {wide} ADD COLUMN v int"
+    for config in ({"preflight": "warn"}, {"preflight": "off"}, {"preflight_allow": ["duplicate_column"]}):
+        shim = start_shim(merge(INSTANT, {"ddl": config}))
+        with shim.connect() as connection, connection.cursor() as cursor:
+            code, text = refused(cursor, sql)
+            assert code == 1060 and "migration" in text, "Vitess tried it"
+            warned = [row for row in warnings(cursor) if row[0] == "Warning"]
+            assert len(warned) == (config.get("preflight") != "off")
+
+
+# EXPLAIN.
+
+def test_explain(start_shim, bed, wide):
+    shim = start_shim({"ddl": {"copy_rows_per_second": 100}})
+    bed.run(f"USE `{bed.shards[0]}`", f"INSERT INTO {wide} (id) VALUES " + ",".join(f"({i})" for i in range(500)),
+            f"ANALYZE LOCAL TABLE {wide}")
+    with shim.connect() as connection, connection.cursor() as cursor:
+        plan = explain(cursor, f"ALTER TABLE {wide} ADD COLUMN x int, DROP COLUMN nosuch")
+        assert plan["plan", "keyspace"] == bed.keyspace and plan["plan", "table"] == wide
+        assert plan["plan", "strategy"] == "vitess" and plan["plan", "action"] == "wait"
+        assert plan["plan", "executor"] == "vtgate"
+        assert plan["change", "add column"] == "x"
+        assert plan["refuse", "missing_column"] == "1091: Can't DROP 'nosuch'; check that column/key exists"
+        shards = [shard.split("/")[1] for shard in bed.shards]
+        sizes = {shard: dict(part.split("=") for part in plan["shard", shard].split()) for shard in shards}
+        assert 400 <= int(sizes[shards[0]]["rows"]) <= 600 and int(sizes[shards[0]]["bytes"]) > 0
+        assert int(sizes[shards[1]]["rows"]) == 0
+        plan = explain(cursor, f"ALTER TABLE {wide} ADD COLUMN x int")
+        assert plan["plan", "way"] == "copy (instant with --prefer-instant-ddl)"
+        assert 4 <= int(plan["estimate", "seconds"].split()[0]) <= 6, "500 rows at 100 a second"
+        assert "copy_rows_per_second" in plan["estimate", "seconds"]
+        assert explain(cursor, f"CREATE INDEX i ON {wide} (v)")["plan", "way"] == "copy"
+        assert explain(cursor, f"DROP TABLE {wide}")["plan", "way"] == "drop"
+        cursor.execute("SELECT database()")
+        assert cursor.fetchone() == (bed.keyspace,), "the session is where it was"
+    assert not bed.migrations(wide)
+
+
+def test_explain_is_instant(start_shim, wide):
+    shim = start_shim(INSTANT)
+    with shim.connect() as connection, connection.cursor() as cursor:
+        assert explain(cursor, f"ALTER TABLE {wide} ADD COLUMN x int")["plan", "way"] == "instant"
+        assert explain(cursor, f"ALTER TABLE {wide} MODIFY v bigint")["plan", "way"] == "copy"
+
+
+def test_explain_prepared(start_shim, bed, wide):
+    """The same through the binary protocol, and other prepared statements beside it."""
+    shim = start_shim(INSTANT)
+    with connector(shim) as connection:
+        cursor = connection.cursor(prepared=True)
+        for _ in range(2):
+            cursor.execute(f"EXPLAIN ALTER TABLE {wide} DROP COLUMN v")
+            rows = {(row[0], row[1]): row[2] for row in cursor.fetchall()}
+            assert rows["plan", "table"] == wide and "dropped" in rows["warn", "drop_column"]
+        other = connection.cursor(prepared=True)
+        other.execute("SELECT ? + 1", (41,))
+        assert other.fetchall() == [(42,)]
+    assert not bed.migrations(wide)
+
+
+def test_explain_among_others(start_shim, wide):
+    shim = start_shim(INSTANT)
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1; EXPLAIN DROP TABLE {wide}; SELECT 2")
+        assert cursor.fetchone() == (1,)
+        assert cursor.nextset() and ("plan", "table", wide) in cursor.fetchall()
+        assert cursor.nextset() and cursor.fetchone() == (2,)
+        cursor.execute("EXPLAIN SELECT 1")  # vtgate's own
+        assert cursor.fetchall()
+
+
+def test_explain_in_transaction(start_shim, wide):
+    """It does not end the transaction."""
+    shim = start_shim(INSTANT)
+    with shim.connect(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO demo (id) VALUES (770077)")
+        assert explain(cursor, f"ALTER TABLE {wide} ADD x int")["plan", "table"] == wide
+        connection.rollback()
+        cursor.execute("SELECT count(*) FROM demo WHERE id = 770077")
+        assert cursor.fetchone() == (0,)
+
+
+# Hints.
+
+def test_hint_direct(start_shim, bed, wide):
+    """strategy=direct: shard by shard, with no migration; the session stays where it is."""
+    shim = start_shim()
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER /*vtshim strategy=direct */ TABLE {wide} ADD COLUMN x int")
+        assert b"Direct DDL complete: shards=2" in cursor._result.message
+        assert_everywhere(bed, wide, "x")
+        cursor.execute("SELECT database()")
+        assert cursor.fetchone() == (bed.keyspace,)
+        cursor.execute(f"SELECT x FROM {wide}")  # its vtgate knows
+        assert refused(cursor, f"/*vtshim strategy=direct */ ALTER TABLE {wide} ADD COLUMN X int")[0] == 1060
+        cursor.execute(f"/*vtshim strategy=direct */ RENAME TABLE {wide} TO {wide}_2")
+        cursor.execute(f"/*vtshim strategy=direct */ RENAME TABLE {wide}_2 TO {wide}")
+    assert not bed.migrations(wide)
+    assert shim.metric("vtshim_ddl_direct_total") == 1
+
+
+def test_hint_direct_fails_on_one_shard(start_shim, bed, wide):
+    """One shard at a time: the error says which ones have been changed, and the rest is untouched."""
+    shim = start_shim()
+    bed.run(f"USE `{bed.shards[1]}`", f"INSERT INTO {wide} (id, v) VALUES (1, 5), (2, 5)")
+    with shim.connect() as connection, connection.cursor() as cursor:
+        code, text = refused(cursor, f"ALTER /*vtshim strategy=direct */ TABLE {wide} ADD UNIQUE INDEX u (v)")
+        assert code == 1062 and f"shard {bed.shards[1].split('/')[1]} (1 of 2 shards changed)" in text
+        cursor.execute("SELECT database()")
+        assert cursor.fetchone() == (bed.keyspace,)
+    indexes = bed.indexes(wide)
+    assert "u" in indexes[bed.shards[0]] and "u" not in indexes[bed.shards[1]]
+
+
+def test_large_table(start_shim, bed, wide):
+    """Direct DDL on a large table needs allow_long_unavailability: by hint, own strategy, or in a shard's session."""
+    shim = start_shim({"ddl": {"direct_max_rows": 100}})
+    for shard in bed.shards:
+        bed.run(f"USE `{shard}`", f"INSERT INTO {wide} (id) VALUES " + ",".join(f"({i})" for i in range(400)),
+                f"ANALYZE LOCAL TABLE {wide}")
+    sql = f"TABLE {wide} ADD COLUMN x int"
+    with shim.connect() as connection, connection.cursor() as cursor:
+        code, text = refused(cursor, f"ALTER /*vtshim strategy=direct */ {sql}")
+        assert code == 1105 and "allow_long_unavailability" in text and f"'{wide}' has about" in text
+        cursor.execute("SET @@ddl_strategy = 'direct'")
+        assert refused(cursor, f"ALTER {sql}")[0] == 1105
+        cursor.execute("SET @@ddl_strategy = ''")
+        cursor.execute(f"USE `{bed.shards[0]}`")
+        assert refused(cursor, f"ALTER {sql}")[0] == 1105
+        cursor.execute(f"USE {bed.keyspace}")
+        assert all("x" not in columns for columns in bed.columns(wide).values())
+        cursor.execute(f"ALTER /*vtshim strategy=direct allow_long_unavailability */ {sql}")
+        assert_everywhere(bed, wide, "x")
+        cursor.execute("SET @@ddl_strategy = 'direct'")
+        cursor.execute(f"ALTER /*vtshim allow_long_unavailability */ TABLE {wide} DROP COLUMN x")
+    assert all("x" not in columns for columns in bed.columns(wide).values())
+
+
+def test_hint_strategy_context_wait(start_shim, bed, wide):
+    """strategy with flags, an own context, and no waiting."""
+    shim = start_shim()
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@ddl_strategy, @@migration_context")
+        strategy = cursor.fetchone()
+        cursor.execute(f"ALTER /*vtshim strategy='vitess --prefer-instant-ddl' context=release:{wide} wait=no */ TABLE "
+                       f"{wide} ADD COLUMN x int")
+        assert b"Online DDL submitted: uuid=" in cursor._result.message
+        uuid = UUID.search(cursor._result.message.decode())[0]
+        assert warnings(cursor)[0][0] == "Note"
+        cursor.execute("SELECT @@ddl_strategy, @@migration_context")
+        assert cursor.fetchone() == strategy, "as it was"
+    until(lambda: {row["migration_status"] for row in bed.migrations(wide)} == {"complete"}, "it goes on by itself", 60)
+    rows = bed.migrations(wide)
+    assert {row["migration_uuid"] for row in rows} == {uuid}
+    assert {row["migration_context"] for row in rows} == {f"release:{wide}"}
+    assert_everywhere(bed, wide, "x")
+
+
+def test_hint_allow(start_shim, bed, wide):
+    shim = start_shim(INSTANT)
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER /*vtshim allow=algorithm */ TABLE {wide} ADD COLUMN x int, ALGORITHM=INSTANT")
+        assert_everywhere(bed, wide, "x")
+        assert refused(cursor, f"ALTER /*vtshim alow=algorithm */ TABLE {wide} ADD COLUMN y int")[0] == 1064
+    shim = start_shim(merge(INSTANT, {"ddl": {"hints": False}}))
+    with shim.connect() as connection, connection.cursor() as cursor:
+        assert refused(cursor, f"ALTER /*vtshim allow=all */ TABLE {wide} ADD COLUMN v int") == (
+            1060, "Duplicate column name 'v'")
+
+
+def test_hint_through_the_command_line(start_shim, bed, wide):
+    """MariaDB's CLI drops comments without --comments, but not those that are for some version."""
+    shim = start_shim()
+    done = mariadb_through(shim, f"ALTER /*vtshim strategy=direct */ TABLE {wide} ADD COLUMN x int;", "-vv", "--comments")
+    assert "Direct DDL complete" in done.out, (done.out, done.err)
+    done = mariadb_through(shim, f"ALTER /*!99999 vtshim strategy=direct */ TABLE {wide} ADD COLUMN y int;", "-vv")
+    assert "Direct DDL complete" in done.out, (done.out, done.err)
+    assert_everywhere(bed, wide, "x", "y")
+
+
+# Policies.
+
+def test_policy(start_shim, bed, wide):
+    """The first rule that matches: reject, async, direct, by table, user and target."""
+    shim = start_shim(merge(INSTANT, {"ddl": {"policy": [
+        "reject user=reader", "reject target=shard", f"async table={wide[:-2]}*", "direct table=e2e_direct_*"]}}))
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {wide} ADD COLUMN x int")
+        assert b"submitted" in cursor._result.message
+        until(lambda: bed.migrations(wide), "it was")
+        cursor.execute(f"USE `{bed.shards[0]}`")
+        assert refused(cursor, f"ALTER TABLE {wide} ADD COLUMN y int") == (1105, "direct DDL is disabled")
+        assert refused(cursor, f"TRUNCATE TABLE {wide}") == (1105, "direct DDL is disabled")
+        cursor.execute(f"USE {bed.keyspace}")
+    with shim.connect(user="reader", password="reader_secret") as connection, connection.cursor() as cursor:
+        for sql in (f"ALTER TABLE {wide} ADD COLUMN y int", f"DROP TABLE {wide}", f"TRUNCATE TABLE {wide}",
+                    f"ALTER /*vtshim strategy=direct */ TABLE {wide} ADD COLUMN y int", "CREATE DATABASE nosuch"):
+            assert refused(cursor, sql) == (1105, "direct DDL is disabled")
+        assert explain(cursor, f"DROP TABLE {wide}")["refuse", "policy"] == "1105: direct DDL is disabled"
+        cursor.execute("SET @@ddl_strategy = 'direct'")
+        assert refused(cursor, f"ALTER TABLE {wide} ADD COLUMN y int") == (1105, "direct DDL is disabled")
+    assert shim.events("ddl_rejected", user="reader")
+
+
+def test_bookkeeping_tables_are_direct(start_shim, bed):
+    """What a migration tool creates for itself is there at once, and vtgate knows it when the OK comes."""
+    shim = start_shim({"ddl": {"direct_tables": ["e2e_books_*"]}})
+    name = "e2e_books_" + scratch_name()
+    try:
+        with shim.connect() as connection, connection.cursor() as cursor:
+            began = time.monotonic()
+            cursor.execute(f"CREATE TABLE {name} (version_num varchar(32) NOT NULL PRIMARY KEY)")
+            assert b"Direct DDL complete" in cursor._result.message
+            cursor.execute(f"SELECT * FROM {name}")
+            assert not cursor.fetchall()
+            cursor.execute(f"DROP TABLE {name}")
+            took = time.monotonic() - began
+        assert not bed.migrations(name)
+        assert took < 30
+    finally:
+        bed.run(f"DROP TABLE IF EXISTS {name}")
+
+
+@pytest.mark.parametrize("setting, text", [
+    ({"policy": ["hurry"]}, "ddl.policy: a rule begins with wait, async, direct or reject"),
+    ({"preflight_allow": ["nosuch"]}, "ddl.preflight_allow: nosuch is no rule of the preflight"),
+])
+def test_wrong_settings(program, bed, tmp_path, setting, text):
+    file = tmp_path / "wrong.json"
+    file.write_text(json.dumps({"vtgate": bed.endpoints, "ddl": setting}))
+    done = subprocess.run([str(program), "--config", str(file), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and text in done.stderr, done
