@@ -122,6 +122,13 @@ bool policy_matches(const char *pattern, const char *text)
     return pattern[strspn(pattern, "*")] == '\0';
 }
 
+/* A keyspace that is not known (vtgate finds the table by its name) may be the one to protect. */
+static bool keyspace_matches(const struct policy_rule *rule, const char *keyspace)
+{
+    return policy_matches(rule->keyspace, keyspace) ||
+           (*keyspace == '\0' && rule->action == POLICY_REJECT);
+}
+
 enum policy_action policy_find(const struct config *c, const char *keyspace, const char *table,
                                const char *user, bool shard)
 {
@@ -131,7 +138,7 @@ enum policy_action policy_find(const struct config *c, const char *keyspace, con
     for (size_t i = 0; i < c->ddl_policy.n; i++) {
         if (policy_parse(c->ddl_policy.items[i], &rule, &err) &&
             (rule.target == POLICY_ANY || (rule.target == POLICY_SHARD) == shard) &&
-            policy_matches(rule.keyspace, keyspace) && policy_matches(rule.table, table) &&
+            keyspace_matches(&rule, keyspace) && policy_matches(rule.table, table) &&
             policy_matches(rule.user, user)) {
             return rule.action;
         }

@@ -27,9 +27,9 @@ struct policy_rule {
 /* On false, *err says why ("ddl.policy: ..."). */
 bool policy_parse(const char *text, struct policy_rule *out, struct config_error *err);
 
-/* What happens to a DDL. `table` may be "" (CREATE DATABASE, ...); shard: the session targets one.
-   The first rule of ddl.policy that matches, else DIRECT for a table of ddl.direct_tables, else
-   WAIT. */
+/* What happens to a DDL: the first rule of ddl.policy that matches, else DIRECT for a table of
+   ddl.direct_tables, else WAIT. `table` may be "" (CREATE DATABASE, ...); a keyspace "", not known,
+   matches all rules that reject; shard: the session targets one. */
 enum policy_action policy_find(const struct config *c, const char *keyspace, const char *table,
                                const char *user, bool shard);
 

@@ -315,13 +315,34 @@ static void set_names(struct session *s, struct gate *g, const struct statement 
         snprintf(g->reference, sizeof(g->reference), "`%s`", g->table);
 }
 
+/* The policy's word on the first table; but each one of a DROP or RENAME may be protected. */
+static enum policy_action find_action(const struct session *s, const struct gate *g)
+{
+    const struct config *c = config_of(s);
+    enum policy_action action = policy_find(c, g->keyspace, g->table, s->user, g->targeted);
+
+    for (size_t i = 0; i < g->ddl->n && action != POLICY_REJECT; i++) {
+        const struct ddl_action *a = &g->ddl->actions[i];
+        char keyspace[sizeof(g->keyspace)], table[GATE_NAME_MAX];
+
+        if (a->kind != DDL_DROP_TABLE && a->kind != DDL_RENAME_TABLE)
+            continue;
+        copy_name(keyspace, sizeof(keyspace), a->value);
+        copy_name(table, sizeof(table), a->name);
+        if (policy_find(c, *keyspace ? keyspace : g->keyspace, table, s->user, g->targeted) ==
+            POLICY_REJECT)
+            action = POLICY_REJECT;
+    }
+    return action;
+}
+
 /* How it is to run, from hints, policy and configuration. */
 static void set_action(struct session *s, struct gate *g)
 {
     const struct config *c = config_of(s);
     struct hints *h = &g->hints;
 
-    g->action = policy_find(c, g->keyspace, g->table, s->user, g->targeted);
+    g->action = find_action(s, g);
     snprintf(g->strategy, sizeof(g->strategy), "%s", c->ddl_strategy);
     if (g->action == POLICY_REJECT)
         return;
@@ -400,6 +421,7 @@ static struct gate *create(struct session *s, const struct plan *plan)
             g->passed = "strategy";
     }
     g->targeted = plan_target_is_shard(s->database);
+    g->ddl = ddl_parse(g->st.text, g->st.len);
     set_names(s, g, &g->st);
     set_action(s, g);
     return g;
@@ -429,7 +451,6 @@ static void begin(struct session *s)
 {
     struct gate *g = s->gate;
 
-    g->ddl = ddl_parse(g->st.text, g->st.len);
     g->started_ms = clock_ms();
     set_facts(s, g);
     if (*g->hints.error) {

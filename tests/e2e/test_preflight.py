@@ -455,7 +455,7 @@ def test_hint_through_the_command_line(start_shim, bed, wide):
 def test_policy(start_shim, bed, wide):
     """The first rule that matches: reject, async, direct, by table, user and target."""
     shim = start_shim(merge(INSTANT, {"ddl": {"policy": [
-        "reject user=reader", "reject target=shard", f"async table={wide[:-2]}*", "direct table=e2e_direct_*"]}}))
+        "reject user=reader", "reject target=shard", f"async table={wide[:-2]}*", "reject table=demo"]}}))
     with shim.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {wide} ADD COLUMN x int")
         assert b"submitted" in cursor._result.message
@@ -464,6 +464,7 @@ def test_policy(start_shim, bed, wide):
         assert refused(cursor, f"ALTER TABLE {wide} ADD COLUMN y int") == (1105, "direct DDL is disabled")
         assert refused(cursor, f"TRUNCATE TABLE {wide}") == (1105, "direct DDL is disabled")
         cursor.execute(f"USE {bed.keyspace}")
+        assert refused(cursor, f"DROP TABLE IF EXISTS {wide}_2, demo") == (1105, "direct DDL is disabled")
     with shim.connect(user="reader", password="reader_secret") as connection, connection.cursor() as cursor:
         for sql in (f"ALTER TABLE {wide} ADD COLUMN y int", f"DROP TABLE {wide}", f"TRUNCATE TABLE {wide}",
                     f"ALTER /*vtshim strategy=direct */ TABLE {wide} ADD COLUMN y int", "CREATE DATABASE nosuch"):

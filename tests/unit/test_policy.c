@@ -78,13 +78,16 @@ static void finding(void **state)
         {"ks", "databasechangelog", "app", false, POLICY_DIRECT},
         {"books", "alembic_version", "app", false, POLICY_WAIT},
         {"ks", "", "app", false, POLICY_WAIT},
+        {"safe", "t", "app", false, POLICY_REJECT},
+        {"", "t", "app", false, POLICY_REJECT},
     };
     struct config *c = config_create_default();
     struct config_error err;
     assert_true(option_set_text(c, "vtgate", "127.0.0.1:1", &err));
     assert_true(option_set_text(c, "ddl.policy",
                                 "async keyspace=ks table=big_*, reject user=intern,"
-                                "reject target=shard user=app, wait keyspace=books",
+                                "reject target=shard user=app, wait keyspace=books,"
+                                "reject keyspace=safe",
                                 &err));
     assert_true(config_check(c, &err));
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
