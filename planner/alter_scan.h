@@ -62,4 +62,13 @@ bool scan_option(struct ddl_scan *s);
 /* PARTITION BY ... to the end. */
 void scan_partition_by(struct ddl_scan *s);
 
+/* alter_clause.c */
+void scan_clauses(struct ddl_scan *s);     /* all of an ALTER TABLE's */
+void scan_definitions(struct ddl_scan *s); /* in parentheses: columns and keys */
+void scan_dropped(struct ddl_scan *s, enum ddl_action_kind kind); /* [IF EXISTS] name */
+void scan_algorithm(struct ddl_scan *s); /* these stand behind their word */
+void scan_lock(struct ddl_scan *s);
+void scan_partition_clause(struct ddl_scan *s);
+bool scan_sees_partitions(const struct ddl_scan *s); /* PARTITION BY is in hand */
+
 #endif

@@ -2,9 +2,6 @@
  * The facts, by questions over the client's own connection: what it may not see is not judged. Each
  * step either has nothing to ask or asks one question; its answer is taken, and the next step
  * comes.
- *
- * The sizes of a table differ from shard to shard and vtgate sends such a question to any one of
- * them: so the session's target becomes each shard in turn, and then what it was.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,7 +46,7 @@ static bool has_action(const struct gate *g, enum ddl_action_kind kind)
     return false;
 }
 
-static bool is_alter(const struct gate *g)
+bool gate_is_alter(const struct gate *g)
 {
     return g->ddl->verb == DDL_ALTER || g->ddl->object == DDL_OBJECT_INDEX;
 }
@@ -61,7 +58,7 @@ static bool touches_columns(const struct gate *g)
            has_action(g, DDL_MODIFY_COLUMN) || has_action(g, DDL_RENAME_COLUMN);
 }
 
-static void copy(char *dst, size_t size, struct bytes b)
+void gate_copy(char *dst, size_t size, struct bytes b)
 {
     size_t n = b.p && b.len < size ? b.len : 0; /* rather nothing than a part of a name */
 
@@ -70,24 +67,14 @@ static void copy(char *dst, size_t size, struct bytes b)
     dst[n] = '\0';
 }
 
-static uint64_t number(struct bytes b)
-{
-    char text[32];
-
-    copy(text, sizeof(text), b);
-    return strtoull(text, NULL, 10);
-}
-
 /* --- the steps ------------------------------------------------------------------------------- */
-
-static ask_callback on_answer;
 
 /* The session's own strategy: only direct DDL is looked at, everything else is vtgate's. */
 static bool ask_strategy(struct session *s)
 {
     if (!s->strategy_own)
         return false;
-    gate_ask(s, on_answer, "SELECT @@ddl_strategy");
+    gate_ask(s, gate_on_answer, "SELECT @@ddl_strategy");
     return true;
 }
 
@@ -97,7 +84,7 @@ static bool take_strategy(struct session *s, const struct answer *a)
     struct bytes row[1];
 
     if (answer_row(a, &at, row, 1))
-        copy(s->gate->strategy, sizeof(s->gate->strategy), row[0]);
+        gate_copy(s->gate->strategy, sizeof(s->gate->strategy), row[0]);
     s->gate->facts.online = *s->gate->strategy && !gate_is_direct(s->gate->strategy);
     return false;
 }
@@ -107,7 +94,7 @@ static bool ask_commit(struct session *s)
 {
     if (s->gate->explain || s->gate->passed || !(s->status & STATUS_IN_TRANSACTION))
         return false;
-    gate_ask(s, on_answer, "COMMIT");
+    gate_ask(s, gate_on_answer, "COMMIT");
     return true;
 }
 
@@ -122,7 +109,7 @@ static bool ask_table(struct session *s)
 {
     if (!*s->gate->reference || s->gate->st.object == DDL_OBJECT_VIEW)
         return false;
-    gate_ask(s, on_answer, "SHOW CREATE TABLE %s", s->gate->reference);
+    gate_ask(s, gate_on_answer, "SHOW CREATE TABLE %s", s->gate->reference);
     return true;
 }
 
@@ -149,7 +136,7 @@ static bool ask_exists(struct session *s)
 
     if (!g->not_found || !*g->keyspace || g->targeted)
         return false;
-    gate_ask(s, on_answer,
+    gate_ask(s, gate_on_answer,
              "SELECT table_type FROM information_schema.tables WHERE table_schema = '%s' AND "
              "table_name = %s",
              g->keyspace, g->literal);
@@ -177,7 +164,7 @@ static bool ask_keyspaces(struct session *s)
         wanted = wanted || g->ddl->actions[i].column.auto_increment;
     if (!wanted || !*g->keyspace)
         return false;
-    gate_ask(s, on_answer, "SHOW VSCHEMA KEYSPACES");
+    gate_ask(s, gate_on_answer, "SHOW VSCHEMA KEYSPACES");
     return true;
 }
 
@@ -191,7 +178,7 @@ static bool take_keyspaces(struct session *s, const struct answer *a)
     for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, COLUMNS_MAX);) {
         char text[65];
 
-        copy(text, sizeof(text), row[name]);
+        gate_copy(text, sizeof(text), row[name]);
         if (strcmp(text, s->gate->keyspace) == 0)
             s->gate->facts.sharded = row[sharded].len == 4; /* "true" */
     }
@@ -200,9 +187,9 @@ static bool take_keyspaces(struct session *s, const struct answer *a)
 
 static bool ask_vindexes(struct session *s)
 {
-    if (!is_alter(s->gate) || !touches_columns(s->gate) || !*s->gate->reference)
+    if (!gate_is_alter(s->gate) || !touches_columns(s->gate) || !*s->gate->reference)
         return false;
-    gate_ask(s, on_answer, "SHOW VSCHEMA VINDEXES ON %s", s->gate->reference);
+    gate_ask(s, gate_on_answer, "SHOW VSCHEMA VINDEXES ON %s", s->gate->reference);
     return true;
 }
 
@@ -216,8 +203,8 @@ static void add_vindex(struct gate *g, struct bytes columns, struct bytes name)
         const uint8_t *stop = comma ? comma : end;
         struct vindex_use *use = &g->vindexes[g->facts.vindex_count++];
 
-        copy(use->column, sizeof(use->column), (struct bytes){p, (size_t)(stop - p)});
-        copy(use->vindex, sizeof(use->vindex), name);
+        gate_copy(use->column, sizeof(use->column), (struct bytes){p, (size_t)(stop - p)});
+        gate_copy(use->vindex, sizeof(use->vindex), name);
         for (p = comma ? comma + 1 : end; p < end && *p == ' ';)
             p++;
     }
@@ -238,9 +225,9 @@ static bool take_vindexes(struct session *s, const struct answer *a)
 /* No statement shows which column has a sequence, but the plan of an INSERT does. */
 static bool ask_sequence(struct session *s)
 {
-    if (!is_alter(s->gate) || !touches_columns(s->gate) || !*s->gate->reference)
+    if (!gate_is_alter(s->gate) || !touches_columns(s->gate) || !*s->gate->reference)
         return false;
-    gate_ask(s, on_answer, "VEXPLAIN PLAN INSERT INTO %s() VALUES ()", s->gate->reference);
+    gate_ask(s, gate_on_answer, "VEXPLAIN PLAN INSERT INTO %s() VALUES ()", s->gate->reference);
     return true;
 }
 
@@ -260,9 +247,9 @@ static bool ask_references(struct session *s)
 {
     const struct gate *g = s->gate;
 
-    if (!is_alter(g) || !g->facts.online || !*g->keyspace || g->facts.foreign_keys_allowed)
+    if (!gate_is_alter(g) || !g->facts.online || !*g->keyspace || g->facts.foreign_keys_allowed)
         return false;
-    gate_ask(s, on_answer,
+    gate_ask(s, gate_on_answer,
              "SELECT constraint_name FROM information_schema.referential_constraints WHERE "
              "constraint_schema = '%s' AND referenced_table_name = %s LIMIT 1",
              g->keyspace, g->literal);
@@ -284,7 +271,7 @@ static bool ask_running(struct session *s)
 
     if (!g->facts.online || !*g->keyspace || !*g->literal)
         return false;
-    gate_ask(s, on_answer,
+    gate_ask(s, gate_on_answer,
              "SHOW VITESS_MIGRATIONS FROM `%s` WHERE mysql_table = %s AND migration_status IN "
              "('requested', 'queued', 'ready', 'running')",
              g->keyspace, g->literal);
@@ -313,132 +300,10 @@ static bool take_running(struct session *s, const struct answer *a)
          g->facts.running_count < GATE_RUNNING_MAX && answer_row(a, &at, row, COLUMNS_MAX);) {
         struct running_migration *r = &g->running[g->facts.running_count];
 
-        copy(r->uuid, sizeof(r->uuid), row[uuid]);
-        copy(r->status, sizeof(r->status), row[status]);
+        gate_copy(r->uuid, sizeof(r->uuid), row[uuid]);
+        gate_copy(r->status, sizeof(r->status), row[status]);
         g->facts.running_count += !is_known(g, r->uuid);
     }
-    return false;
-}
-
-/* --- sizes ----------------------------------------------------------------------------------- */
-
-static bool wants_sizes(const struct gate *g)
-{
-    bool guarded = !g->facts.online && is_alter(g);
-
-    return *g->literal && (g->explain || guarded || g->action == POLICY_DIRECT);
-}
-
-static bool ask_shards(struct session *s)
-{
-    struct gate *g = s->gate;
-
-    if (!wants_sizes(g) || !s->database || !*g->keyspace)
-        return false;
-    g->shards = memory_zalloc(GATE_SHARDS_MAX * sizeof(*g->shards));
-    g->facts.shards = g->shards;
-    if (g->targeted) { /* the one that the session is at */
-        snprintf(g->shards[0].shard, sizeof(g->shards[0].shard), "%s",
-                 s->database + strcspn(s->database, ":/"));
-        g->facts.shard_count = 1;
-        return false;
-    }
-    gate_ask(s, on_answer, "SHOW VITESS_SHARDS");
-    return true;
-}
-
-static bool take_shards(struct session *s, const struct answer *a)
-{
-    struct gate *g = s->gate;
-    size_t prefix = strlen(g->keyspace);
-    struct bytes row[1];
-
-    for (const uint8_t *at = a->rows_at;
-         g->facts.shard_count < GATE_SHARDS_MAX && answer_row(a, &at, row, 1);) {
-        if (row[0].len > prefix + 1 && memcmp(row[0].p, g->keyspace, prefix) == 0 &&
-            row[0].p[prefix] == '/')
-            copy(g->shards[g->facts.shard_count++].shard, sizeof(g->shards[0].shard),
-                 (struct bytes){row[0].p + prefix + 1, row[0].len - prefix - 1});
-    }
-    return false;
-}
-
-/* The next shard: three questions. */
-static bool ask_use(struct session *s)
-{
-    struct gate *g = s->gate;
-
-    if (g->targeted || g->next_shard == g->facts.shard_count || !g->facts.table)
-        return false;
-    g->away = true;
-    gate_ask(s, on_answer, "USE `%s/%s`", g->keyspace, g->shards[g->next_shard].shard);
-    return true;
-}
-
-static bool ask_bytes(struct session *s)
-{
-    if (s->gate->next_shard == s->gate->facts.shard_count || !s->gate->facts.table)
-        return false;
-    gate_ask(s, on_answer,
-             "SELECT table_rows, data_length + index_length FROM information_schema.tables WHERE "
-             "table_schema = database() AND table_name = %s",
-             s->gate->literal);
-    return true;
-}
-
-static bool take_bytes(struct session *s, const struct answer *a)
-{
-    struct shard_size *size = &s->gate->shards[s->gate->next_shard];
-    const uint8_t *at = a->rows_at;
-    struct bytes row[2];
-
-    if (a->columns == 2 && answer_row(a, &at, row, 2)) {
-        size->rows = number(row[0]);
-        size->bytes = number(row[1]);
-    }
-    return false;
-}
-
-/* MySQL keeps its dictionary's numbers for a day; the optimizer's are newer. */
-static bool ask_rows(struct session *s)
-{
-    if (s->gate->next_shard == s->gate->facts.shard_count || !s->gate->facts.table)
-        return false;
-    gate_ask(s, on_answer, "EXPLAIN FORMAT=TRADITIONAL SELECT * FROM `%s`", s->gate->table);
-    return true;
-}
-
-/* Rows since then have bytes, too: as many as the others, so that both numbers grow together. */
-static bool take_rows(struct session *s, const struct answer *a)
-{
-    struct shard_size *size = &s->gate->shards[s->gate->next_shard];
-    int rows = answer_column(a, "rows");
-    struct bytes row[COLUMNS_MAX];
-    const uint8_t *at = a->rows_at;
-
-    if (rows >= 0 && rows < COLUMNS_MAX && answer_row(a, &at, row, COLUMNS_MAX)) {
-        uint64_t seen = number(row[rows]);
-
-        if (size->rows > 0 && seen > size->rows && seen / size->rows < 1u << 20)
-            size->bytes = size->bytes / size->rows * seen;
-        if (seen > size->rows && seen > 1) /* an empty table counts as one row */
-            size->rows = seen;
-    }
-    return ++s->gate->next_shard < s->gate->facts.shard_count; /* back to USE */
-}
-
-static bool ask_return(struct session *s)
-{
-    if (!s->gate->away)
-        return false;
-    gate_return(s, on_answer);
-    return true;
-}
-
-static bool take_return(struct session *s, const struct answer *a)
-{
-    (void)a;
-    s->gate->away = false;
     return false;
 }
 
@@ -460,27 +325,13 @@ static const struct step {
     {"sequence", ask_sequence, take_sequence},
     {"references", ask_references, take_references},
     {"running migrations", ask_running, take_running},
-    {"shards", ask_shards, take_shards},
-    [STEP_USE] = {"shard", ask_use, take_nothing},
-    [STEP_BYTES] = {"size", ask_bytes, take_bytes},
-    [STEP_ROWS] = {"rows", ask_rows, take_rows},
-    [STEP_RETURN] = {"target", ask_return, take_return},
+    {"shards", gate_ask_shards, gate_take_shards},
+    [STEP_USE] = {"shard", gate_ask_use, take_nothing},
+    [STEP_BYTES] = {"size", gate_ask_bytes, gate_take_bytes},
+    [STEP_ROWS] = {"rows", gate_ask_rows, gate_take_rows},
+    [STEP_RETURN] = {"target", gate_ask_return, gate_take_return},
 };
 #define STEP_COUNT (sizeof(STEPS) / sizeof(*STEPS))
-
-void gate_return(struct session *s, ask_callback *done)
-{
-    char name[2 * 320];
-    size_t n = 0;
-
-    for (const char *p = s->database; *p && n < sizeof(name) - 3; p++) {
-        if (*p == '`')
-            name[n++] = '`';
-        name[n++] = *p;
-    }
-    name[n] = '\0';
-    gate_ask(s, done, "USE `%s`", name);
-}
 
 bool gate_says_not_found(const struct answer *a)
 {
@@ -530,7 +381,7 @@ static void lost_target(struct session *s)
     session_finish(s, CLOSE_VTGATE_ERROR);
 }
 
-static void on_answer(struct session *s, const struct answer *a)
+void gate_on_answer(struct session *s, const struct answer *a)
 {
     struct gate *g = s->gate;
     bool failed = !a || a->failed, again = false;

@@ -1,6 +1,7 @@
 /*
- * What the files of the gate share: gate.c (the decision), gate_facts.c (the questions),
- * gate_explain.c (EXPLAIN's answer), gate_direct.c (direct DDL, shard by shard). For them only.
+ * What the files of the gate share: gate_start.c (the beginning), gate_facts.c and gate_sizes.c (the
+ * questions), gate.c (the decision), gate_explain.c (EXPLAIN's answer), gate_direct.c (direct DDL,
+ * shard by shard), gate_see.c. For them only.
  */
 #ifndef VTSHIM_PROXY_GATE_INTERNAL_H
 #define VTSHIM_PROXY_GATE_INTERNAL_H
@@ -61,7 +62,7 @@ struct gate {
     char state[6];
     char *message; /* owned */
     int64_t started_ms;
-    bool waiting;              /* for a VSchema change to be over */
+    bool waiting;                   /* for a VSchema change to be over */
     bool seeing, seen;              /* direct DDL is done: vtgate has to know it; it does */
     int64_t seeing_ms;              /* since when */
     char info[160];                 /* of the OK to come */
@@ -76,17 +77,34 @@ __attribute__((format(printf, 3, 4))) void gate_ask(struct session *s, ask_callb
 
 /* gate_facts.c: asks for what the rules need, then calls gate_decide. */
 void gate_gather(struct session *s);
-/* USE: the session's own target again. */
-void gate_return(struct session *s, ask_callback *done);
 bool gate_is_direct(const char *strategy);
 /* The table is not there, as far as vtgate knows: "table x not found", 1146. */
 bool gate_says_not_found(const struct answer *a);
+
+void gate_on_answer(struct session *s, const struct answer *a); /* of every step's question */
+void gate_copy(char *dst, size_t size, struct bytes b);         /* nothing, if it does not fit */
+bool gate_is_alter(const struct gate *g);                       /* of a table or its indexes */
+
+/* gate_sizes.c: steps of gate_facts.c. ask: false if there is nothing to ask; take: true if the
+   next shard is to be asked. */
+bool gate_ask_shards(struct session *s);
+bool gate_take_shards(struct session *s, const struct answer *a);
+bool gate_ask_use(struct session *s);
+bool gate_ask_bytes(struct session *s);
+bool gate_take_bytes(struct session *s, const struct answer *a);
+bool gate_ask_rows(struct session *s);
+bool gate_take_rows(struct session *s, const struct answer *a);
+bool gate_ask_return(struct session *s);
+bool gate_take_return(struct session *s, const struct answer *a);
+/* USE: the session's own target again. */
+void gate_return(struct session *s, ask_callback *done);
 
 /* gate.c */
 void gate_decide(struct session *s);
 /* Answers the client and lets the session go on: the gate is gone afterwards. */
 void gate_answer_error(struct session *s, uint16_t code, const char *state, const char *text);
 void gate_answer_ok(struct session *s, const char *info);
+void gate_answer_shim(struct session *s, enum shim_error error, const char *detail);
 /* `out`: whole packets; `next`: the sequence number behind them. */
 void gate_answer(struct session *s, struct buffer *out, uint8_t next, bool succeeded);
 void gate_migrate(struct session *s); /* goes on as a migration */
