@@ -98,7 +98,7 @@ bool preflight_sequence(const char *plan, size_t len, const struct vindex_use *v
     struct sql_name query = find_value(plan, len, "\"Query\": \"");
 
     *out = (struct vindex_use){.column = ""};
-    if (select.len == 0)
+    if (select.len == 0 || query.len == 0)
         return false;
     if (!find_in_query(query, out->column) &&
         !find_in_vindexes(plan, len, vindexes, vindex_count, out->column))

@@ -374,6 +374,7 @@ static void sequences(void **state)
          "\"null\"}}",
          NULL, NULL},
         {"{\"AutoIncrement\": \"select next", NULL, NULL},
+        {"{\"AutoIncrement\": \"select next :n values from s\", \"Variant\": \"x\"}", NULL, NULL},
         {"", NULL, NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
