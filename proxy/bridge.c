@@ -43,6 +43,11 @@ bool bridge_needed(const struct handshake_response *hr)
     return major >= 9;
 }
 
+bool bridge_keeps_first_salt(const struct handshake_response *hr)
+{
+    return is_text(handshake_attribute(hr, "_client_name"), "libmariadb");
+}
+
 struct bridge *bridge_create(const struct handshake_response *hr, const uint8_t salt[SALT_LENGTH],
                              struct buffer *say)
 {

@@ -122,7 +122,7 @@ void login_challenge(struct session *s)
 
     if (!handshake_response_parse(login->change.data, login->change.len, &hr))
         abort(); /* it was made by us */
-    if (s->bridged) {
+    if (s->bridged || s->keeps_first_salt) {
         start_bridge(s, &hr);
         return;
     }
@@ -249,6 +249,7 @@ static void on_response(struct session *s)
     s->user = memory_copy((const char *)hr.user.p, hr.user.len);
     if (hr.database.len)
         s->database = memory_copy((const char *)hr.database.p, hr.database.len);
+    s->keeps_first_salt = bridge_keeps_first_salt(&hr);
     if (bridge_needed(&hr)) {
         start_bridge(s, &hr);
         return;

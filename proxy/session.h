@@ -71,6 +71,7 @@ struct session {
     bool client_is_local;               /* over a unix socket: as safe as TLS for a password */
     bool counted_user, counted_address; /* in server->quota */
     bool bridged;                       /* it logged in through bridge.c, and has to again */
+    bool keeps_first_salt;              /* see bridge_keeps_first_salt */
     bool strategy_own;                  /* the user set @@ddl_strategy */
     bool client_gone;          /* the client left while the shim still had work on vtgate's side */
     bool discard;              /* REQUEST: the command was answered already; its rest is dropped */
