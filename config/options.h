@@ -131,6 +131,9 @@ size_t option_format(const struct config *c, const struct option_row *row, char 
    changed and which of it waits for a restart. */
 bool option_equal(const struct config *a, const struct config *b, const struct option_row *row);
 
+/* Makes *to's value of the setting that of *from. */
+void option_copy(struct config *to, const struct config *from, const struct option_row *row);
+
 /* The type for people ("integer", "list of endpoints") and what is allowed ("50 to 60000
    milliseconds", "debug, info, warn, error"; "" if there is nothing to say). The latter returns
    and cuts like option_format. */

@@ -51,6 +51,11 @@ size_t packet_cursor_feed(struct packet_cursor *c, const uint8_t *data, size_t l
     return used + take;
 }
 
+size_t packet_cursor_header_left(const struct packet_cursor *c)
+{
+    return packet_cursor_at_boundary(c) ? PACKET_HEADER : PACKET_HEADER - c->header_have;
+}
+
 uint8_t packet_append(struct buffer *out, uint8_t sequence, const void *payload, size_t len)
 {
     const uint8_t *p = payload;

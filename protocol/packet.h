@@ -75,6 +75,10 @@ void packet_cursor_init(struct packet_cursor *c);
  */
 size_t packet_cursor_feed(struct packet_cursor *c, const uint8_t *data, size_t len, bool *complete);
 
+/* How many bytes of the current or, at a boundary, of the next packet's header are still to come.
+   The last of them is the sequence number. */
+size_t packet_cursor_header_left(const struct packet_cursor *c);
+
 /* Whether no packet has been begun: the stream stands between two of them. */
 bool packet_cursor_at_boundary(const struct packet_cursor *c);
 

@@ -193,7 +193,7 @@ void admin_table_row(struct admin_table *t, const char *const *values)
         row[i] = values[i] ? memory_copy(values[i], strlen(values[i])) : NULL;
 }
 
-static void table_free(struct admin_table *t)
+void admin_table_destroy(struct admin_table *t)
 {
     for (size_t i = 0; i < t->rows * t->columns; i++)
         free(t->values[i]);
@@ -215,7 +215,7 @@ void admin_reply_table(struct admin_request *rq, struct admin_table *t)
     for (size_t i = 0; i < t->rows; i++)
         reply_row(&out, &c->sequence, (const char *const *)t->values + i * t->columns, t->columns);
     reply_rows_end(&out, &c->sequence, c->capabilities, STATUS_AUTOCOMMIT);
-    table_free(t);
+    admin_table_destroy(t);
     if (out.failed) {
         buffer_release(&out);
         admin_reply_error(rq, 1105, "HY000", "vtshim: the answer is larger than %u bytes",
@@ -383,7 +383,7 @@ static void set_callbacks(struct admin_client *c)
 
 static void start_tls(struct admin_client *c)
 {
-    SSL *ssl = tls_new_server(&c->admin->server->tls);
+    SSL *ssl = tls_new_server(c->admin->server->tls);
     struct bufferevent *bev =
         ssl ? bufferevent_openssl_filter_new(c->admin->server->base, c->bev, ssl,
                                              BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE)
@@ -464,7 +464,7 @@ static void on_packet(struct admin_client *c, const uint8_t *payload, size_t len
 {
     uint32_t capabilities;
 
-    if (c->state == ADMIN_LOGIN && !c->inner && c->admin->server->tls.client &&
+    if (c->state == ADMIN_LOGIN && !c->inner && c->admin->server->tls->client &&
         ssl_request_parse(payload, len, &capabilities))
         start_tls(c);
     else if (c->state == ADMIN_LOGIN)
@@ -540,7 +540,7 @@ static void greet(struct admin_client *c)
     };
     struct buffer out;
 
-    if (c->admin->server->tls.client)
+    if (c->admin->server->tls->client)
         g.capabilities |= CAP_SSL;
     if (RAND_bytes(c->salt, sizeof(c->salt)) != 1)
         abort();
@@ -629,20 +629,37 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+static void forget_users(struct admin *admin)
+{
+    if (!admin->users)
+        return;
+    for (size_t i = 0; i < admin->user_count; i++)
+        free(admin->users[i].name);
+    explicit_bzero(admin->users, admin->user_count * sizeof(*admin->users));
+    free(admin->users);
+    admin->users = NULL;
+    admin->user_count = 0;
+}
+
+void admin_take_users(struct admin *admin, const struct user_list *users)
+{
+    forget_users(admin);
+    admin->users = memory_zalloc((users->n + 1) * sizeof(*admin->users));
+    for (size_t i = 0; i < users->n; i++) {
+        admin->users[i].name = memory_copy(users->items[i].name, strlen(users->items[i].name));
+        admin_secret_parse(&admin->users[i].secret, users->items[i].password);
+    }
+    admin->user_count = users->n;
+}
+
 struct admin *admin_create(struct server *server)
 {
-    const struct user_list *users = &server->config->admin_users;
     struct admin *admin = memory_zalloc(sizeof(*admin));
     struct timeval sweep = {SWEEP_MS / 1000, 0};
 
     admin->server = server;
     TAILQ_INIT(&admin->clients);
-    admin->users = memory_zalloc((users->n + 1) * sizeof(*admin->users));
-    for (size_t i = 0; i < users->n; i++) {
-        admin->users[i].name = users->items[i].name;
-        admin_secret_parse(&admin->users[i].secret, users->items[i].password);
-    }
-    admin->user_count = users->n;
+    admin_take_users(admin, &server->config->admin_users);
     admin->sweep = event_new(server->base, -1, EV_PERSIST, on_sweep, admin);
     event_add(admin->sweep, &sweep);
     admin->listener = listener_open(server->base, &server->config->admin, on_accept, admin);
@@ -674,7 +691,6 @@ void admin_destroy(struct admin *admin)
     event_free(admin->sweep);
     while (!TAILQ_EMPTY(&admin->clients))
         client_free(TAILQ_FIRST(&admin->clients));
-    explicit_bzero(admin->users, (admin->user_count + 1) * sizeof(*admin->users));
-    free(admin->users);
+    forget_users(admin);
     free(admin);
 }

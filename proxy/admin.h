@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/options.h"
 #include "protocol/bytes.h"
 
 struct server;
@@ -17,6 +18,9 @@ struct admin_client;
 
 /* NULL when the port cannot be opened (after a line in the log). */
 struct admin *admin_create(struct server *server);
+
+/* Who may log in from now on; copied. Those who are logged in stay. */
+void admin_take_users(struct admin *admin, const struct user_list *users);
 
 /* Takes no more connections and no more commands; those under way still get their answer. */
 void admin_stop(struct admin *admin);
@@ -44,6 +48,8 @@ struct admin_table;
 struct admin_table *admin_table_create(const char *const *names, size_t columns);
 /* One value for each column; NULL is SQL NULL. */
 void admin_table_row(struct admin_table *t, const char *const *values);
+/* Frees it unsent. */
+void admin_table_destroy(struct admin_table *t);
 /* Sends it and frees it. */
 void admin_reply_table(struct admin_request *rq, struct admin_table *t);
 

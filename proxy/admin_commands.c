@@ -10,6 +10,7 @@
 
 #include "proxy/holds.h"
 #include "proxy/memory.h"
+#include "proxy/reload.h"
 #include "proxy/server.h"
 #include "proxy/vtgates.h"
 
@@ -306,4 +307,46 @@ void admin_drain_vtgate(struct admin_request *rq, struct lexer *lx)
 void admin_resume_vtgate(struct admin_request *rq, struct lexer *lx)
 {
     set_draining(rq, lx, false);
+}
+
+/* --- RELOAD ---------------------------------------------------------------------------------- */
+
+struct pending_reload {
+    struct admin_request *rq;
+    struct admin_table *changes;
+};
+
+static void on_setting_changed(void *arg, const struct option_row *row, const char *old_value,
+                               const char *new_value)
+{
+    struct pending_reload *p = arg;
+
+    admin_table_row(p->changes, (const char *const[]){row->key, old_value, new_value,
+                                                      row->reloadable ? "now" : "restart"});
+}
+
+static void on_reloaded(void *arg)
+{
+    struct pending_reload *p = arg;
+
+    admin_reply_table(p->rq, p->changes);
+    free(p);
+}
+
+void admin_reload(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Setting", "Old", "New", "Effect"};
+    char error[RELOAD_ERROR_SIZE];
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    struct pending_reload *p = memory_zalloc(sizeof(*p));
+
+    p->rq = rq;
+    p->changes = admin_table_create(NAMES, 4);
+    if (reload_run(rq->server, on_setting_changed, on_reloaded, p, error, sizeof(error)))
+        return;
+    admin_table_destroy(p->changes);
+    free(p);
+    admin_reply_error(rq, 1105, "HY000", "nothing is changed: %s", error);
 }

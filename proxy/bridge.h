@@ -18,11 +18,12 @@ struct bridge;
 bool bridge_needed(const struct handshake_response *hr);
 
 /*
- * Whether that client is MariaDB Connector/C, which at COM_CHANGE_USER answers every later challenge of
- * mysql_native_password with the first greeting's salt (libmariadb/plugins/auth/my_auth.c,
- * run_plugin_auth: it never takes over the salt of an AuthSwitchRequest there). On a new connection to
- * vtgate, which has a salt of its own, such an answer is always wrong: the bridge has to ask for the
- * password, or vtgate's refusal of COM_CHANGE_USER (1047) stands.
+ * Whether that client is MariaDB Connector/C, which at COM_CHANGE_USER answers every later
+ * challenge of mysql_native_password with the first greeting's salt
+ * (libmariadb/plugins/auth/my_auth.c, run_plugin_auth: it never takes over the salt of an
+ * AuthSwitchRequest there). On a new connection to vtgate, which has a salt of its own, such an
+ * answer is always wrong: the bridge has to ask for the password, or vtgate's refusal of
+ * COM_CHANGE_USER (1047) stands.
  */
 bool bridge_keeps_first_salt(const struct handshake_response *hr);
 

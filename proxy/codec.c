@@ -1,6 +1,7 @@
 /*
  * Packing and unpacking of compressed frames. Each frame stands for itself. Memory is bounded by
- * the largest frame (16 MiB) on each side of the unpacking.
+ * the largest frame (16 MiB) on each side of the unpacking, and by the largest packet (16 MiB) on
+ * the way to the client.
  */
 #include "proxy/codec.h"
 
@@ -9,6 +10,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "protocol/packet.h"
 #include "proxy/memory.h"
 
 #define FRAME_HEADER  7u
@@ -23,6 +25,7 @@ struct codec {
     struct buffer frame; /* from the socket, not whole yet */
     struct buffer plain; /* unpacked */
     size_t given;        /* of plain */
+    struct buffer tail;  /* to the client: the beginning of a packet that is not whole yet */
     ZSTD_CCtx *compressor;
     ZSTD_DCtx *decompressor;
 };
@@ -35,6 +38,7 @@ struct codec *codec_create(enum codec_kind kind, int level)
     c->level = level >= 1 && level <= 22 ? level : DEFAULT_LEVEL;
     buffer_init(&c->frame, FRAME_HEADER + FRAME_MAX);
     buffer_init(&c->plain, 2 * FRAME_MAX);
+    buffer_init(&c->tail, 2 * FRAME_MAX);
     return c;
 }
 
@@ -44,6 +48,7 @@ void codec_destroy(struct codec *c)
         return;
     buffer_wipe(&c->frame);
     buffer_wipe(&c->plain);
+    buffer_wipe(&c->tail);
     ZSTD_freeCCtx(c->compressor);
     ZSTD_freeDCtx(c->decompressor);
     free(c);
@@ -162,7 +167,22 @@ static void pack_frame(struct codec *c, const uint8_t *data, size_t len, struct 
     out->len += FRAME_HEADER + payload;
 }
 
-void codec_pack(struct codec *c, const uint8_t *data, size_t len, struct buffer *out)
+/* How much of data[0..len), which begins with a packet, is whole packets. */
+static size_t whole_packets(const uint8_t *data, size_t len)
+{
+    size_t used = 0;
+
+    while (len - used >= PACKET_HEADER) {
+        size_t n = PACKET_HEADER + load_u24(data + used);
+
+        if (n > len - used)
+            break;
+        used += n;
+    }
+    return used;
+}
+
+static void pack(struct codec *c, const uint8_t *data, size_t len, struct buffer *out)
 {
     while (len > 0) {
         size_t n = len < FRAME_MAX ? len : FRAME_MAX;
@@ -171,4 +191,23 @@ void codec_pack(struct codec *c, const uint8_t *data, size_t len, struct buffer 
         data += n;
         len -= n;
     }
+}
+
+void codec_pack(struct codec *c, const uint8_t *data, size_t len, struct buffer *out)
+{
+    if (c->tail.len > 0) {
+        buffer_bytes(&c->tail, data, len);
+        size_t n = whole_packets(c->tail.data, c->tail.len);
+
+        pack(c, c->tail.data, n, out);
+        if (n == c->tail.len)
+            buffer_release(&c->tail);
+        else
+            buffer_consume(&c->tail, n);
+        return;
+    }
+    size_t n = whole_packets(data, len);
+
+    pack(c, data, n, out);
+    buffer_bytes(&c->tail, data + n, len - n);
 }

@@ -29,7 +29,11 @@ size_t codec_give(struct codec *c, void *into, size_t size);
 /* How many unpacked bytes wait for codec_give. */
 size_t codec_pending(const struct codec *c);
 
-/* Appends data as frames to *out. */
+/*
+ * Appends data, the next bytes of a row of packets, as frames to *out. As MySQL's server does it, a
+ * packet is in one frame where one can hold it (and else in two: connector/python reads no more);
+ * what has come of a packet that is not whole yet is kept for the next call.
+ */
 void codec_pack(struct codec *c, const uint8_t *data, size_t len, struct buffer *out);
 
 #endif

@@ -82,7 +82,7 @@ bool login_refuse_cleartext(struct session *s)
 static void start_client_tls(struct session *s)
 {
     struct login *login = s->login;
-    SSL *ssl = s->worker->server->tls.client ? tls_new_server(&s->worker->server->tls) : NULL;
+    SSL *ssl = s->worker->server->tls->client ? tls_new_server(s->worker->server->tls) : NULL;
 
     if (!ssl) {
         session_send_error(s, login->client_next, SHIM_ERROR_HANDSHAKE);

@@ -164,7 +164,7 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
         login->greeting.capabilities & ~(uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL |
                                                    CAP_OPTIONAL_METADATA | CAP_QUERY_ATTRIBUTES);
 
-    if (s->worker->server->tls.client)
+    if (s->worker->server->tls->client)
         offer |= CAP_SSL;
     if (s->worker->server->config->compression)
         offer |= CAP_COMPRESS | CAP_ZSTD_COMPRESSION;
@@ -184,7 +184,7 @@ bool login_backend_wants_tls(struct session *s)
 {
     const struct server *server = s->worker->server;
 
-    if (!server->tls.backend)
+    if (!server->tls->backend)
         return false;
     return s->login->greeting.capabilities & CAP_SSL ||
            server->config->vtgate_tls_mode != CONFIG_TLS_PREFERRED;
@@ -235,7 +235,7 @@ static void start_backend_tls(struct session *s)
     SSL *ssl = NULL;
 
     if (login->greeting.capabilities & CAP_SSL)
-        ssl = tls_new_client(&server->tls, server->config, vtgate_endpoint(s->vtgate)->host);
+        ssl = tls_new_client(server->tls, vtgate_endpoint(s->vtgate)->host);
     if (!ssl) {
         session_send_error(s, login->client_next, SHIM_ERROR_NO_VTGATE, vtgate_name(s->vtgate),
                            "TLS is required and vtgate does not offer it");

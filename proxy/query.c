@@ -314,13 +314,28 @@ static void request_sent(struct session *s)
 }
 
 /* Passes on the pieces of a command (or drops them, when it was answered already). */
+/*
+ * The next packets of a command, in p[0..n), get the numbers that vtgate expects. MariaDB's client
+ * library numbers every packet 0 once the connection is compressed (libmariadb/ma_net.c,
+ * ma_net_write), for then it is the frames that count.
+ */
+static void renumber(struct session *s, const uint8_t *p, size_t n)
+{
+    size_t left = packet_cursor_header_left(&s->request);
+
+    if (s->client.codec && left > 0 && left <= n)
+        ((uint8_t *)p)[left - 1] = s->request_next++; /* our own buffer: scratch or s->input */
+}
+
 static size_t consume_request(struct session *s, const uint8_t *p, size_t n)
 {
     size_t used = 0;
     bool complete = false;
 
-    while (used < n && !(complete && s->request.length < PACKET_MAX_PAYLOAD))
+    while (used < n && !(complete && s->request.length < PACKET_MAX_PAYLOAD)) {
+        renumber(s, p + used, n - used);
         used += packet_cursor_feed(&s->request, p + used, n - used, &complete);
+    }
     complete = complete && s->request.length < PACKET_MAX_PAYLOAD;
     if (!s->discard && !session_send_backend(s, p, used))
         return used;
@@ -341,8 +356,10 @@ static size_t consume_infile(struct session *s, const uint8_t *p, size_t n)
     size_t used = 0;
     bool complete = false;
 
-    while (used < n && !(complete && s->request.length == 0))
+    while (used < n && !(complete && s->request.length == 0)) {
+        renumber(s, p + used, n - used);
         used += packet_cursor_feed(&s->request, p + used, n - used, &complete);
+    }
     if (!session_send_backend(s, p, used))
         return used;
     if (complete && s->request.length == 0) {
@@ -367,6 +384,7 @@ static size_t forward(struct session *s, const struct head *h, const uint8_t *p,
         return len;
     }
     packet_cursor_init(&s->request);
+    s->request_next = p[3];
     session_set_state(s, SESSION_REQUEST);
     return consume_request(s, p, n);
 }

@@ -23,6 +23,7 @@ void relay_response(struct session *s, const uint8_t *data, size_t len)
         break;
     case RESPONSE_INFILE:
         packet_cursor_init(&s->request);
+        s->request_next = (uint8_t)(s->response.cursor.sequence + 1);
         session_set_state(s, SESSION_INFILE);
         query_continue(s);
         break;

@@ -26,6 +26,7 @@
 #include "proxy/migrations.h"
 #include "proxy/networks.h"
 #include "proxy/quota.h"
+#include "proxy/reload.h"
 #include "proxy/vtgate_control.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
@@ -205,8 +206,7 @@ static void on_end_signal(evutil_socket_t number, short what, void *arg)
 
 /* --- start ----------------------------------------------------------------------------------- */
 
-/* Two descriptors a session: the soft limit is usually 1024. */
-static void raise_descriptor_limit(const struct config *c)
+void server_raise_descriptor_limit(const struct config *c)
 {
     struct rlimit limit;
     rlim_t want = (rlim_t)c->limits_max_connections * 2 + 256;
@@ -237,39 +237,50 @@ static bool start_workers(struct server *server)
     return true;
 }
 
-static void add_signal(struct server *server, size_t slot, int number)
+static void on_reload_signal(evutil_socket_t number, short what, void *arg)
 {
-    server->signals[slot] = evsignal_new(server->base, number, on_end_signal, server);
-    event_add(server->signals[slot], NULL);
+    struct server *server = arg;
+    char error[RELOAD_ERROR_SIZE];
+
+    (void)number;
+    (void)what;
+    if (!server->draining)
+        reload_run(server, NULL, NULL, NULL, error, sizeof(error));
 }
 
-/* The parts of the configuration that have to be turned into something first. */
-static bool prepare(struct server *server, char *error, size_t size)
+static void add_signal(struct server *server, size_t slot, int number, event_callback_fn handler)
 {
-    const char *bad;
-
-    server->proxy_networks = networks_create(&server->config->proxy_protocol_from, &bad);
-    if (!server->proxy_networks) {
-        snprintf(error, size,
-                 "proxy_protocol.from: '%s' is no network; write 10.0.0.0/8, ::1 or unix", bad);
-        return false;
-    }
-    return tls_contexts_create(&server->tls, server->config, error, size);
+    server->signals[slot] = evsignal_new(server->base, number, handler, server);
+    event_add(server->signals[slot], NULL);
 }
 
 bool server_check(const struct config *config, char *error, size_t size)
 {
-    struct server server = {.config = config};
-    bool ok = prepare(&server, error, size);
+    struct tls_contexts *tls;
+    struct networks *networks;
 
-    networks_destroy(server.proxy_networks);
-    tls_contexts_destroy(&server.tls);
-    return ok;
+    if (!reload_prepare(config, &tls, &networks, error, size))
+        return false;
+    networks_destroy(networks);
+    tls_contexts_destroy(tls);
+    return true;
+}
+
+static bool prepare(struct server *server, char *error, size_t size)
+{
+    struct tls_contexts *tls;
+    struct networks *networks;
+
+    if (!reload_prepare(server->config, &tls, &networks, error, size))
+        return false;
+    atomic_init(&server->tls, tls);
+    atomic_init(&server->proxy_networks, networks);
+    return true;
 }
 
 static bool start(struct server *server)
 {
-    char error[512];
+    char error[RELOAD_ERROR_SIZE];
 
     if (!prepare(server, error, sizeof(error))) {
         log_error("start_failed", "error:s", error);
@@ -280,13 +291,14 @@ static bool start(struct server *server)
         log_error("start_failed", "error:s", strerror(errno));
         return false;
     }
-    raise_descriptor_limit(server->config);
+    server_raise_descriptor_limit(server->config);
     server->vtgates = vtgates_create(&server->config->vtgate);
     server->migrations = migrations_create();
     server->quota = quota_create();
     server->holds = holds_create(server);
-    add_signal(server, 0, SIGTERM);
-    add_signal(server, 1, SIGINT);
+    add_signal(server, 0, SIGTERM, on_end_signal);
+    add_signal(server, 1, SIGINT, on_end_signal);
+    add_signal(server, 2, SIGHUP, on_reload_signal);
     if (!start_workers(server) || !open_listeners(server))
         return false;
     server->control = vtgate_control_start(server);
@@ -304,6 +316,7 @@ static void block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -366,14 +379,16 @@ static void stop(struct server *server)
         mailbox_fini(&server->mailbox);
         event_base_free(server->base);
     }
-    tls_contexts_destroy(&server->tls);
+    tls_contexts_destroy(server->tls);
+    config_destroy(server->reloaded);
 }
 
-int server_run(const struct config *config)
+int server_run(const struct config *config, const struct reload_source *source)
 {
-    struct server server = {.config = config, .started_ms = clock_ms()};
+    struct server server = {.source = source, .started_ms = clock_ms()};
     int status = 1;
 
+    atomic_init(&server.config, config);
     signal(SIGPIPE, SIG_IGN);
     if (start(&server)) {
         char vtgates[1024];
@@ -382,6 +397,7 @@ int server_run(const struct config *config)
         log_info("ready", "version:s listen:s vtgate:s admin:s http:s workers:u", VTSHIM_VERSION,
                  config->listen.items[0].text, vtgates, config->admin.text, config->http.text,
                  (uint64_t)server.worker_count);
+        reload_log_certificate(server.tls);
         event_base_loop(server.base, 0);
         log_info("stopped", "sessions:u", (uint64_t)atomic_load(&server.sessions));
         status = 0;

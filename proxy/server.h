@@ -26,10 +26,17 @@ struct quota;
 struct admin;
 struct http;
 struct vtgate_control;
+struct reload_source;
 
 struct server {
-    const struct config *config; /* immutable; outlives every thread */
-    struct tls_contexts tls;
+    /* These three are immutable. A reload (reload.c) puts others in their place and destroys the
+       old ones when every thread has begun a new turn of its loop: do not keep them across turns.
+     */
+    _Atomic(const struct config *) config;
+    _Atomic(struct tls_contexts *) tls;
+    _Atomic(struct networks *) proxy_networks; /* proxy_protocol.from */
+    const struct reload_source *source;        /* where a reload gets the settings */
+    struct config *reloaded; /* owned; NULL while config is the one of the start */
     struct event_base *base; /* the control loop */
     struct mailbox mailbox;  /* to the control loop */
     struct worker *workers;
@@ -38,7 +45,6 @@ struct server {
     struct holds *holds;
     struct migrations *migrations;
     LIST_HEAD(, cutover) cutovers; /* cutover.c */
-    struct networks *proxy_networks; /* proxy_protocol.from */
     struct quota *quota;
     struct admin *admin;
     struct http *http;
@@ -63,8 +69,11 @@ struct server {
  */
 bool server_check(const struct config *config, char *error, size_t size);
 
-/* Runs until a signal ends it. config must have passed config_check. Returns the exit status. */
-int server_run(const struct config *config);
+/*
+ * Runs until a signal ends it. config must have passed config_check and stays valid until this
+ * returns; source is asked at each reload. Returns the exit status.
+ */
+int server_run(const struct config *config, const struct reload_source *source);
 
 /*
  * Calls fn(worker, arg) on each worker's thread and then done(server, arg) on the control loop,
@@ -72,6 +81,10 @@ int server_run(const struct config *config);
  * allow it. Once the workers have ended, at the very end of the process, only done is called.
  */
 void server_broadcast(struct server *server, mailbox_fn *fn, mailbox_fn *done, void *arg);
+
+/* Allows two descriptors a session, as far as the hard limit lets it: the soft one is usually 1024.
+ */
+void server_raise_descriptor_limit(const struct config *config);
 
 /* The sum of a counter over all workers. Any thread. */
 uint64_t server_metric(const struct server *server, const struct metric_row *row);

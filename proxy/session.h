@@ -86,6 +86,7 @@ struct session {
     struct names *temporary;      /* temporary tables created here, or NULL (owned) */
     uint32_t effect_id;           /* with EFFECT_CLOSE_PREPARED */
     struct packet_cursor request; /* of a command that is passed on in pieces */
+    uint8_t request_next;         /* the number that its next packet must have */
     struct response response;
     struct buffer input; /* from the client, not yet acted upon: the start of a command, a parked
                             one, pipelined ones */

@@ -26,7 +26,7 @@
 #define CER_MAX_ERROR 0
 #endif
 
-/* A KILL QUERY to run. */
+/* A KILL QUERY to run, or, without a vtgate, nothing. */
 struct job {
     STAILQ_ENTRY(job) next;
     struct vtgate *vtgate;
@@ -265,7 +265,8 @@ static const char *kill_query(struct vtgate_control *control, const struct job *
 
 static void job_end(struct job *job, const char *error)
 {
-    *job->error = error;
+    if (job->error)
+        *job->error = error;
     mailbox_post(job->mailbox, job->done, job->context, job->arg);
     free(job);
 }
@@ -278,28 +279,43 @@ static void run_jobs(struct vtgate_control *control)
 
         STAILQ_REMOVE_HEAD(&control->jobs, next);
         pthread_mutex_unlock(&control->lock);
-        job_end(job, kill_query(control, job));
+        job_end(job, job->vtgate ? kill_query(control, job) : NULL);
         pthread_mutex_lock(&control->lock);
     }
+}
+
+static void add_job(struct vtgate_control *control, const struct job *job)
+{
+    struct job *copy = memory_zalloc(sizeof(*copy));
+
+    *copy = *job;
+    pthread_mutex_lock(&control->lock);
+    STAILQ_INSERT_TAIL(&control->jobs, copy, next);
+    pthread_cond_signal(&control->wake);
+    pthread_mutex_unlock(&control->lock);
 }
 
 void vtgate_control_kill(struct vtgate_control *control, struct vtgate *v, uint32_t connection_id,
                          const char **error, struct mailbox *mailbox, mailbox_fn *done,
                          void *context, void *arg)
 {
-    struct job *job = memory_zalloc(sizeof(*job));
+    struct job job = {.vtgate = v,
+                      .connection_id = connection_id,
+                      .error = error,
+                      .mailbox = mailbox,
+                      .done = done,
+                      .context = context,
+                      .arg = arg};
 
-    *job = (struct job){.vtgate = v,
-                        .connection_id = connection_id,
-                        .error = error,
-                        .mailbox = mailbox,
-                        .done = done,
-                        .context = context,
-                        .arg = arg};
-    pthread_mutex_lock(&control->lock);
-    STAILQ_INSERT_TAIL(&control->jobs, job, next);
-    pthread_cond_signal(&control->wake);
-    pthread_mutex_unlock(&control->lock);
+    add_job(control, &job);
+}
+
+void vtgate_control_come_by(struct vtgate_control *control, struct mailbox *mailbox,
+                            mailbox_fn *done, void *context, void *arg)
+{
+    struct job job = {.mailbox = mailbox, .done = done, .context = context, .arg = arg};
+
+    add_job(control, &job);
 }
 
 /* Sleeps until the next round; false when it is time to end. */

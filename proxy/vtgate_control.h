@@ -34,6 +34,11 @@ void vtgate_control_kill(struct vtgate_control *control, struct vtgate *v, uint3
                          const char **error, struct mailbox *mailbox, mailbox_fn *done,
                          void *context, void *arg);
 
+/* Posts done(context, arg) to the mailbox once the control thread is between two calls and looks at
+   nothing of the settings that it may have looked at before. Any thread. */
+void vtgate_control_come_by(struct vtgate_control *control, struct mailbox *mailbox,
+                            mailbox_fn *done, void *context, void *arg);
+
 /* The version of the client library, for SHOW VERSION. (Its header and protocol/ both name the
    commands COM_*: only vtgate_control.c includes it.) */
 const char *vtgate_control_library(void);

@@ -224,9 +224,25 @@ static void a_packet_that_does_not_fit_fails(void **state)
     }
 }
 
+static void cursor_knows_what_is_left_of_the_header(void **state)
+{
+    static const uint8_t packets[] = {2, 0, 0, 7, 'a', 'b', 0, 0, 0, 8, 1, 0, 0, 9, 'c'};
+    static const size_t left[] = {4, 3, 2, 1, 0, 0, 4, 3, 2, 1, 4, 3, 2, 1, 0};
+    struct packet_cursor c;
+    bool complete;
+
+    (void)state;
+    packet_cursor_init(&c);
+    for (size_t i = 0; i < sizeof(packets); i++) {
+        assert_int_equal(packet_cursor_header_left(&c), left[i]);
+        assert_int_equal(packet_cursor_feed(&c, packets + i, 1, &complete), 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cursor_knows_what_is_left_of_the_header),
         cmocka_unit_test(append_splits_at_the_maximum),
         cmocka_unit_test(cursor_finds_what_append_wrote),
         cmocka_unit_test(cursor_finds_packets_behind_each_other),

@@ -90,6 +90,13 @@ class Shim:
         self.process: subprocess.Popen | None = None
         self._read = 0
 
+    def write_config(self, change: dict) -> None:
+        """The file with what `change` says; used at the next reload."""
+        self.config = merge(self.config, change)
+        fresh = self.config_file.with_suffix(".new")
+        fresh.write_text(json.dumps(self.config, indent=1))
+        fresh.rename(self.config_file)
+
     # Its life.
 
     def start(self) -> "Shim":
