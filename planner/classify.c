@@ -687,12 +687,13 @@ bool classify_is_multi(const char *sql, size_t len)
     if (len == 0 || memchr(sql, ';', len) == NULL)
         return false;
     struct statement first;
-    size_t used = classify_next(sql, len, &first);
-    struct lexer lx;
-    lexer_init(&lx, sql + used, len - used);
+    size_t at = classify_next(sql, len, &first);
     struct token t;
-    do {
+    do { /* each statement is read from its beginning, as classify_next does */
+        struct lexer lx;
+        lexer_init(&lx, sql + at, len - at);
         t = lexer_next(&lx);
+        at = (size_t)(lx.pos - sql);
     } while (t.kind == TOKEN_SEMICOLON);
     return t.kind != TOKEN_END;
 }

@@ -28,7 +28,7 @@ void admin_stop(struct admin *admin);
 /* No command may be under way any more. */
 void admin_destroy(struct admin *admin);
 
-/* --- for the commands: admin_commands.c, admin_show.c, admin_select.c ------------------------- */
+/* --- for the commands: admin_commands.c, admin_show.c ------------------------- */
 
 /* One command under way. Lives until one of the admin_reply functions is called with it; the
    client may be gone by then, which these functions cope with. */

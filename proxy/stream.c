@@ -149,7 +149,7 @@ void stream_close(struct stream *st)
 
 bool stream_has_pending(const struct stream *st)
 {
-    return (st->codec && codec_pending(st->codec) > 0) || (st->ssl && SSL_has_pending(st->ssl));
+    return (st->codec && codec_is_ready(st->codec)) || (st->ssl && SSL_has_pending(st->ssl));
 }
 
 void stream_resume(struct stream *st)
@@ -215,7 +215,9 @@ static ssize_t raw_read(struct stream *st, void *into, size_t size)
 /* Unpacked bytes; `into` serves for the packed ones first. */
 static ssize_t unpacked_read(struct stream *st, void *into, size_t size)
 {
-    if (codec_pending(st->codec) == 0) {
+    size_t given;
+
+    if (!codec_is_ready(st->codec)) {
         ssize_t n = raw_read(st, into, size);
 
         if (n <= 0)
@@ -223,11 +225,11 @@ static ssize_t unpacked_read(struct stream *st, void *into, size_t size)
         if (!codec_take(st->codec, into, (size_t)n))
             return -2;
     }
-    ssize_t given = (ssize_t)codec_give(st->codec, into, size);
-
+    if (!codec_give(st->codec, into, size, &given))
+        return -2;
     if (st->reading && stream_has_pending(st))
         event_active(&st->read_event, EV_READ, 1);
-    return given;
+    return (ssize_t)given;
 }
 
 ssize_t stream_read(struct stream *st, void *into, size_t size)
@@ -240,7 +242,7 @@ bool stream_set_codec(struct stream *st, struct codec *codec, const void *raw, s
     st->codec = codec;
     if (!codec_take(codec, raw, len))
         return false;
-    if (codec_pending(codec) > 0)
+    if (codec_is_ready(codec))
         event_active(&st->read_event, EV_READ, 1);
     return true;
 }

@@ -370,6 +370,7 @@ static const struct {
     {"SELECT 1;SELECT 2", "SELECT 1|SELECT 2", true},
     {"SELECT 1; /* x */ SELECT 2;", "SELECT 1|/* x */ SELECT 2", true},
     {"SELECT 1; /*!40101 SELECT 2 */", "SELECT 1|/*!40101 SELECT 2 */", true},
+    {"SELECT 1; /*!40101; /*! x */", "SELECT 1|/*!40101|/*! x */", true},
     {"; SELECT 1", "|SELECT 1", true},
     {"SELECT ';'", "SELECT ';'", false},
     {"SELECT ';';", "SELECT ';'", false},

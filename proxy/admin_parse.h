@@ -1,0 +1,47 @@
+/*
+ * Reading the text of an admin command. Pure: no server, no socket. What a command means is for the
+ * handlers (admin_commands.c, admin_show.c).
+ *
+ * Each function reads on from *lx and is true, or says in *error what it would have liked to see
+ * where; *lx is then anywhere.
+ */
+#ifndef VTSHIM_PROXY_ADMIN_PARSE_H
+#define VTSHIM_PROXY_ADMIN_PARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "planner/hold.h"
+#include "planner/lexer.h"
+
+struct admin_error {
+    struct token near; /* borrowed from the command's text */
+    char expected[96];
+};
+
+/* The text of the syntax error (1064). At most 255 bytes are written, and a NUL. */
+#define ADMIN_ERROR_MAX 256
+void admin_error_format(const struct admin_error *error, char text[ADMIN_ERROR_MAX]);
+
+/* Sets *error; always false. */
+bool admin_parse_refuse(struct admin_error *error, const struct token *near, const char *expected);
+
+/* The row of admin_commands.def whose words the text begins with, or -1. */
+int admin_parse_command(struct lexer *lx, struct admin_error *error);
+
+/* Nothing but ';' follows. */
+bool admin_parse_end(struct lexer *lx, struct admin_error *error);
+
+/* HOLD: scope, keyspace, table and reason of *h; *seconds only if FOR is there, from 1 to max. */
+bool admin_parse_hold(struct lexer *lx, int64_t max, struct hold *h, int64_t *seconds,
+                      struct admin_error *error);
+
+/* RELEASE: *id is 0 for ALL. */
+bool admin_parse_release(struct lexer *lx, uint64_t *id, struct admin_error *error);
+
+/* DRAIN and RESUME VTGATE: the name between the quotes. */
+#define ADMIN_VTGATE_MAX 300
+bool admin_parse_vtgate(struct lexer *lx, char name[ADMIN_VTGATE_MAX], struct admin_error *error);
+
+#endif
