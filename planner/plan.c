@@ -157,6 +157,12 @@ static const char *text_unfit(const char *text, size_t len, bool whole)
     return classify_is_multi(text, len) ? "several" : NULL;
 }
 
+bool plan_is_plain(const struct plan_facts *facts, const char *text, size_t len)
+{
+    return !any_hold(facts) && classify_quick(text, len, true) == QUICK_PLAIN &&
+           !(facts->multi_statements && classify_is_multi(text, len));
+}
+
 struct plan plan_text(const struct plan_facts *facts, const char *text, size_t len, bool whole,
                       bool may_grow, bool prepare,
                       const struct prepared *(*find_named)(void *arg, struct sql_name name),

@@ -82,6 +82,12 @@ struct plan {
 bool plan_target_is_shard(const char *database);
 
 /*
+ * Whether a whole COM_QUERY is as nearly all are: plan_text would say FORWARD, with no effect and
+ * nothing to log. The short way there.
+ */
+bool plan_is_plain(const struct plan_facts *facts, const char *text, size_t len);
+
+/*
  * A COM_QUERY or COM_STMT_PREPARE (`prepare`) with text[0..len). `whole`: that is all of it;
  * `may_grow`: else more can be waited for (not past limits.max_inspect_bytes), so that PLAN_MORE is
  * a possible answer. find_named looks up a statement of the text protocol for EXECUTE (NULL: none).

@@ -75,6 +75,12 @@ void packet_cursor_init(struct packet_cursor *c);
  */
 size_t packet_cursor_feed(struct packet_cursor *c, const uint8_t *data, size_t len, bool *complete);
 
+/*
+ * The same for a packet that is whole at data and has a payload: data[0..PACKET_HEADER + length) is
+ * there, length is the one in its header.
+ */
+void packet_cursor_take(struct packet_cursor *c, const uint8_t *data, uint32_t length);
+
 /* How many bytes of the current or, at a boundary, of the next packet's header are still to come.
    The last of them is the sequence number. */
 size_t packet_cursor_header_left(const struct packet_cursor *c);

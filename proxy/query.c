@@ -524,11 +524,42 @@ static struct plan plan_other_command(const struct head *h)
     return plan;
 }
 
+/* A command that has to be looked at. Out of line: it would crowd the way of those that have not.
+ */
+__attribute__((noinline)) static size_t consume_planned(struct session *s, const struct head *h,
+                                                        const uint8_t *p, size_t n)
+{
+    struct plan plan;
+
+    switch (h->command) {
+    case COM_QUIT:
+        return quit(s, h);
+    case COM_QUERY:
+    case COM_STMT_PREPARE:
+        plan = plan_text_command(s, h);
+        break;
+    case COM_STMT_EXECUTE:
+    case COM_STMT_CLOSE:
+        plan = plan_statement_command(s, h);
+        break;
+    default:
+        plan = plan_other_command(h);
+    }
+    return act(s, h, &plan, p, n);
+}
+
+static bool is_plain(const struct session *s, const struct head *h)
+{
+    struct plan_facts facts = query_facts(s);
+
+    return h->command == COM_QUERY && h->whole &&
+           plan_is_plain(&facts, (const char *)h->packet + PACKET_HEADER + 1, h->available - 1);
+}
+
 /* The command at the head of p[0..n), while none is under way. 0: it needs more bytes, or waits. */
 static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
 {
     struct head h = {.packet = p};
-    struct plan plan;
 
     if (n < PACKET_HEADER)
         return 0;
@@ -543,21 +574,10 @@ static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
     if (h.available == 0)
         return 0;
     h.command = p[PACKET_HEADER];
-    switch (h.command) {
-    case COM_QUIT:
-        return quit(s, &h);
-    case COM_QUERY:
-    case COM_STMT_PREPARE:
-        plan = plan_text_command(s, &h);
-        break;
-    case COM_STMT_EXECUTE:
-    case COM_STMT_CLOSE:
-        plan = plan_statement_command(s, &h);
-        break;
-    default:
-        plan = plan_other_command(&h);
-    }
-    return act(s, &h, &plan, p, n);
+    if (!is_plain(s, &h))
+        return consume_planned(s, &h, p, n);
+    track_command(s, &h);
+    return forward(s, &h, p, n);
 }
 
 /* Acts on as much of p[0..n) as can be acted on now; returns how much that was. */

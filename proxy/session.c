@@ -63,6 +63,10 @@ void session_balance(struct session *s)
 
     if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING || s->state == SESSION_LOGIN)
         return;
+    /* Nothing waits anywhere: as it nearly always is. */
+    if ((s->client.out.len | s->backend.out.len | s->input.len) == 0 && s->client.reading &&
+        s->backend.reading && !s->client_gone)
+        return;
     if (stream_backlog(&s->backend) >= limit || (busy && s->input.len >= limit) || s->client_gone)
         stream_pause(&s->client);
     else

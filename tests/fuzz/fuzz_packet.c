@@ -37,11 +37,12 @@ static void check_packet(const struct packet_cursor *c, const uint8_t *p, bool c
 
 static void walk(const uint8_t *data, size_t len, uint32_t seed)
 {
-    struct packet_cursor c;
+    struct packet_cursor c, taken;
     size_t at = 0, start = 0;
     bool continued = false;
 
     packet_cursor_init(&c);
+    packet_cursor_init(&taken);
     while (at < len) {
         size_t n = next_piece(&seed, len - at);
         bool complete;
@@ -55,6 +56,11 @@ static void walk(const uint8_t *data, size_t len, uint32_t seed)
             continue;
         }
         check_packet(&c, data + start, continued);
+        if (c.length > 0)
+            packet_cursor_take(&taken, data + start, c.length);
+        else
+            taken = c;
+        check_packet(&taken, data + start, continued);
         continued = c.length == PACKET_MAX_PAYLOAD;
         start += PACKET_HEADER + c.length;
         assert(at == start);

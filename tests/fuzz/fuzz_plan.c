@@ -112,6 +112,8 @@ static void fuzz(const struct plan_facts *facts, const char *text, size_t len, u
     struct plan p = plan_text(facts, text, len, whole, may_grow, prepare, find_named, &named);
 
     check_plan(&p, facts, whole, may_grow);
+    if (whole && !prepare && plan_is_plain(facts, text, len))
+        assert(p.action == PLAN_FORWARD && p.effect == EFFECT_NONE && !p.passed);
     check_inside(p.name, text, len, &named);
     check_inside(p.body, text, len, NULL);
     if (p.action == PLAN_MIGRATE) {

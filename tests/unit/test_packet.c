@@ -73,13 +73,37 @@ static void append_splits_at_the_maximum(void **state)
     }
 }
 
+/* The same packet, which is whole at p, in one step. */
+static void take(struct packet_cursor *c, const uint8_t *p, uint32_t length)
+{
+    bool complete;
+
+    if (length > 0) {
+        packet_cursor_take(c, p, length);
+        return;
+    }
+    assert_int_equal(packet_cursor_feed(c, p, PACKET_HEADER, &complete), PACKET_HEADER);
+    assert_true(complete);
+}
+
+static void assert_same_packet(const struct packet_cursor *a, const struct packet_cursor *b)
+{
+    assert_true(packet_cursor_at_boundary(a));
+    assert_int_equal(a->length, b->length);
+    assert_int_equal(a->sequence, b->sequence);
+    assert_int_equal(a->continued, b->continued);
+    assert_int_equal(a->prefix_have, b->prefix_have);
+    assert_memory_equal(a->prefix, b->prefix, b->prefix_have);
+}
+
 /* Feeds all of data in steps and checks each packet that is found against `lengths`. */
 static void walk(const struct buffer *b, size_t step, const uint32_t *lengths, size_t packets)
 {
-    struct packet_cursor c;
+    struct packet_cursor c, taken;
     size_t at = 0, found = 0, start = 0, sent = 0;
 
     packet_cursor_init(&c);
+    packet_cursor_init(&taken);
     assert_true(packet_cursor_at_boundary(&c));
     while (at < b->len) {
         size_t n = b->len - at < step ? b->len - at : step;
@@ -102,6 +126,8 @@ static void walk(const struct buffer *b, size_t step, const uint32_t *lengths, s
         assert_int_equal(c.continued, found > 0 && lengths[found - 1] == FULL);
         assert_int_equal(c.prefix_have, kept);
         assert_memory_equal(c.prefix, payload + sent, kept);
+        take(&taken, b->data + start, lengths[found]);
+        assert_same_packet(&taken, &c);
         sent = c.length == FULL ? sent + c.length : 0;
         start = at;
         found++;

@@ -106,9 +106,15 @@ static struct plan plan_of(const char *letters, const char *database, const stru
                            const char *text, bool whole, bool may_grow)
 {
     struct plan_facts facts = make_facts(letters, database, holds);
+    bool prepare = strchr(letters, 'p') != NULL;
+    struct plan p =
+        plan_text(&facts, text, strlen(text), whole, may_grow, prepare, find_named, NULL);
 
-    return plan_text(&facts, text, strlen(text), whole, may_grow, strchr(letters, 'p') != NULL,
-                     find_named, NULL);
+    /* The short way must never lead past something. */
+    if (whole && !prepare && plan_is_plain(&facts, text, strlen(text)) &&
+        (p.action != PLAN_FORWARD || p.effect != EFFECT_NONE || p.passed))
+        fail_msg("[%s] %s is not plain", letters, text);
+    return p;
 }
 
 static bool is_name(struct sql_name n, const char *want)
@@ -217,6 +223,38 @@ static void ddl_is_found(void **state)
             !is_name(st, ddl[i].statement))
             fail_msg("[%s] %s: %s, passed %s, statement \"%.*s\"", ddl[i].facts, ddl[i].text,
                      ACTIONS[p.action], p.passed ? p.passed : "-", (int)st.len, st.text);
+    }
+}
+
+static void most_texts_are_plain(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *facts, *text;
+        bool plain;
+    } cases[] = {
+        {"", "select * from t", true},
+        {"m", "select * from t", true},
+        {"t", "insert into t values (1)", true},
+        {"s", "/* x */ update t set a=1", true},
+        {"", "alter table t add c int", false},
+        {"", "execute ddl", false},
+        {"", "set @a=1", false},
+        {"m", "select 1; select 2", false},
+        {"m", "select 1; drop table t", false},
+        {"", "select 1; drop table t", true},
+        {"", "", true},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct plan_facts facts = make_facts(cases[i].facts, "ks", no_holds);
+        size_t len = strlen(cases[i].text);
+
+        if (plan_is_plain(&facts, cases[i].text, len) != cases[i].plain)
+            fail_msg("[%s] %s", cases[i].facts, cases[i].text);
+        facts.holds = table_held; /* which does not concern an open transaction */
+        if (plan_is_plain(&facts, cases[i].text, len) != (cases[i].plain && facts.in_transaction))
+            fail_msg("[%s] %s, held", cases[i].facts, cases[i].text);
     }
 }
 
@@ -629,6 +667,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ddl_is_found, prepare_named, forget_named),
+        cmocka_unit_test(most_texts_are_plain),
         cmocka_unit_test(targets_decide),
         cmocka_unit_test(variables_are_resolved),
         cmocka_unit_test(temporary_tables_pass),
