@@ -1,11 +1,7 @@
 /*
- * The vtgate executor, as a chain of questions over the client's own connection:
- *
- *   read the session's strategy -> set ours -> submit -> restore -> locate -> poll
- * (migration_watch.c)
- *
- * Each step is a callback of ask.c that starts the next. A step that fails after ours was set goes
- * through "restore" all the same, so that the session is as it was.
+ * A migration's beginning and its ends: what is submitted, what the client is told, and who leaves
+ * when. In between it is watched (migration_watch.c); how Vitess is spoken to is the executor's
+ * (executor.h).
  */
 #include "proxy/migration.h"
 
@@ -22,20 +18,21 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-static void migration_free(struct session *s, struct migration *m)
+static void migration_free(struct session *s)
 {
+    struct migration *m = s->migration;
+
     migration_end_cutover(m);
     if (m->managed)
         atomic_fetch_sub(&s->worker->server->tracking, 1);
     event_del(&m->timer);
+    m->executor->forget(s);
     free(m->ddl);
     free(m->uuids);
-    free(m->keyspaces);
     free(m->columns);
-    free(m->old_strategy);
-    free(m->old_context);
     free(m->message);
     free(m);
+    s->migration = NULL;
 }
 
 void migration_publish(struct session *s, const char *status, bool ended)
@@ -71,8 +68,7 @@ void migration_forget(struct session *s)
         migration_log(s, "ddl_detached");
         metrics_add(&s->worker->metrics.ddl_detached, 1);
     }
-    s->migration = NULL;
-    migration_free(s, m);
+    migration_free(s);
 }
 
 /* Formats a question and asks it. The text is bounded by what was bounded before. */
@@ -93,24 +89,13 @@ void migration_ask(struct session *s, ask_callback *done, const char *format, ..
     free(sql);
 }
 
-static char *quoted(struct bytes value)
-{
-    size_t size = value.len * 2 + 3;
-    char *text = memory_zalloc(size);
-
-    if (!ddl_quote(text, size, (const char *)value.p, value.len))
-        abort(); /* the size is what ddl_quote needs at most */
-    return text;
-}
-
 /* The client gets its answer and the session goes on. `out` is one packet. */
 static void answer_client(struct session *s, struct buffer *out, bool succeeded)
 {
     uint8_t next = (uint8_t)(s->migration->sequence + 1);
     bool gone = s->client_gone;
 
-    migration_free(s, s->migration);
-    s->migration = NULL;
+    migration_free(s);
     bool sent = session_send_client(s, out->data, out->len);
 
     buffer_release(out);
@@ -159,16 +144,16 @@ void migration_answer_ok(struct session *s, const char *info)
     answer_client(s, &out, true);
 }
 
-static void keep_error(struct migration *m, const struct answer *a)
+void migration_keep_error(struct migration *m, uint16_t code, const char *state,
+                          struct bytes message)
 {
-    m->code = a ? a->code : 1105;
-    snprintf(m->state, sizeof(m->state), "%s", a ? a->state : "HY000");
+    m->code = code;
+    snprintf(m->state, sizeof(m->state), "%s", state);
     free(m->message);
-    m->message = a ? memory_copy((const char *)a->message.p, a->message.len)
-                   : memory_copy("vtshim: malformed answer of vtgate", 34);
+    m->message = memory_copy((const char *)message.p, message.len);
 }
 
-/* The DDL was refused: the error is vtgate's own. */
+/* The DDL was refused: the error is Vitess's own. */
 void migration_refused(struct session *s)
 {
     struct migration *m = s->migration;
@@ -218,13 +203,16 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* --- submitting ------------------------------------------------------------------------------ */
 
-/* The session is as it was; how did the submission go? */
-static void on_restored(struct session *s, const struct answer *a)
+void migration_queued(struct session *s)
+{
+    migration_publish(s, "queued", false);
+    migration_log(s, "ddl_submitted");
+}
+
+void migration_submitted(struct session *s)
 {
     struct migration *m = s->migration;
 
-    if (!a || a->failed)
-        log_warn("ddl_restore_failed", "session:u code:u", s->id, (uint64_t)(a ? a->code : 0));
     if (m->code && m->submitted) {
         migration_cancel_leftovers(s);
     } else if (m->code) {
@@ -232,91 +220,31 @@ static void on_restored(struct session *s, const struct answer *a)
     } else if (s->client_gone && !m->cancelling) {
         session_close(s, CLOSE_CLIENT_CLOSED); /* detached: it goes on in Vitess */
     } else if (m->uuid_count == 0) {
-        migration_publish(s, "complete", true); /* vtgate ran it at once */
+        migration_publish(s, "complete", true); /* Vitess ran it at once */
         metrics_add(&s->worker->metrics.ddl_completed, 1);
         migration_answer_ok(s, "");
     } else {
         m->seen_ms = clock_ms();
-        migration_locate(s);
+        m->executor->locate(s);
     }
-}
-
-static void restore(struct session *s)
-{
-    struct migration *m = s->migration;
-
-    migration_ask(s, on_restored, "SET @@ddl_strategy = %s, @@migration_context = %s",
-                  m->old_strategy, m->old_context);
-}
-
-static void on_submitted(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-    struct bytes row[1];
-
-    m->submitting = false;
-    if (!a || a->failed) {
-        keep_error(m, a);
-    } else if (a->columns) {
-        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);)
-            migration_add_uuid(m, row[0]);
-        migration_publish(s, "queued", false);
-        migration_log(s, "ddl_submitted");
-    }
-    restore(s);
-}
-
-static void on_set(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-
-    if (!a || a->failed) {
-        keep_error(m, a); /* for instance a ddl.strategy in the config that vtgate does not know */
-        restore(s);
-        return;
-    }
-    m->submitted = m->submitting = true;
-    ask_start(s, m->ddl, m->len, on_submitted);
 }
 
 /*
- * ddl.strategy, quoted. An ALTER that the shim is to cut over has to wait for it; one that the
- * strategy postpones anyway is somebody else's to complete.
+ * ddl.strategy. An ALTER that the shim is to cut over has to wait for it; one that the strategy
+ * postpones anyway is somebody else's to complete.
  */
-static char *chosen_strategy(struct session *s)
+static void choose_strategy(struct session *s)
 {
     const struct config *c = s->worker->server->config;
     struct migration *m = s->migration;
-    char text[1200];
 
     m->managed = c->ddl_cutover == CONFIG_CUTOVER_MANAGED && strcmp(m->record.verb, "alter") == 0 &&
                  !strstr(c->ddl_strategy, "postpone-completion") &&
                  !strstr(c->ddl_strategy, "direct");
     if (m->managed)
         atomic_fetch_add(&s->worker->server->tracking, 1);
-    snprintf(text, sizeof(text), "%s%s", c->ddl_strategy,
+    snprintf(m->strategy, sizeof(m->strategy), "%s%s", c->ddl_strategy,
              m->managed ? " --postpone-completion" : "");
-    return quoted((struct bytes){(const uint8_t *)text, strlen(text)});
-}
-
-static void on_read(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-    struct bytes row[2];
-    const uint8_t *at = a ? a->rows_at : NULL;
-
-    if (!a || a->failed || a->columns != 2 || !answer_row(a, &at, row, 2)) {
-        keep_error(m, a && a->failed ? a : NULL);
-        migration_refused(s);
-        return;
-    }
-    m->old_strategy = quoted(row[0]);
-    m->old_context = quoted(row[1]);
-    char *strategy = chosen_strategy(s);
-
-    migration_ask(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
-                  m->context);
-    free(strategy);
 }
 
 static void set_names(struct session *s, const struct statement *ddl)
@@ -345,6 +273,7 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     struct migration *m = s->migration = memory_zalloc(sizeof(*m));
     unsigned char random[16];
 
+    m->executor = &executor_vtgate;
     m->ddl = memory_copy(ddl->text, ddl->len);
     m->len = ddl->len;
     m->sequence = sequence;
@@ -363,7 +292,8 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     migrations_add(s->worker->server->migrations, &m->record);
     metrics_add(&s->worker->metrics.ddl_started, 1);
     migration_log(s, "ddl_started");
-    migration_ask(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
+    choose_strategy(s);
+    m->executor->submit(s);
 }
 
 /* --- leaving --------------------------------------------------------------------------------- */

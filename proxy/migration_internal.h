@@ -1,6 +1,7 @@
 /*
  * What the files of a migration share: migration.c (submitting, answering, ending),
- * migration_watch.c (finding it in Vitess, following it, cancelling it). For them only.
+ * migration_watch.c (following it, cancelling it), migration_see.c, and the executors. For them
+ * only.
  */
 #ifndef VTSHIM_PROXY_MIGRATION_INTERNAL_H
 #define VTSHIM_PROXY_MIGRATION_INTERNAL_H
@@ -13,12 +14,13 @@
 #include "planner/hold.h"
 #include "proxy/ask.h"
 #include "proxy/cutover.h"
+#include "proxy/executor.h"
 #include "proxy/migrations.h"
 #include "proxy/session.h"
 
-#define UUID_MAX      64
-#define UUIDS_MAX     4096 /* tables in one DROP TABLE */
-#define KEYSPACES_MAX 1024
+#define UUID_MAX  64
+#define UUIDS_MAX 4096  /* tables in one DROP TABLE */
+#define ROWS_MAX  65536 /* migrations times shards */
 
 /* Where a managed cut-over stands. */
 enum cut_stage {
@@ -32,16 +34,15 @@ struct migration {
     size_t len;
     uint8_t sequence;
     bool more;
-    bool submitted;                   /* the submission is on its way or answered */
-    bool submitting;                  /* ... not answered yet */
-    bool cancelling;                  /* the client left and ddl.on_disconnect is cancel */
-    bool stopping;                    /* one shard failed: the others were told to stop */
-    char *old_strategy, *old_context; /* quoted, to be put back; NULL: not read yet */
+    bool submitted;  /* the submission is on its way or answered */
+    bool submitting; /* ... not answered yet */
+    bool cancelling; /* the client left and ddl.on_disconnect is cancel */
+    bool stopping;   /* one shard failed: the others were told to stop */
+    const struct executor *executor;
+    char strategy[1100]; /* ddl.strategy and what the shim adds to it */
     char context[64];
     char (*uuids)[UUID_MAX]; /* owned; room for uuid_cap */
     size_t uuid_count, uuid_cap, next_cancel;
-    char (*keyspaces)[65]; /* where it may be, while it is looked for; owned */
-    size_t keyspace_count, next_keyspace;
     size_t shards;
     bool has_columns;               /* CREATE or ALTER TABLE, not a view or an index */
     bool settled;                   /* its own vtgate has seen it */
@@ -62,6 +63,10 @@ struct migration {
     char *message; /* of the failed submission */
     struct event timer;
     struct migration_record record;
+    /* The executor's: whom its answer is for, and what only it knows. */
+    executor_rows *seen;
+    executor_done *done;
+    void *own;
 };
 
 /* migration.c */
@@ -69,16 +74,22 @@ void migration_ask(struct session *s, ask_callback *done, const char *format, ..
 void migration_publish(struct session *s, const char *status, bool ended);
 void migration_log(struct session *s, const char *event);
 void migration_add_uuid(struct migration *m, struct bytes uuid);
+void migration_keep_error(struct migration *m, uint16_t code, const char *state,
+                          struct bytes message); /* of the submission */
 /* Each gives the client its answer and lets the session go on. */
 void migration_answer_ok(struct session *s, const char *info);
 void migration_answer_error(struct session *s, uint16_t code, const char *state,
                             const char *message);
 void migration_answer_shim_error(struct session *s, enum shim_error error, ...);
 void migration_refused(struct session *s);
+/* For the executor's submit: Vitess has accepted it, its uuids are known; and: all is said. */
+void migration_queued(struct session *s);
+void migration_submitted(struct session *s);
 
 /* migration_watch.c */
-void migration_locate(struct session *s); /* finds its keyspace and shards, then polls */
-void migration_wait(struct session *s);   /* polls again after ddl.poll_interval_ms */
+/* The executor's locate is over: keyspace and shards are known, or else `why` they are not. */
+void migration_located(struct session *s, const char *why);
+void migration_wait(struct session *s); /* polls again after ddl.poll_interval_ms */
 void migration_poll(struct session *s);
 void migration_stop_others(struct session *s); /* cancels it where it still runs, and polls on */
 void migration_cancel_next(struct session *s); /* cancels uuid after uuid, then answers or ends */
