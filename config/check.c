@@ -93,6 +93,9 @@ static bool check_hold(const struct config *c, struct config_error *err)
 
 static bool check_control(const struct config *c, struct config_error *err)
 {
+    if (c->ddl_cutover == CONFIG_CUTOVER_MANAGED && !is_set(c->control_user)) {
+        return config_error_set(err, "ddl.cutover: managed needs control.user");
+    }
     if (is_set(c->control_password) && !is_set(c->control_user)) {
         return config_error_set(err, "control.password: needs control.user");
     }

@@ -65,6 +65,18 @@ struct bridge *bridge_create(const struct handshake_response *hr, const uint8_t 
     return b;
 }
 
+struct bridge *bridge_create_inner(const struct handshake_response *hr,
+                                   const uint8_t salt[SALT_LENGTH], const char *password)
+{
+    struct bridge *b = memory_zalloc(sizeof(*b));
+
+    buffer_init(&b->original, RESPONSE_MAX);
+    handshake_response_append(&b->original, hr);
+    memcpy(b->salt, salt, SALT_LENGTH);
+    b->password = memory_copy(password, strlen(password));
+    return b;
+}
+
 void bridge_destroy(struct bridge *b)
 {
     if (!b)

@@ -30,6 +30,10 @@ bool bridge_keeps_first_salt(const struct handshake_response *hr);
 /* salt: vtgate's. Appends to *say the payload to send to the client. Copies what it needs. */
 struct bridge *bridge_create(const struct handshake_response *hr, const uint8_t salt[SALT_LENGTH],
                              struct buffer *say);
+/* The same for a session of the shim's own, whose password is known; copied. */
+struct bridge *bridge_create_inner(const struct handshake_response *hr,
+                                   const uint8_t salt[SALT_LENGTH], const char *password);
+
 void bridge_destroy(struct bridge *b); /* wipes the password; NULL is fine */
 
 /* A payload of the client. True: the password is known. Else *say goes to the client. */

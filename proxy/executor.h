@@ -17,6 +17,8 @@
 #include "planner/ddl.h"
 #include "protocol/bytes.h"
 
+#define EXECUTOR_COLUMNS_MAX 128 /* SHOW VITESS_MIGRATIONS has about 60 */
+
 struct session;
 
 /* One migration on one shard, as Vitess tells it. The bytes are borrowed. */
@@ -24,6 +26,7 @@ struct executor_row {
     struct bytes uuid, shard, message;
     enum migration_status status;
     uint32_t progress;   /* percent */
+    uint32_t attempts;   /* to cut over, so far */
     bool ready;          /* it could cut over */
     bool tablet_failure; /* it failed because its tablet did */
     bool retried;        /* it was taken up again since */
@@ -50,7 +53,10 @@ struct executor {
     /* The keyspace must be known. */
     void (*look)(struct session *s, executor_rows *seen);
     void (*cancel)(struct session *s, const char *uuid, executor_done *done);
-    void (*complete)(struct session *s, const char *uuid, executor_done *done);
+    /* shard: NULL for all. */
+    void (*complete)(struct session *s, const char *uuid, const char *shard, executor_done *done);
+    /* Must not complete before it is told to. NULL: the executor cannot. */
+    void (*postpone)(struct session *s, const char *uuid, executor_done *done);
 
     /* What the executor keeps in the migration is no longer needed: it ends. */
     void (*forget)(struct session *s);

@@ -16,7 +16,6 @@
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
 
-#define COLUMNS_MAX   128 /* SHOW VITESS_MIGRATIONS has about 60 */
 #define KEYSPACES_MAX 1024
 
 struct vtgate_own {
@@ -27,12 +26,14 @@ struct vtgate_own {
 
 static struct vtgate_own *own_of(struct session *s)
 {
+    if (!s->migration->own)
+        s->migration->own = memory_zalloc(sizeof(struct vtgate_own));
     return s->migration->own;
 }
 
 static void forget(struct session *s)
 {
-    struct vtgate_own *own = own_of(s);
+    struct vtgate_own *own = s->migration->own;
 
     if (!own)
         return;
@@ -130,23 +131,34 @@ static void on_read(struct session *s, const struct answer *a)
 
 static void submit(struct session *s)
 {
-    s->migration->own = memory_zalloc(sizeof(struct vtgate_own));
     migration_ask(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
 }
 
 /* --- looking --------------------------------------------------------------------------------- */
 
-enum { UUID, STATUS, SHARD, MESSAGE, PROGRESS, TABLET_FAILURE, RETRIES, READY, USED_COLUMNS };
+enum {
+    UUID,
+    STATUS,
+    SHARD,
+    MESSAGE,
+    PROGRESS,
+    TABLET_FAILURE,
+    RETRIES,
+    READY,
+    ATTEMPTS,
+    USED_COLUMNS
+};
 
 static bool find_columns(const struct answer *a, int column[USED_COLUMNS])
 {
     static const char *const NAMES[USED_COLUMNS] = {
-        "migration_uuid", "migration_status", "shard",   "message",
-        "progress",       "tablet_failure",   "retries", "ready_to_complete"};
+        "migration_uuid", "migration_status",  "shard",
+        "message",        "progress",          "tablet_failure",
+        "retries",        "ready_to_complete", "cutover_attempts"};
 
     for (int i = 0; i < USED_COLUMNS; i++) {
         column[i] = answer_column(a, NAMES[i]);
-        if (column[i] < 0 || column[i] >= COLUMNS_MAX)
+        if (column[i] < 0 || column[i] >= EXECUTOR_COLUMNS_MAX)
             return false;
     }
     return true;
@@ -160,15 +172,17 @@ static bool same_bytes(struct bytes b, const char *text)
 static struct executor_row read_row(const struct bytes *value, const int column[USED_COLUMNS])
 {
     struct bytes status = value[column[STATUS]];
-    char progress[16];
+    char progress[16], attempts[16];
 
     migration_copy_bytes(progress, sizeof(progress), value[column[PROGRESS]]);
+    migration_copy_bytes(attempts, sizeof(attempts), value[column[ATTEMPTS]]);
     return (struct executor_row){
         .uuid = value[column[UUID]],
         .shard = value[column[SHARD]],
         .message = value[column[MESSAGE]],
         .status = migration_status_parse((const char *)status.p, status.len),
         .progress = (uint32_t)strtoul(progress, NULL, 10),
+        .attempts = (uint32_t)strtoul(attempts, NULL, 10),
         .ready = same_bytes(value[column[READY]], "1"),
         .tablet_failure = same_bytes(value[column[TABLET_FAILURE]], "1"),
         .retried = !same_bytes(value[column[RETRIES]], "0"),
@@ -179,7 +193,7 @@ static void on_rows(struct session *s, const struct answer *a)
 {
     executor_rows *seen = s->migration->seen;
     struct executor_row *rows = NULL;
-    struct bytes value[COLUMNS_MAX];
+    struct bytes value[EXECUTOR_COLUMNS_MAX];
     int column[USED_COLUMNS];
     size_t n = 0, cap = 0;
 
@@ -187,7 +201,8 @@ static void on_rows(struct session *s, const struct answer *a)
         seen(s, NULL, 0);
         return;
     }
-    for (const uint8_t *at = a->rows_at; n < ROWS_MAX && answer_row(a, &at, value, COLUMNS_MAX);) {
+    for (const uint8_t *at = a->rows_at;
+         n < ROWS_MAX && answer_row(a, &at, value, EXECUTOR_COLUMNS_MAX);) {
         if (n == cap) {
             cap = cap ? 2 * cap : 16;
             rows = memory_resize(rows, cap * sizeof(*rows));
@@ -225,10 +240,20 @@ static void cancel(struct session *s, const char *uuid, executor_done *done)
     migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CANCEL", uuid);
 }
 
-static void complete(struct session *s, const char *uuid, executor_done *done)
+static void complete(struct session *s, const char *uuid, const char *shard, executor_done *done)
 {
     s->migration->done = done;
-    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE", uuid);
+    if (shard && !strpbrk(shard, "'\\"))
+        migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE VITESS_SHARDS '%s'",
+                      uuid, shard);
+    else
+        migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE", uuid);
+}
+
+static void postpone(struct session *s, const char *uuid, executor_done *done)
+{
+    s->migration->done = done;
+    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' POSTPONE COMPLETE", uuid);
 }
 
 /* --- locating -------------------------------------------------------------------------------- */
@@ -322,5 +347,6 @@ const struct executor executor_vtgate = {
     .look = look,
     .cancel = cancel,
     .complete = complete,
+    .postpone = postpone,
     .forget = forget,
 };

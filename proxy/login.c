@@ -13,6 +13,7 @@
 
 #include "proxy/bridge.h"
 #include "proxy/codec.h"
+#include "proxy/inner.h"
 #include "proxy/log.h"
 #include "proxy/login_internal.h"
 #include "proxy/memory.h"
@@ -114,6 +115,12 @@ void login_change_user(struct session *s, const struct handshake_response *hr, u
     login_try_vtgate(s);
 }
 
+void login_begin_inner(struct session *s)
+{
+    login_create(s);
+    login_try_vtgate(s);
+}
+
 void login_begin(struct session *s, const struct sockaddr_storage *peer)
 {
     struct login *login = login_create(s);
@@ -178,7 +185,10 @@ static void login_done(struct session *s)
     s->status = STATUS_AUTOCOMMIT;
     stream_resume(&s->backend);
     stream_resume(&s->client);
-    query_continue(s);
+    if (s->inner)
+        s->inner->ready(s, s->inner->arg);
+    else
+        query_continue(s);
 }
 
 /* A packet of vtgate after the client's response. */
@@ -201,7 +211,7 @@ static void on_exchange(struct session *s, uint8_t *packet, size_t len)
     /* caching_sha2_password's "full authentication": over TLS the client answers in the clear. */
     if (first == 0x01 && n == 2 && payload[1] == 4 && s->client.ssl && login_refuse_cleartext(s))
         return;
-    if (first == 0x00 && !session_count_user(s)) {
+    if (first == 0x00 && !s->inner && !session_count_user(s)) {
         session_send_error(s, login->client_next, SHIM_ERROR_TOO_MANY_OF_USER, s->user);
         login_refuse(s, CLOSE_LIMIT);
         return;

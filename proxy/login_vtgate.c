@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proxy/inner.h"
 #include "proxy/log.h"
 #include "proxy/login_internal.h"
 #include "proxy/networks.h"
@@ -152,6 +153,13 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
     snprintf(login->plugin, sizeof(login->plugin), "%.*s",
              (int)(login->greeting.plugin.len < PLUGIN_NAME_MAX ? login->greeting.plugin.len : 0),
              (const char *)login->greeting.plugin.p);
+    if (s->inner) {
+        login->backend_next = 1;
+        login_set_timer(s, s->worker->server->config->timeouts_login_ms);
+        stream_pause(&s->backend);
+        inner_greeted(s);
+        return;
+    }
     if (login->change.len > 0) {
         login->backend_next = 1;
         login_set_timer(s, s->worker->server->config->timeouts_login_ms);

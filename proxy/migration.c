@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/keeper.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -22,7 +23,7 @@ static void migration_free(struct session *s)
 {
     struct migration *m = s->migration;
 
-    migration_end_cutover(m);
+    migration_forget_cutover(m);
     if (m->managed)
         atomic_fetch_sub(&s->worker->server->tracking, 1);
     event_del(&m->timer);
@@ -61,14 +62,26 @@ void migration_forget(struct session *s)
 
     if (!m)
         return;
-    if (!m->record.ended_ms) {
-        bool detached = m->submitted;
-
-        migration_publish(s, detached ? "detached" : "abandoned", true);
-        migration_log(s, "ddl_detached");
-        metrics_add(&s->worker->metrics.ddl_detached, 1);
-    }
+    if (!m->record.ended_ms)
+        migration_detach(s);
     migration_free(s);
+}
+
+const char *migration_name(const struct migration *m)
+{
+    return m->uuid_count ? m->uuids[0] : m->context;
+}
+
+void migration_detach(struct session *s)
+{
+    struct migration *m = s->migration;
+    bool kept = m->managed && m->submitted && !m->seeing && !m->cancelling && !m->stopping;
+
+    migration_publish(s, kept ? "kept" : m->submitted ? "detached" : "abandoned", !kept);
+    migration_log(s, kept ? "ddl_kept" : "ddl_detached");
+    metrics_add(&s->worker->metrics.ddl_detached, 1);
+    if (kept)
+        keeper_take(s->worker->server, &m->record);
 }
 
 /* Formats a question and asks it. The text is bounded by what was bounded before. */
@@ -229,6 +242,18 @@ void migration_submitted(struct session *s)
     }
 }
 
+/* Whether the shim decides when it cuts over. Somebody has to be able to, whatever becomes of this
+   session: that is control.user. */
+static void manage(struct session *s, bool fit)
+{
+    const struct config *c = s->worker->server->config;
+
+    s->migration->managed =
+        fit && c->ddl_cutover != CONFIG_CUTOVER_VITESS && *c->control_user != '\0';
+    if (s->migration->managed)
+        atomic_fetch_add(&s->worker->server->tracking, 1);
+}
+
 /*
  * ddl.strategy. An ALTER that the shim is to cut over has to wait for it; one that the strategy
  * postpones anyway is somebody else's to complete.
@@ -238,11 +263,9 @@ static void choose_strategy(struct session *s)
     const struct config *c = s->worker->server->config;
     struct migration *m = s->migration;
 
-    m->managed = c->ddl_cutover == CONFIG_CUTOVER_MANAGED && strcmp(m->record.verb, "alter") == 0 &&
-                 !strstr(c->ddl_strategy, "postpone-completion") &&
-                 !strstr(c->ddl_strategy, "direct");
-    if (m->managed)
-        atomic_fetch_add(&s->worker->server->tracking, 1);
+    manage(s, strcmp(m->record.verb, "alter") == 0 &&
+                  !strstr(c->ddl_strategy, "postpone-completion") &&
+                  !strstr(c->ddl_strategy, "direct"));
     snprintf(m->strategy, sizeof(m->strategy), "%s%s", c->ddl_strategy,
              m->managed ? " --postpone-completion" : "");
 }
@@ -265,24 +288,94 @@ static void set_names(struct session *s, const struct statement *ddl)
                          (struct bytes){(const uint8_t *)ddl->name.text, ddl->name.len});
     snprintf(r->verb, sizeof(r->verb), "%s", VERBS[ddl->verb]);
     snprintf(r->user, sizeof(r->user), "%s", s->user);
-    snprintf(r->context, sizeof(r->context), "%s", s->migration->context);
+}
+
+static struct migration *migration_create(struct session *s)
+{
+    struct migration *m = s->migration = memory_zalloc(sizeof(*m));
+
+    m->executor = &executor_vtgate;
+    event_assign(&m->timer, s->worker->base, -1, 0, on_timer, s);
+    m->seen_ms = clock_ms();
+    return m;
+}
+
+static void set_context(struct session *s)
+{
+    struct migration *m = s->migration;
+    unsigned char random[8];
+    char digest[17];
+
+    if (RAND_bytes(random, sizeof(random)) != 1)
+        abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
+    ddl_digest_format(digest, s->user, m->record.keyspace, m->ddl, m->len);
+    ddl_context_format(m->context, s->worker->server->instance, digest, random);
+    snprintf(m->record.context, sizeof(m->record.context), "%s", m->context);
+}
+
+/* Follows a migration that is there already. */
+static void attach(struct session *s, struct bytes context)
+{
+    struct migration *m = s->migration;
+
+    migration_copy_bytes(m->context, sizeof(m->context), context);
+    snprintf(m->record.context, sizeof(m->record.context), "%s", m->context);
+    m->adopted = m->submitted = m->record.attached = true;
+    migration_publish(s, "attached", false);
+    migration_log(s, "ddl_attached");
+    m->executor->locate(s);
+}
+
+static void submit(struct session *s)
+{
+    choose_strategy(s);
+    s->migration->executor->submit(s);
+}
+
+static void on_same_found(struct session *s, const struct answer *a)
+{
+    struct bytes row[EXECUTOR_COLUMNS_MAX];
+    int context = a && !a->failed && a->columns ? answer_column(a, "migration_context") : -1;
+    const uint8_t *at = a ? a->rows_at : NULL;
+
+    if (context >= 0 && context < EXECUTOR_COLUMNS_MAX &&
+        answer_row(a, &at, row, EXECUTOR_COLUMNS_MAX) && row[context].p && row[context].len < 64 &&
+        !memchr(row[context].p, '\'', row[context].len))
+        attach(s, row[context]);
+    else
+        submit(s);
+}
+
+/*
+ * A tool that lost its connection, or was restarted, sends the same statement again: it waits for
+ * what that has begun instead of starting another. Vitess shows migrations outside of transactions
+ * only.
+ */
+static void look_for_same(struct session *s)
+{
+    const struct migration *m = s->migration;
+    size_t digest = sizeof(DDL_CONTEXT_PREFIX) - 1 + 8 + 1; /* the instance may be another */
+
+    if (!*m->record.keyspace || s->status & STATUS_IN_TRANSACTION)
+        submit(s);
+    else
+        migration_ask(s, on_same_found,
+                      "SHOW VITESS_MIGRATIONS FROM `%s` WHERE migration_context LIKE "
+                      "'" DDL_CONTEXT_PREFIX "________:%.16s:%%' AND migration_status IN "
+                      "('queued', 'ready', 'running')",
+                      m->record.keyspace, m->context + digest);
 }
 
 void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more)
 {
-    struct migration *m = s->migration = memory_zalloc(sizeof(*m));
-    unsigned char random[16];
+    struct migration *m = migration_create(s);
 
-    m->executor = &executor_vtgate;
     m->ddl = memory_copy(ddl->text, ddl->len);
     m->len = ddl->len;
     m->sequence = sequence;
     m->more = more;
-    event_assign(&m->timer, s->worker->base, -1, 0, on_timer, s);
-    if (RAND_bytes(random, sizeof(random)) != 1)
-        abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
-    ddl_context_format(m->context, random);
     set_names(s, ddl);
+    set_context(s);
     m->has_columns = ddl->object == DDL_OBJECT_TABLE && ddl->name.len > 0 &&
                      ddl->name.len < sizeof(m->record.table) &&
                      (ddl->verb == DDL_CREATE || ddl->verb == DDL_ALTER);
@@ -292,8 +385,24 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     migrations_add(s->worker->server->migrations, &m->record);
     metrics_add(&s->worker->metrics.ddl_started, 1);
     migration_log(s, "ddl_started");
-    choose_strategy(s);
-    m->executor->submit(s);
+    look_for_same(s);
+}
+
+void migration_adopt(struct session *s, const struct migration_record *r)
+{
+    struct migration *m = migration_create(s);
+
+    m->record = *r;
+    m->record.session = s->id;
+    snprintf(m->context, sizeof(m->context), "%s", r->context);
+    m->adopted = m->submitted = true;
+    m->settled = true; /* nobody waits for what the vtgates know */
+    manage(s, strcmp(r->verb, "alter") == 0);
+    if (!m->record.id)
+        migrations_add(s->worker->server->migrations, &m->record);
+    migration_publish(s, "adopted", false);
+    migration_log(s, "ddl_adopted");
+    m->executor->locate(s);
 }
 
 /* --- leaving --------------------------------------------------------------------------------- */
@@ -314,11 +423,9 @@ bool migration_interrupt(struct session *s)
         migration_stop_others(s); /* and the next poll sees it cancelled */
         return true;
     }
-    migration_publish(s, "detached", true);
-    migration_log(s, "ddl_detached");
-    metrics_add(&s->worker->metrics.ddl_detached, 1);
+    migration_detach(s);
     migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
-                                "; this migration goes on in Vitess: ", m->uuids[0]);
+                                "; this migration goes on in Vitess: ", migration_name(m));
     return true;
 }
 

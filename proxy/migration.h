@@ -22,6 +22,12 @@ struct session;
  */
 void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more);
 
+struct migration_record;
+
+/* For keeper.c: the session (one of the shim's own, between two commands) follows that migration,
+   which Vitess has by its context, completes it when it is time, and then closes. */
+void migration_adopt(struct session *s, const struct migration_record *r);
+
 /* The client left. True: the session has to live on to cancel the migration, and ends by itself. */
 bool migration_client_gone(struct session *s);
 

@@ -24,9 +24,10 @@
 
 /* Where a managed cut-over stands. */
 enum cut_stage {
-    CUT_NOT_YET,   /* not all shards are ready, or a drain was put off */
-    CUT_DRAINING,  /* cutover.c is at work */
-    CUT_COMPLETING /* the shards have been told to complete; the hold lasts */
+    CUT_NOT_YET,    /* not all shards are ready, or a drain was put off */
+    CUT_LOOK_ASKED, /* all are ready; vttablet was asked for the look that is to cut over */
+    CUT_DRAINING,   /* cutover.c is at work */
+    CUT_COMPLETING  /* the shards have been told to complete; the hold lasts */
 };
 
 struct migration {
@@ -38,6 +39,7 @@ struct migration {
     bool submitting; /* ... not answered yet */
     bool cancelling; /* the client left and ddl.on_disconnect is cancel */
     bool stopping;   /* one shard failed: the others were told to stop */
+    bool adopted;    /* not submitted by this session: it follows what another has begun */
     const struct executor *executor;
     char strategy[1100]; /* ddl.strategy and what the shim adds to it */
     char context[64];
@@ -53,12 +55,16 @@ struct migration {
     size_t column_count;
     bool managed; /* the shim decides when it cuts over */
     enum cut_stage cut;
-    struct cutover *cutover; /* COMPLETING: its hold */
-    size_t next_complete;
-    unsigned drains; /* that were put off */
-    int64_t cut_ms;  /* when the next drain may begin; COMPLETING: when it was told */
-    int64_t seen_ms; /* when all of it was last seen in Vitess */
-    uint16_t code;   /* not 0: the submission failed with this */
+    struct cutover *cutover;      /* COMPLETING: its hold */
+    struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */
+    size_t cut_shard_count;
+    size_t next_told;
+    bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
+    int64_t told_ms;       /* COMPLETING: when a shard was last told */
+    unsigned drains;       /* that were put off */
+    int64_t cut_ms;        /* when the next drain may begin; COMPLETING: when it was told */
+    int64_t seen_ms;       /* when all of it was last seen in Vitess */
+    uint16_t code;         /* not 0: the submission failed with this */
     char state[6];
     char *message; /* of the failed submission */
     struct event timer;
@@ -93,13 +99,27 @@ void migration_wait(struct session *s); /* polls again after ddl.poll_interval_m
 void migration_poll(struct session *s);
 void migration_stop_others(struct session *s); /* cancels it where it still runs, and polls on */
 void migration_cancel_next(struct session *s); /* cancels uuid after uuid, then answers or ends */
+void migration_cancel_leftovers(struct session *s); /* of a submission that was refused */
+bool migration_has_uuid(const struct migration *m, struct bytes uuid);
+void migration_copy_bytes(char *dst, size_t size, struct bytes b);
+
+/* Its uuid, or its context while that is not known. */
+const char *migration_name(const struct migration *m);
+/* The session leaves it: it goes on in Vitess, or with the keeper if somebody has to complete it.
+ */
+void migration_detach(struct session *s);
+
+/* migration_cutover.c */
+/* Takes the managed cut-over a step further, all shards being `ready` or not. True: something was
+   started that polls on by itself. */
+bool migration_cut_over(struct session *s, const struct executor_row *rows, size_t n, bool ready);
 /* The table's transactions have ended, but for in_the_way of them (`example` is one). Takes over c.
  */
 void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example);
 void migration_end_cutover(struct migration *m);    /* the hold, if any; idempotent */
-void migration_cancel_leftovers(struct session *s); /* of a submission that was refused */
-bool migration_has_uuid(const struct migration *m, struct bytes uuid);
-void migration_copy_bytes(char *dst, size_t size, struct bytes b);
+void migration_forget_cutover(struct migration *m); /* and all that belongs to it; idempotent */
+/* How long to wait until the next poll. */
+int64_t migration_cutover_wait_ms(const struct migration *m, int64_t usual_ms);
 
 /* migration_see.c: answers once vtgate knows the table as it is now */
 void migration_see(struct session *s);

@@ -12,11 +12,7 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-#define COMPLETING_POLL_MS  50    /* the hold ends as soon as all shards are through */
-#define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
-#define DRAIN_BACKOFF_MS    1000  /* doubled for each drain that was put off */
-#define DRAIN_BACKOFF_MAX   60000
-#define BLIND_MS            90000 /* how long a migration may not be seen: a reparent takes less */
+#define BLIND_MS 90000 /* how long a migration may not be seen: a reparent takes less */
 
 static bool same_bytes(struct bytes b, const char *text)
 {
@@ -46,7 +42,7 @@ static void lost_sight(struct session *s, const char *why)
 {
     char text[256];
 
-    snprintf(text, sizeof(text), "%s; migration %s may go on", why, s->migration->uuids[0]);
+    snprintf(text, sizeof(text), "%s; migration %s may go on", why, migration_name(s->migration));
     migration_publish(s, "unknown", true);
     migration_log(s, "ddl_lost");
     metrics_add(&s->worker->metrics.ddl_detached, 1);
@@ -55,9 +51,8 @@ static void lost_sight(struct session *s, const char *why)
 
 void migration_wait(struct session *s)
 {
-    int64_t ms = s->migration->cut == CUT_COMPLETING
-                     ? COMPLETING_POLL_MS
-                     : s->worker->server->config->ddl_poll_interval_ms;
+    int64_t ms =
+        migration_cutover_wait_ms(s->migration, s->worker->server->config->ddl_poll_interval_ms);
     struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
 
     session_set_state(s, SESSION_MIGRATING);
@@ -143,7 +138,9 @@ struct tally {
     enum migration_status *states; /* room for all rows */
     size_t n;
     uint32_t complete, progress;
-    size_t ready; /* could cut over, or have */
+    size_t ready;                    /* could cut over, or have */
+    const struct executor_row *rows; /* all that were seen, also of others */
+    size_t row_count;
     char failed_shard[64], failed_uuid[UUID_MAX], message[512];
     enum migration_status failed;
 };
@@ -250,103 +247,16 @@ static void still_running(struct session *s, const struct tally *t, const char *
 
     m->record.progress = t->progress;
     migration_publish(s, status, false);
-    if (limit && clock_ms() - m->record.started_ms > limit * 1000) {
-        migration_publish(s, "detached", true);
-        migration_log(s, "ddl_detached");
-        metrics_add(&s->worker->metrics.ddl_detached, 1);
-        migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)limit, m->uuids[0]);
+    if (limit && !s->inner && clock_ms() - m->record.started_ms > limit * 1000) {
+        migration_detach(s);
+        migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)limit,
+                                    migration_name(m));
     } else if (t->n < m->shards * m->uuid_count) {
         wait_blind(s, "a shard does not show it");
     } else {
         m->seen_ms = clock_ms();
         migration_wait(s);
     }
-}
-
-/* --- the managed cut-over -------------------------------------------------------------------- */
-
-void migration_end_cutover(struct migration *m)
-{
-    if (m->cutover)
-        cutover_end(m->cutover);
-    m->cutover = NULL;
-    m->cut = CUT_NOT_YET;
-}
-
-static void complete_next(struct session *s);
-
-static void on_complete(struct session *s, uint16_t code)
-{
-    struct migration *m = s->migration;
-
-    if (code)
-        log_warn("ddl_complete_failed", "session:u uuid:s code:u", s->id,
-                 m->uuids[m->next_complete - 1], (uint64_t)code);
-    if (m->cancelling)
-        migration_cancel_next(s);
-    else
-        complete_next(s);
-}
-
-/* Tells all shards to complete, migration by migration. */
-static void complete_next(struct session *s)
-{
-    struct migration *m = s->migration;
-
-    if (m->next_complete < m->uuid_count)
-        m->executor->complete(s, m->uuids[m->next_complete++], on_complete);
-    else
-        migration_wait(s);
-}
-
-void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example)
-{
-    struct migration *m = s->migration;
-
-    m->cutover = c;
-    if (s->state != SESSION_MIGRATING || m->cut != CUT_DRAINING) {
-        migration_end_cutover(m); /* it is being cancelled */
-        return;
-    }
-    if (in_the_way > 0) {
-        int64_t wait = DRAIN_BACKOFF_MS << (m->drains < 6 ? m->drains : 6);
-
-        log_warn("ddl_drain_put_off", "session:u uuid:s in_the_way:u example:u", s->id, m->uuids[0],
-                 (uint64_t)in_the_way, example);
-        m->drains++;
-        migration_end_cutover(m);
-        m->cut_ms = clock_ms() + (wait < DRAIN_BACKOFF_MAX ? wait : DRAIN_BACKOFF_MAX);
-        migration_wait(s);
-        return;
-    }
-    migration_log(s, "ddl_cut_over");
-    m->cut = CUT_COMPLETING;
-    m->cut_ms = clock_ms();
-    m->next_complete = 0;
-    complete_next(s);
-}
-
-/* Every shard is ready: now, unless a drain was put off a moment ago. */
-static bool cut_over(struct session *s, const struct tally *t)
-{
-    struct migration *m = s->migration;
-
-    if (!m->managed || m->stopping)
-        return false;
-    if (m->cut == CUT_COMPLETING && clock_ms() - m->cut_ms > COMPLETING_LIMIT_MS) {
-        log_warn("ddl_cut_over_slow", "session:u uuid:s complete:u", s->id, m->uuids[0],
-                 (uint64_t)t->complete);
-        migration_end_cutover(m); /* Vitess tries again by itself: the applications must not wait */
-        m->managed = false;
-        atomic_fetch_sub(&s->worker->server->tracking, 1);
-    }
-    if (m->cut != CUT_NOT_YET || !m->managed || t->ready < m->shards * m->uuid_count ||
-        clock_ms() < m->cut_ms)
-        return false;
-    m->cut = CUT_DRAINING;
-    session_set_state(s, SESSION_MIGRATING);
-    cutover_start(s, m->record.id, m->record.keyspace, m->record.table);
-    return true;
 }
 
 static void judge(struct session *s, const struct tally *t)
@@ -365,14 +275,14 @@ static void judge(struct session *s, const struct tally *t)
     else if (migration_status_any_lost(t->states, t->n) && !m->stopping)
         /* The others would change alone, or wait for ever with --postpone-completion. */
         migration_stop_others(s);
-    else if (!cut_over(s, t))
+    else if (!migration_cut_over(s, t->rows, t->row_count, t->ready >= m->shards * m->uuid_count))
         still_running(s, t, migration_status_name(status));
 }
 
 static void on_poll(struct session *s, const struct executor_row *rows, size_t n)
 {
     struct migration *m = s->migration;
-    struct tally t = {.progress = 100};
+    struct tally t = {.progress = 100, .rows = rows, .row_count = n};
 
     if (m->cancelling) {
         migration_cancel_next(s);
@@ -384,10 +294,15 @@ static void on_poll(struct session *s, const struct executor_row *rows, size_t n
     }
     t.states = memory_zalloc((n + 1) * sizeof(*t.states));
     for (size_t i = 0; i < n; i++) {
+        if (m->adopted)
+            migration_add_uuid(m, rows[i].uuid); /* whatever has its context is its own */
         if (rows[i].uuid.p && migration_has_uuid(m, rows[i].uuid))
             tally_row(&t, &rows[i]);
     }
-    judge(s, &t);
+    if (m->uuid_count == 0)
+        wait_blind(s, "no keyspace shows it");
+    else
+        judge(s, &t);
     free(t.states);
 }
 

@@ -5,6 +5,7 @@
 #ifndef VTSHIM_PROXY_MIGRATIONS_H
 #define VTSHIM_PROXY_MIGRATIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct migration_record {
     char user[64];
     char status[24]; /* a Vitess status, or "submitting", "detached", "refused" */
     char message[256];
+    bool attached; /* it only watches what another session, or shim, sees to */
     uint32_t shards, shards_complete;
     uint32_t progress;            /* percent, of the slowest shard */
     int64_t started_ms, ended_ms; /* CLOCK_MONOTONIC; ended_ms 0: under way */

@@ -15,11 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "planner/ddl.h"
 #include "protocol/reply.h"
 #include "proxy/admin.h"
 #include "proxy/cutover.h"
 #include "proxy/holds.h"
 #include "proxy/http.h"
+#include "proxy/keeper.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -278,6 +280,17 @@ static bool prepare(struct server *server, char *error, size_t size)
     return true;
 }
 
+/* Its name among other shims. */
+static void set_instance(struct server *server)
+{
+    const struct config *c = server->config;
+    char name[600], host[256] = "";
+
+    gethostname(host, sizeof(host) - 1);
+    snprintf(name, sizeof(name), "%s:%s", host, c->listen.items[0].text);
+    ddl_instance_format(server->instance, *c->instance ? c->instance : name);
+}
+
 static bool start(struct server *server)
 {
     char error[RELOAD_ERROR_SIZE];
@@ -296,11 +309,13 @@ static bool start(struct server *server)
     server->migrations = migrations_create();
     server->quota = quota_create();
     server->holds = holds_create(server);
+    set_instance(server);
     add_signal(server, 0, SIGTERM, on_end_signal);
     add_signal(server, 1, SIGINT, on_end_signal);
     add_signal(server, 2, SIGHUP, on_reload_signal);
     if (!start_workers(server) || !open_listeners(server))
         return false;
+    server->keeper = keeper_create(server);
     server->control = vtgate_control_start(server);
     server->admin = server->config->admin.text ? admin_create(server) : NULL;
     server->http = server->config->http.text ? http_create(server) : NULL;
@@ -359,6 +374,8 @@ static void stop(struct server *server)
         deliver_rest(server);
     if (server->admin)
         admin_destroy(server->admin);
+    if (server->keeper)
+        keeper_destroy(server->keeper);
     cutover_stop_all(server);
     if (server->holds)
         holds_destroy(server->holds);

@@ -27,6 +27,7 @@ struct admin;
 struct http;
 struct vtgate_control;
 struct reload_source;
+struct keeper;
 
 struct server {
     /* These three are immutable. A reload (reload.c) puts others in their place and destroys the
@@ -51,6 +52,8 @@ struct server {
     struct vtgate_control *control;
     struct listener **listeners;
     size_t listener_count;
+    char instance[9]; /* see ddl_instance_format */
+    struct keeper *keeper;
     struct event *signals[4];
     struct event *drain_timer;
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */

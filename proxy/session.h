@@ -55,6 +55,7 @@ struct ask;
 struct script;
 struct fallback;
 struct migration;
+struct inner;
 struct statements;
 
 struct session {
@@ -97,6 +98,7 @@ struct session {
     struct fallback
         *fallback; /* a command that the shim does itself if vtgate refuses it, or NULL */
     struct migration *migration; /* a DDL under way, or NULL */
+    struct inner *inner;         /* a session of the shim's own (inner.h), or NULL (owned) */
     int64_t since_ms;   /* IDLE: when the last command was seen to have ended; CLOSING: began */
     int64_t stalled_ms; /* since when the client takes none of what waits for it; 0: it does */
     size_t stalled_backlog;
@@ -110,6 +112,9 @@ struct session {
 
 /* Takes over the client's socket and begins the login. */
 void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_storage *peer);
+
+/* A session without a client, for inner.c. */
+struct session *session_create_inner(struct worker *w);
 
 /* Gives the session a socket to vtgate (connecting or connected); replaces a closed one. */
 void session_open_backend(struct session *s, evutil_socket_t fd);
@@ -163,6 +168,7 @@ void query_continue(struct session *s);
 
 /* The session's streams report here: one for each phase (login.c, query.c, relay.c). */
 void login_begin(struct session *s, const struct sockaddr_storage *peer);
+void login_begin_inner(struct session *s); /* of a session of the shim's own */
 /* COM_CHANGE_USER: a fresh login on a new connection to vtgate, behind the same client connection.
    hr is what the client asked for; the next packet to it gets that sequence number. */
 void login_change_user(struct session *s, const struct handshake_response *hr, uint8_t sequence);
