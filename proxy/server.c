@@ -26,6 +26,7 @@
 #include "proxy/migrations.h"
 #include "proxy/networks.h"
 #include "proxy/quota.h"
+#include "proxy/vtctld.h"
 #include "proxy/vtgate_control.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
@@ -287,7 +288,10 @@ static bool start(struct server *server)
     server->holds = holds_create(server);
     add_signal(server, 0, SIGTERM);
     add_signal(server, 1, SIGINT);
-    if (!start_workers(server) || !open_listeners(server))
+    bool failed;
+
+    server->vtctld = vtctld_start(server, &failed);
+    if (failed || !start_workers(server) || !open_listeners(server))
         return false;
     server->control = vtgate_control_start(server);
     server->admin = server->config->admin.text ? admin_create(server) : NULL;
@@ -322,7 +326,8 @@ static void deliver_rest(struct server *server)
 }
 
 /*
- * The order matters. At first nothing new comes in. The workers end before the control thread,
+ * The order matters. At first nothing new comes in. vtctld's thread ends before the workers, to
+ * which its answers go; the workers before the control thread,
  * whose answers (to KILL) therefore go to the control loop. That loop's last turns come when nobody
  * else is running, and before anything that its callbacks use is gone.
  */
@@ -336,6 +341,8 @@ static void stop(struct server *server)
         admin_stop(server->admin);
     if (server->drain_timer)
         event_free(server->drain_timer);
+    if (server->vtctld)
+        vtctld_stop(server->vtctld);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(&server->workers[i]);
     if (server->control)
@@ -347,6 +354,8 @@ static void stop(struct server *server)
     if (server->admin)
         admin_destroy(server->admin);
     cutover_stop_all(server);
+    if (server->vtctld)
+        vtctld_destroy(server->vtctld);
     if (server->holds)
         holds_destroy(server->holds);
     if (server->migrations)

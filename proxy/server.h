@@ -26,6 +26,7 @@ struct quota;
 struct admin;
 struct http;
 struct vtgate_control;
+struct vtctld;
 
 struct server {
     const struct config *config; /* immutable; outlives every thread */
@@ -37,12 +38,13 @@ struct server {
     struct vtgates *vtgates;
     struct holds *holds;
     struct migrations *migrations;
-    LIST_HEAD(, cutover) cutovers; /* cutover.c */
+    LIST_HEAD(, cutover) cutovers;   /* cutover.c */
     struct networks *proxy_networks; /* proxy_protocol.from */
     struct quota *quota;
     struct admin *admin;
     struct http *http;
     struct vtgate_control *control;
+    struct vtctld *vtctld; /* NULL: no vtctld.addresses */
     struct listener **listeners;
     size_t listener_count;
     struct event *signals[4];

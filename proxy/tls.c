@@ -77,6 +77,18 @@ static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files 
     return ctx;
 }
 
+static bool create_vtctld(struct tls_contexts *tls, const struct config *c, char *error,
+                          size_t size)
+{
+    struct tls_files files = {"vtctld_tls", c->vtctld_tls_cert, c->vtctld_tls_key,
+                              c->vtctld_tls_ca};
+
+    tls->vtctld = context_create(TLS_client_method(), &files, error, size);
+    if (tls->vtctld && c->vtctld_tls_mode >= CONFIG_VTCTLD_TLS_VERIFY_CA)
+        SSL_CTX_set_verify(tls->vtctld, SSL_VERIFY_PEER, NULL);
+    return tls->vtctld;
+}
+
 bool tls_contexts_create(struct tls_contexts *tls, const struct config *c, char *error, size_t size)
 {
     memset(tls, 0, sizeof(*tls));
@@ -103,6 +115,10 @@ bool tls_contexts_create(struct tls_contexts *tls, const struct config *c, char 
         if (c->vtgate_tls_mode >= CONFIG_TLS_VERIFY_CA)
             SSL_CTX_set_verify(tls->backend, SSL_VERIFY_PEER, NULL);
     }
+    if (c->vtctld_tls_mode != CONFIG_VTCTLD_TLS_OFF && !create_vtctld(tls, c, error, size)) {
+        tls_contexts_destroy(tls);
+        return false;
+    }
     return true;
 }
 
@@ -110,6 +126,7 @@ void tls_contexts_destroy(struct tls_contexts *tls)
 {
     SSL_CTX_free(tls->client);
     SSL_CTX_free(tls->backend);
+    SSL_CTX_free(tls->vtctld);
     memset(tls, 0, sizeof(*tls));
 }
 
@@ -137,16 +154,25 @@ static bool expect_name(SSL *ssl, const char *name, bool verify)
            SSL_set1_host(ssl, name) == 1;
 }
 
-SSL *tls_new_client(const struct tls_contexts *tls, const struct config *c, const char *host)
+static SSL *new_checked(SSL_CTX *context, const char *name, bool verify)
 {
-    SSL *ssl = SSL_new(tls->backend);
-    const char *name = *c->vtgate_tls_server_name ? c->vtgate_tls_server_name : host;
+    SSL *ssl = SSL_new(context);
 
-    if (!ssl)
-        return NULL;
-    if (!expect_name(ssl, name, c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY)) {
+    if (ssl && !expect_name(ssl, name, verify)) {
         SSL_free(ssl); /* never go on without the check that was asked for */
         return NULL;
     }
     return ssl;
+}
+
+SSL *tls_new_client(const struct tls_contexts *tls, const struct config *c, const char *host)
+{
+    return new_checked(tls->backend, *c->vtgate_tls_server_name ? c->vtgate_tls_server_name : host,
+                       c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY);
+}
+
+SSL *tls_new_vtctld(const struct tls_contexts *tls, const struct config *c, const char *host)
+{
+    return new_checked(tls->vtctld, *c->vtctld_tls_server_name ? c->vtctld_tls_server_name : host,
+                       c->vtctld_tls_mode == CONFIG_VTCTLD_TLS_VERIFY_IDENTITY);
 }
