@@ -104,24 +104,36 @@ enum migration_status migration_status_aggregate(const enum migration_status *st
     return cancelled ? MIGRATION_CANCELLED : MIGRATION_COMPLETE;
 }
 
-void ddl_context_format(char dst[64], const unsigned char random[16])
+/* A version-4 UUID (RFC 9562) with that character between its parts; returns its length, 36. */
+static size_t format_uuid(char *dst, const unsigned char random[16], char between)
 {
     static const char hex[] = "0123456789abcdef";
-    static const char prefix[] = "vtshim:";
-    size_t n = sizeof prefix - 1;
-    memcpy(dst, prefix, n);
+    size_t n = 0;
     for (size_t i = 0; i < 16; i++) {
         unsigned byte = random[i];
         if (i == 4 || i == 6 || i == 8 || i == 10)
-            dst[n++] = '-';
+            dst[n++] = between;
         if (i == 6)
-            byte = (byte & 0x0fU) | 0x40U; /* RFC 9562: version 4 */
+            byte = (byte & 0x0fU) | 0x40U; /* the version */
         if (i == 8)
-            byte = (byte & 0x3fU) | 0x80U; /* its variant */
+            byte = (byte & 0x3fU) | 0x80U; /* the variant */
         dst[n++] = hex[byte >> 4];
         dst[n++] = hex[byte & 0x0fU];
     }
     dst[n] = '\0';
+    return n;
+}
+
+void ddl_context_format(char dst[64], const unsigned char random[16])
+{
+    static const char prefix[] = "vtshim:";
+    memcpy(dst, prefix, sizeof prefix - 1);
+    format_uuid(dst + sizeof prefix - 1, random, '-');
+}
+
+void ddl_uuid_format(char dst[64], const unsigned char random[16])
+{
+    format_uuid(dst, random, '_');
 }
 
 /* The text between `before` and `after` in text[0..len); false when there is none. */

@@ -53,6 +53,9 @@ bool migration_status_any_lost(const enum migration_status *states, size_t n);
  */
 void ddl_context_format(char dst[64], const unsigned char random[16]);
 
+/* A migration's uuid as Vitess writes them: a version-4 UUID with '_' between its parts. */
+void ddl_uuid_format(char dst[64], const unsigned char random[16]);
+
 /*
  * Whether vtgate's plan for "SELECT * FROM t" (the JSON of VEXPLAIN PLAN) selects exactly `count`
  * columns, among them all of `columns`: then vtgate knows the table as it is now. A plan that still

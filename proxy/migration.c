@@ -153,6 +153,13 @@ void migration_keep_error(struct migration *m, uint16_t code, const char *state,
     m->message = memory_copy((const char *)message.p, message.len);
 }
 
+void migration_keep_malformed(struct migration *m)
+{
+    static const char TEXT[] = "vtshim: malformed answer of vtgate";
+
+    migration_keep_error(m, 1105, "HY000", (struct bytes){(const uint8_t *)TEXT, sizeof(TEXT) - 1});
+}
+
 /* The DDL was refused: the error is Vitess's own. */
 void migration_refused(struct session *s)
 {
@@ -273,7 +280,9 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     struct migration *m = s->migration = memory_zalloc(sizeof(*m));
     unsigned char random[16];
 
-    m->executor = &executor_vtgate;
+    m->executor = s->worker->server->config->ddl_executor == CONFIG_EXECUTOR_VTCTLD
+                      ? &executor_vtctld
+                      : &executor_vtgate;
     m->ddl = memory_copy(ddl->text, ddl->len);
     m->len = ddl->len;
     m->sequence = sequence;
@@ -303,7 +312,8 @@ bool migration_interrupt(struct session *s)
     struct migration *m = s->migration;
     bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
 
-    if (s->state != SESSION_MIGRATING)
+    if (s->state == SESSION_CALLING ? m->code || m->stopping || !m->executor->let_go(s)
+                                    : s->state != SESSION_MIGRATING)
         return false;
     event_del(&m->timer);
     if (m->seeing) {
