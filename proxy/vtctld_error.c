@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STATE_CHARACTERS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 void vitess_error_code(const char *text, uint16_t *code, char state[6])
 {
     const char *errno_at = strstr(text, "(errno ");
     const char *state_at = strstr(text, "(sqlstate ");
 
-    if (!errno_at || !state_at || strlen(state_at) < 15)
+    if (!errno_at || !state_at || strspn(state_at + 10, STATE_CHARACTERS) != 5)
         return;
     unsigned long n = strtoul(errno_at + 7, NULL, 10);
 
