@@ -157,6 +157,25 @@ void ddl_context_format(char dst[64], const char instance[9], const char digest[
     hex_format(dst + strlen(dst), number, 16);
 }
 
+/* A version-4 UUID (RFC 9562), with '_' between its parts. */
+void ddl_uuid_format(char dst[64], const unsigned char random[16])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < 16; i++) {
+        unsigned byte = random[i];
+
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            dst[n++] = '_';
+        if (i == 6)
+            byte = (byte & 0x0fU) | 0x40U; /* the version */
+        if (i == 8)
+            byte = (byte & 0x3fU) | 0x80U; /* the variant */
+        hex_format(dst + n, byte, 2);
+        n += 2;
+    }
+}
+
 /* The text between `before` and `after` in text[0..len); false when there is none. */
 static bool find_between(const char *text, size_t len, const char *before, const char *after,
                          struct sql_name *out)

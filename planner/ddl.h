@@ -64,6 +64,9 @@ void ddl_instance_format(char dst[9], const char *name);
 void ddl_digest_format(char dst[17], const char *user, const char *keyspace, const char *sql,
                        size_t len);
 
+/* A migration's uuid as Vitess writes them: a version-4 UUID with '_' between its parts. */
+void ddl_uuid_format(char dst[64], const unsigned char random[16]);
+
 /*
  * Whether vtgate's plan for "SELECT * FROM t" (the JSON of VEXPLAIN PLAN) selects exactly `count`
  * columns, among them all of `columns`: then vtgate knows the table as it is now. A plan that still

@@ -191,3 +191,21 @@ bool admin_parse_vtgate(struct lexer *lx, char name[ADMIN_VTGATE_MAX], struct ad
     name[lexer_unescape(name, t.text, t.len, t.text[-1])] = '\0';
     return admin_parse_end(lx, error);
 }
+
+/* A shard is no word of SQL: "ks/-80" is read as it is. */
+bool admin_parse_target(struct lexer *lx, char target[ADMIN_TARGET_MAX], struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    if (t.kind == TOKEN_WORD) {
+        while (lx->pos < lx->end && !memchr(" \t\r\n;", *lx->pos, 5))
+            lx->pos++;
+        t.len = (size_t)(lx->pos - t.text);
+    }
+    if (t.kind == TOKEN_END || t.kind == TOKEN_SEMICOLON || t.unterminated || t.len == 0 ||
+        t.len >= ADMIN_TARGET_MAX)
+        return admin_parse_refuse(error, &t, "a keyspace, or keyspace/shard");
+    memcpy(target, t.text, t.len);
+    target[t.len] = '\0';
+    return admin_parse_end(lx, error);
+}

@@ -44,4 +44,8 @@ bool admin_parse_release(struct lexer *lx, uint64_t *id, struct admin_error *err
 #define ADMIN_VTGATE_MAX 300
 bool admin_parse_vtgate(struct lexer *lx, char name[ADMIN_VTGATE_MAX], struct admin_error *error);
 
+/* RELOAD SCHEMA: "ks" or "ks/shard", with or without quotes. */
+#define ADMIN_TARGET_MAX 160 /* a keyspace and a shard are at most 64 bytes each */
+bool admin_parse_target(struct lexer *lx, char target[ADMIN_TARGET_MAX], struct admin_error *error);
+
 #endif

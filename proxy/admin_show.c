@@ -4,7 +4,9 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <nghttp2/nghttp2.h>
 #include <openssl/crypto.h>
+#include <protobuf-c/protobuf-c.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,6 +283,8 @@ void admin_show_version(struct admin_request *rq, struct lexer *lx)
         {"openssl", OpenSSL_version(OPENSSL_VERSION)},
         {"jansson", JANSSON_VERSION},
         {"libmysqlclient", vtgate_control_library()},
+        {"nghttp2", nghttp2_version(0)->version_str},
+        {"protobuf-c", protobuf_c_version()},
     };
 
     if (!admin_expect_end(rq, lx))

@@ -3,9 +3,9 @@
  * migration_watch.c are the state machine and know no more of Vitess than this; what an executor
  * says to it, and over which connection, is in executor_*.c.
  *
- * Every function works for s->migration, returns at once, and reports exactly once, later and on
- * the session's own thread, unless the migration is gone by then (migration_forget) or its wait is
- * given up (let_go). At most one is under way at a time.
+ * Every function works for s->migration, returns at once, and reports exactly once, on the
+ * session's own thread and (but for locate) later, unless the migration is gone by then
+ * (migration_forget) or its look is given up (let_go). At most one is under way at a time.
  */
 #ifndef VTSHIM_PROXY_EXECUTOR_H
 #define VTSHIM_PROXY_EXECUTOR_H
@@ -58,11 +58,17 @@ struct executor {
     /* Must not complete before it is told to. NULL: the executor cannot. */
     void (*postpone)(struct session *s, const char *uuid, executor_done *done);
 
+    /* Gives up a look that is under way: it is not reported. False: there is none that could be. */
+    bool (*let_go)(struct session *s);
+
     /* What the executor keeps in the migration is no longer needed: it ends. */
     void (*forget)(struct session *s);
 };
 
 /* Over the client's own session: its own rights, its own vtgate. */
 extern const struct executor executor_vtgate;
+
+/* Over gRPC: the keyspace's lock, a uuid of ours, no rights but those that the shim checks. */
+extern const struct executor executor_vtctld;
 
 #endif

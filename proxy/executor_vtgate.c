@@ -58,13 +58,10 @@ static char *quoted(struct bytes value)
 
 static void keep_error(struct migration *m, const struct answer *a)
 {
-    static const char MALFORMED[] = "vtshim: malformed answer of vtgate";
-
     if (a)
         migration_keep_error(m, a->code, a->state, a->message);
     else
-        migration_keep_error(m, 1105, "HY000",
-                             (struct bytes){(const uint8_t *)MALFORMED, sizeof(MALFORMED) - 1});
+        migration_keep_malformed(m);
 }
 
 static void on_restored(struct session *s, const struct answer *a)
@@ -340,6 +337,13 @@ static void locate(struct session *s)
         try_next_keyspace(s);
 }
 
+/* A question to vtgate is answered or its connection is lost: there is nothing to give up. */
+static bool let_go(struct session *s)
+{
+    (void)s;
+    return false;
+}
+
 const struct executor executor_vtgate = {
     .name = "vtgate",
     .submit = submit,
@@ -348,5 +352,6 @@ const struct executor executor_vtgate = {
     .cancel = cancel,
     .complete = complete,
     .postpone = postpone,
+    .let_go = let_go,
     .forget = forget,
 };

@@ -62,6 +62,10 @@ static void interrupt(struct kill *k, struct session *s)
     case SESSION_MIGRATING:
         migration_interrupt(s);
         break;
+    case SESSION_CALLING:
+        if (!migration_interrupt(s))
+            k->impossible = "it is talking to vtctld about a migration: try again";
+        break;
     case SESSION_ASKING:
         if (s->migration)
             k->impossible = "it is talking to vtgate about a migration: try again";

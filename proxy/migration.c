@@ -166,6 +166,13 @@ void migration_keep_error(struct migration *m, uint16_t code, const char *state,
     m->message = memory_copy((const char *)message.p, message.len);
 }
 
+void migration_keep_malformed(struct migration *m)
+{
+    static const char TEXT[] = "vtshim: malformed answer of vtgate";
+
+    migration_keep_error(m, 1105, "HY000", (struct bytes){(const uint8_t *)TEXT, sizeof(TEXT) - 1});
+}
+
 /* The DDL was refused: the error is Vitess's own. */
 void migration_refused(struct session *s)
 {
@@ -320,6 +327,7 @@ static void attach(struct session *s, struct bytes context)
 
     migration_copy_bytes(m->context, sizeof(m->context), context);
     snprintf(m->record.context, sizeof(m->record.context), "%s", m->context);
+    m->executor = &executor_vtgate; /* to watch it, the session's own connection is enough */
     m->adopted = m->submitted = m->record.attached = true;
     migration_publish(s, "attached", false);
     migration_log(s, "ddl_attached");
@@ -370,6 +378,9 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
 {
     struct migration *m = migration_create(s);
 
+    m->executor = s->worker->server->config->ddl_executor == CONFIG_EXECUTOR_VTCTLD
+                      ? &executor_vtctld
+                      : &executor_vtgate;
     m->ddl = memory_copy(ddl->text, ddl->len);
     m->len = ddl->len;
     m->sequence = sequence;
@@ -412,7 +423,8 @@ bool migration_interrupt(struct session *s)
     struct migration *m = s->migration;
     bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
 
-    if (s->state != SESSION_MIGRATING)
+    if (s->state == SESSION_CALLING ? m->code || m->stopping || !m->executor->let_go(s)
+                                    : s->state != SESSION_MIGRATING)
         return false;
     event_del(&m->timer);
     if (m->seeing) {

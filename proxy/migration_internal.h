@@ -81,7 +81,8 @@ void migration_publish(struct session *s, const char *status, bool ended);
 void migration_log(struct session *s, const char *event);
 void migration_add_uuid(struct migration *m, struct bytes uuid);
 void migration_keep_error(struct migration *m, uint16_t code, const char *state,
-                          struct bytes message); /* of the submission */
+                          struct bytes message);    /* of the submission */
+void migration_keep_malformed(struct migration *m); /* vtgate's answer to it was no answer */
 /* Each gives the client its answer and lets the session go on. */
 void migration_answer_ok(struct session *s, const char *info);
 void migration_answer_error(struct session *s, uint16_t code, const char *state,

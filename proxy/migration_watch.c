@@ -10,6 +10,7 @@
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
 #include "proxy/server.h"
+#include "proxy/vtctld_error.h"
 #include "proxy/worker.h"
 
 #define BLIND_MS 90000 /* how long a migration may not be seen: a reparent takes less */
@@ -196,23 +197,6 @@ static void completed(struct session *s)
     migration_see(s);
 }
 
-/* MySQL's own code and state, where the migration's message has them: "(errno 1060) (sqlstate
-   42S21)", as Vitess writes errors of MySQL (go/mysql/sqlerror). */
-static void message_code(const char *message, uint16_t *code, char state[6])
-{
-    const char *errno_at = strstr(message, "(errno ");
-    const char *state_at = strstr(message, "(sqlstate ");
-
-    if (!errno_at || !state_at || strlen(state_at) < 15)
-        return;
-    unsigned long n = strtoul(errno_at + 7, NULL, 10);
-
-    if (n == 0 || n > UINT16_MAX)
-        return;
-    *code = (uint16_t)n;
-    memcpy(state, state_at + 10, 5);
-}
-
 static void failed(struct session *s, const struct tally *t)
 {
     struct migration *m = s->migration;
@@ -227,7 +211,7 @@ static void failed(struct session *s, const struct tally *t)
         snprintf(text, sizeof(text), "vtshim: migration %s was cancelled on shard %s%s%s",
                  t->failed_uuid, t->failed_shard, *t->message ? ": " : "", t->message);
     } else {
-        message_code(t->message, &code, state);
+        vitess_error_code(t->message, &code, state);
         snprintf(text, sizeof(text), "vtshim: migration %s failed on shard %s%s: %s",
                  t->failed_uuid, t->failed_shard, t->complete ? " (others have completed)" : "",
                  t->message);

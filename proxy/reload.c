@@ -14,6 +14,7 @@
 #include "proxy/networks.h"
 #include "proxy/server.h"
 #include "proxy/tls.h"
+#include "proxy/vtctld.h"
 #include "proxy/vtgate_control.h"
 
 #define VALUE_MAX 4200
@@ -140,12 +141,22 @@ static void retire(void *context, void *arg)
     free(r);
 }
 
+static void control_came_by(void *context, void *arg)
+{
+    struct server *server = context;
+
+    if (server->vtctld && !server->stopped)
+        vtctld_come_by(server->vtctld, &server->mailbox, retire, server, arg);
+    else
+        retire(server, arg);
+}
+
 static void workers_came_by(void *context, void *arg)
 {
     struct server *server = context;
 
     if (server->control)
-        vtgate_control_come_by(server->control, &server->mailbox, retire, server, arg);
+        vtgate_control_come_by(server->control, &server->mailbox, control_came_by, server, arg);
     else
         retire(server, arg);
 }

@@ -29,6 +29,7 @@
 #include "proxy/networks.h"
 #include "proxy/quota.h"
 #include "proxy/reload.h"
+#include "proxy/vtctld.h"
 #include "proxy/vtgate_control.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
@@ -313,7 +314,10 @@ static bool start(struct server *server)
     add_signal(server, 0, SIGTERM, on_end_signal);
     add_signal(server, 1, SIGINT, on_end_signal);
     add_signal(server, 2, SIGHUP, on_reload_signal);
-    if (!start_workers(server) || !open_listeners(server))
+    bool failed;
+
+    server->vtctld = vtctld_start(server, &failed);
+    if (failed || !start_workers(server) || !open_listeners(server))
         return false;
     server->keeper = keeper_create(server);
     server->control = vtgate_control_start(server);
@@ -350,7 +354,8 @@ static void deliver_rest(struct server *server)
 }
 
 /*
- * The order matters. At first nothing new comes in. The workers end before the control thread,
+ * The order matters. At first nothing new comes in. vtctld's thread ends before the workers, to
+ * which its answers go; the workers before the control thread,
  * whose answers (to KILL) therefore go to the control loop. That loop's last turns come when nobody
  * else is running, and before anything that its callbacks use is gone.
  */
@@ -364,6 +369,8 @@ static void stop(struct server *server)
         admin_stop(server->admin);
     if (server->drain_timer)
         event_free(server->drain_timer);
+    if (server->vtctld)
+        vtctld_stop(server->vtctld);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(&server->workers[i]);
     if (server->control)
@@ -377,6 +384,8 @@ static void stop(struct server *server)
     if (server->keeper)
         keeper_destroy(server->keeper);
     cutover_stop_all(server);
+    if (server->vtctld)
+        vtctld_destroy(server->vtctld);
     if (server->holds)
         holds_destroy(server->holds);
     if (server->migrations)

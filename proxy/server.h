@@ -28,6 +28,7 @@ struct http;
 struct vtgate_control;
 struct reload_source;
 struct keeper;
+struct vtctld;
 
 struct server {
     /* These three are immutable. A reload (reload.c) puts others in their place and destroys the
@@ -50,6 +51,7 @@ struct server {
     struct admin *admin;
     struct http *http;
     struct vtgate_control *control;
+    struct vtctld *vtctld; /* NULL: no vtctld.addresses */
     struct listener **listeners;
     size_t listener_count;
     char instance[9]; /* see ddl_instance_format */

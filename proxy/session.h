@@ -36,6 +36,7 @@ enum close_reason {
     X(INFILE, "infile")       /* the client sends a LOCAL INFILE's data */                         \
     X(PARKED, "parked")       /* a command waits behind a hold */                                  \
     X(ASKING, "asking")       /* vtgate answers a question of the shim */                          \
+    X(CALLING, "calling")     /* vtctld answers a call for a migration */                          \
     X(MIGRATING, "migrating") /* waiting to ask again how a migration is doing */                  \
     X(KILLING, "killing")     /* a KILL of its client looks for its victim */                      \
     X(STREAMING, "streaming") /* bytes without structure, both ways, until one side closes */      \

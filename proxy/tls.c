@@ -81,6 +81,20 @@ static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files 
     return ctx;
 }
 
+static bool create_for_vtctld(struct tls_contexts *tls, char *error, size_t size)
+{
+    const struct config *c = tls->config;
+    struct tls_files files = {"vtctld_tls", c->vtctld_tls_cert, c->vtctld_tls_key,
+                              c->vtctld_tls_ca};
+
+    if (c->vtctld_tls_mode == CONFIG_VTCTLD_TLS_OFF)
+        return true;
+    tls->vtctld = context_create(TLS_client_method(), &files, error, size);
+    if (tls->vtctld && c->vtctld_tls_mode >= CONFIG_VTCTLD_TLS_VERIFY_CA)
+        SSL_CTX_set_verify(tls->vtctld, SSL_VERIFY_PEER, NULL);
+    return tls->vtctld;
+}
+
 static bool create_for_clients(struct tls_contexts *tls, char *error, size_t size)
 {
     const struct config *c = tls->config;
@@ -118,7 +132,8 @@ struct tls_contexts *tls_contexts_create(const struct config *c, char *error, si
     struct tls_contexts *tls = memory_zalloc(sizeof(*tls));
 
     tls->config = c;
-    if (create_for_clients(tls, error, size) && create_for_vtgate(tls, error, size))
+    if (create_for_clients(tls, error, size) && create_for_vtgate(tls, error, size) &&
+        create_for_vtctld(tls, error, size))
         return tls;
     tls_contexts_destroy(tls);
     return NULL;
@@ -130,6 +145,7 @@ void tls_contexts_destroy(struct tls_contexts *tls)
         return;
     SSL_CTX_free(tls->client);
     SSL_CTX_free(tls->backend);
+    SSL_CTX_free(tls->vtctld);
     free(tls);
 }
 
@@ -174,17 +190,29 @@ static bool expect_name(SSL *ssl, const char *name, bool verify)
            SSL_set1_host(ssl, name) == 1;
 }
 
-SSL *tls_new_client(const struct tls_contexts *tls, const char *host)
+static SSL *new_checked(SSL_CTX *context, const char *name, bool verify)
 {
-    const struct config *c = tls->config;
-    SSL *ssl = SSL_new(tls->backend);
-    const char *name = *c->vtgate_tls_server_name ? c->vtgate_tls_server_name : host;
+    SSL *ssl = SSL_new(context);
 
-    if (!ssl)
-        return NULL;
-    if (!expect_name(ssl, name, c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY)) {
+    if (ssl && !expect_name(ssl, name, verify)) {
         SSL_free(ssl); /* never go on without the check that was asked for */
         return NULL;
     }
     return ssl;
+}
+
+SSL *tls_new_client(const struct tls_contexts *tls, const char *host)
+{
+    const struct config *c = tls->config;
+
+    return new_checked(tls->backend, *c->vtgate_tls_server_name ? c->vtgate_tls_server_name : host,
+                       c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY);
+}
+
+SSL *tls_new_vtctld(const struct tls_contexts *tls, const char *host)
+{
+    const struct config *c = tls->config;
+
+    return new_checked(tls->vtctld, *c->vtctld_tls_server_name ? c->vtctld_tls_server_name : host,
+                       c->vtctld_tls_mode == CONFIG_VTCTLD_TLS_VERIFY_IDENTITY);
 }

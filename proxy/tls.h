@@ -1,5 +1,5 @@
 /*
- * TLS contexts made from the configuration: one for clients, one for vtgate. Contexts are shared
+ * TLS contexts made from the configuration: for clients, for vtgate, for vtctld. Contexts are shared
  * by all threads and never change; a reload makes new ones, and connections keep those that they
  * began with.
  */
@@ -15,6 +15,7 @@
 struct tls_contexts {
     SSL_CTX *client;             /* NULL: clients cannot use TLS */
     SSL_CTX *backend;            /* NULL: vtgate_tls.mode is off */
+    SSL_CTX *vtctld;             /* NULL: vtctld_tls.mode is off */
     const struct config *config; /* what they were made from; outlives them */
 };
 
@@ -35,6 +36,9 @@ SSL *tls_new_client(const struct tls_contexts *tls, const char *host);
  */
 bool tls_describe(const struct tls_contexts *tls, char *expires, size_t expires_size,
                   char *fingerprint, size_t fingerprint_size);
+
+/* One towards the vtctld at `host`, checked as vtctld_tls.mode demands. */
+SSL *tls_new_vtctld(const struct tls_contexts *tls, const char *host);
 
 /* The reason of the last TLS failure of this thread, for the log; never NULL. */
 const char *tls_last_error(char *buf, size_t size);
