@@ -137,6 +137,14 @@ static void start_tls(struct admin_client *c)
 
 /* --- packets --------------------------------------------------------------------------------- */
 
+/* COM_QUIT, perhaps right behind commands whose answers are still on their way. */
+static void leave(struct admin_client *c)
+{
+    admin_client_end(c);
+    if (admin_client_backlog(c) == 0)
+        admin_client_close(c);
+}
+
 static void on_command(struct admin_client *c, const uint8_t *payload, size_t len)
 {
     struct admin_request *rq = memory_zalloc(sizeof(*rq));
@@ -151,8 +159,7 @@ static void on_command(struct admin_client *c, const uint8_t *payload, size_t le
     switch (command) {
     case COM_QUIT:
         free(rq);
-        c->state = ADMIN_READY;
-        admin_client_close(c);
+        leave(c);
         break;
     case COM_QUERY:
         admin_command(rq, (const char *)payload + 1, len - 1);

@@ -98,6 +98,8 @@ static bool read_column(const char *account, struct admin_column *it, struct lex
     *t = lexer_next(lx);
     if (token_is(t, "AS")) {
         *t = lexer_next(lx);
+        if (t->kind != TOKEN_WORD && t->kind != TOKEN_QUOTED && t->kind != TOKEN_STRING)
+            return admin_parse_refuse(error, t, "a column's name");
         copy_token(it->name, t);
         *t = lexer_next(lx);
     }

@@ -76,10 +76,13 @@ static bool inflate_frame(struct codec *c, const uint8_t *data, size_t len, uint
 /* The first whole frame that is not unpacked yet, or NULL; *size is what it will take in plain. */
 static const uint8_t *next_frame(const struct codec *c, size_t *size)
 {
-    const uint8_t *f = c->packed.data + c->unpacked;
     size_t have = c->packed.len - c->unpacked;
 
-    if (have < FRAME_HEADER || have - FRAME_HEADER < load_u24(f))
+    if (have < FRAME_HEADER)
+        return NULL;
+    const uint8_t *f = c->packed.data + c->unpacked;
+
+    if (have - FRAME_HEADER < load_u24(f))
         return NULL;
     *size = load_u24(f + 4) ? load_u24(f + 4) : load_u24(f);
     return f;

@@ -221,11 +221,13 @@ class FakeVtgate:
     """The server: a thread for each connection. `queries` has what was asked, in order."""
 
     def __init__(self, scripts: dict[str, Script] | Callable[[str], Script | None] | None = None, *,
-                 login: Callable = accept, greeting: Script | None = None, version: bytes = VERSION):
+                 login: Callable = accept, greeting: Script | None = None, version: bytes = VERSION,
+                 wrap: Callable[[socket.socket], socket.socket] | None = None):
         self.scripts = scripts or {}
         self.login = login
         self.greeting = greeting
         self.version = version
+        self.wrap = wrap  # around each connection's socket
         self.queries: list[str] = []
         self.connections = 0
         self.failure: BaseException | None = None
@@ -265,7 +267,7 @@ class FakeVtgate:
     def _serve(self, connection: socket.socket, number: int) -> None:
         try:
             with connection:
-                self._talk(Client(connection), number)
+                self._talk(Client(self.wrap(connection) if self.wrap else connection), number)
         except (Closed, OSError):
             pass
         except BaseException as failure:  # a mistake in this file must not look like the shim's
@@ -290,6 +292,8 @@ class FakeVtgate:
         command, body = payload[0], payload[1:]
         if command == wire.COM_QUIT:
             raise Closed
+        if command in wire.UNANSWERED:
+            return
         if command != wire.COM_QUERY:
             return Ok().run(client)
         sql = body.decode("utf-8", "replace")

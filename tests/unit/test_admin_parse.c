@@ -237,6 +237,8 @@ static void selects_are_read(void **state)
         {"now()", NULL},
         {"user", NULL},
         {"1,", NULL},
+        {"1 as", NULL},
+        {"1 as 2", NULL},
         {"1 2", NULL},
         {"* from t", NULL},
     };

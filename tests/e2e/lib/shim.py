@@ -21,6 +21,8 @@ from lib.poll import until
 from lib.ports import free_port
 from lib.wire import Wire
 
+# `run-tests tsan` has more of them, so that there is more to collide.
+WORKERS = int(os.environ.get("VTSHIM_WORKERS", "2"))
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 FIELD = re.compile(r'([\w.]+)=("(?:[^"\\]|\\.)*"|\S*)')
 LITERAL = re.compile(r"'((?:[^'\\]|\\.|'')*)'")
@@ -77,7 +79,7 @@ class Shim:
         self.secrets: set[str] = {bed.password} if bed.password else set()
         self.expected_status = 0
         base = {"listen": "%s:%d" % self.listen, "admin": "%s:%d" % self.admin_address,
-                "http": "%s:%d" % self.http_address, "vtgate": bed.endpoints, "workers": 2,
+                "http": "%s:%d" % self.http_address, "vtgate": bed.endpoints, "workers": WORKERS,
                 "timeouts": {"shutdown_s": 3}}
         self.config = merge(base, config or {})
         self.config_file = folder / f"vtshim-{self.listen[1]}.json"
