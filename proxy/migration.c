@@ -27,7 +27,7 @@ static void migration_free(struct session *s, struct migration *m)
     migration_end_cutover(m);
     if (m->managed)
         atomic_fetch_sub(&s->worker->server->tracking, 1);
-    event_del(&m->timer);
+    loop_timer_stop(&m->timer);
     free(m->ddl);
     free(m->uuids);
     free(m->keyspaces);
@@ -204,10 +204,8 @@ void migration_add_uuid(struct migration *m, struct bytes uuid)
         snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", m->uuids[0]);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(void *arg)
 {
-    (void)fd;
-    (void)what;
     struct session *s = arg;
 
     if (s->migration->seeing)
@@ -349,7 +347,7 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     m->len = ddl->len;
     m->sequence = sequence;
     m->more = more;
-    event_assign(&m->timer, s->worker->base, -1, 0, on_timer, s);
+    loop_timer_init(&m->timer, &s->worker->loop, on_timer, s);
     if (RAND_bytes(random, sizeof(random)) != 1)
         abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
     ddl_context_format(m->context, random);
@@ -375,7 +373,7 @@ bool migration_interrupt(struct session *s)
 
     if (s->state != SESSION_MIGRATING)
         return false;
-    event_del(&m->timer);
+    loop_timer_stop(&m->timer);
     if (m->seeing) {
         migration_answer_ok(s, m->info); /* there is nothing left to interrupt */
         return true;
@@ -405,7 +403,7 @@ bool migration_client_gone(struct session *s)
     stream_close(&s->client);
     m->cancelling = cancel;
     if (cancel && s->state == SESSION_MIGRATING) {
-        event_del(&m->timer);
+        loop_timer_stop(&m->timer);
         migration_cancel_next(s);
     }
     return true;

@@ -203,6 +203,40 @@ static void on_end_signal(evutil_socket_t number, short what, void *arg)
     event_add(server->drain_timer, &tv);
 }
 
+/* --- housekeeping ---------------------------------------------------------------------------- */
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+
+    (void)fd;
+    (void)what;
+    mailbox_run(&server->mailbox);
+}
+
+/* A worker's loop has no timer of its own while its sessions only pass bytes on: it waits and
+   wakes cheaper so. */
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+
+    (void)fd;
+    (void)what;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        mailbox_post(&server->workers[i].mailbox, worker_sweep, &server->workers[i], NULL);
+}
+
+static void add_housekeeping(struct server *server)
+{
+    struct timeval interval = {WORKER_SWEEP_MS / 1000, (WORKER_SWEEP_MS % 1000) * 1000};
+
+    server->wake =
+        event_new(server->base, server->mailbox.wake_fd, EV_READ | EV_PERSIST, on_wake, server);
+    event_add(server->wake, NULL);
+    server->sweep = event_new(server->base, -1, EV_PERSIST, on_sweep, server);
+    event_add(server->sweep, &interval);
+}
+
 /* --- start ----------------------------------------------------------------------------------- */
 
 /* Two descriptors a session: the soft limit is usually 1024. */
@@ -276,7 +310,7 @@ static bool start(struct server *server)
         return false;
     }
     server->base = event_base_new();
-    if (!server->base || !mailbox_init(&server->mailbox, server->base)) {
+    if (!server->base || !mailbox_init(&server->mailbox)) {
         log_error("start_failed", "error:s", strerror(errno));
         return false;
     }
@@ -285,6 +319,7 @@ static bool start(struct server *server)
     server->migrations = migrations_create();
     server->quota = quota_create();
     server->holds = holds_create(server);
+    add_housekeeping(server);
     add_signal(server, 0, SIGTERM);
     add_signal(server, 1, SIGINT);
     if (!start_workers(server) || !open_listeners(server))
@@ -314,8 +349,7 @@ static void block_signals(void)
 static void deliver_rest(struct server *server)
 {
     do {
-        /* The loop may leave a ready descriptor for its next turn; the mailbox must not be it. */
-        event_active(&server->mailbox.wake_event, EV_READ, 1);
+        mailbox_run(&server->mailbox);
         event_base_loop(server->base, EVLOOP_NONBLOCK);
     } while (server->broadcasts > 0);
     event_base_loop(server->base, EVLOOP_NONBLOCK); /* the bytes of the last answers */
@@ -336,6 +370,8 @@ static void stop(struct server *server)
         admin_stop(server->admin);
     if (server->drain_timer)
         event_free(server->drain_timer);
+    if (server->sweep)
+        event_free(server->sweep);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(&server->workers[i]);
     if (server->control)
@@ -362,6 +398,8 @@ static void stop(struct server *server)
         if (server->signals[i])
             event_free(server->signals[i]);
     }
+    if (server->wake)
+        event_free(server->wake);
     if (server->base) {
         mailbox_fini(&server->mailbox);
         event_base_free(server->base);

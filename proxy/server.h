@@ -32,12 +32,14 @@ struct server {
     struct tls_contexts tls;
     struct event_base *base; /* the control loop */
     struct mailbox mailbox;  /* to the control loop */
+    struct event *wake;      /* of the mailbox */
+    struct event *sweep;     /* has the workers look their sessions over */
     struct worker *workers;
     unsigned worker_count;
     struct vtgates *vtgates;
     struct holds *holds;
     struct migrations *migrations;
-    LIST_HEAD(, cutover) cutovers; /* cutover.c */
+    LIST_HEAD(, cutover) cutovers;   /* cutover.c */
     struct networks *proxy_networks; /* proxy_protocol.from */
     struct quota *quota;
     struct admin *admin;

@@ -119,13 +119,13 @@ static void on_backend(struct stream *st, enum stream_event what, void *arg)
     session_balance(s);
 }
 
-void session_open_backend(struct session *s, evutil_socket_t fd)
+void session_open_backend(struct session *s, int fd)
 {
     stream_init(&s->backend);
-    stream_open(&s->backend, s->worker->base, fd, on_backend, s);
+    stream_open(&s->backend, &s->worker->loop, fd, on_backend, s);
 }
 
-void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_storage *peer)
+void session_create(struct worker *w, int fd, const struct sockaddr_storage *peer)
 {
     struct session *s = memory_zalloc(sizeof(*s));
 
@@ -140,7 +140,7 @@ void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_
     buffer_init(&s->input, (size_t)w->server->config->limits_max_inspect_bytes +
                                (size_t)w->server->config->limits_session_buffer_bytes +
                                2 * WORKER_SCRATCH);
-    stream_open(&s->client, w->base, fd, on_client, s);
+    stream_open(&s->client, &w->loop, fd, on_client, s);
     TAILQ_INSERT_TAIL(&w->sessions, s, link);
     metrics_add(&w->metrics.sessions, 1);
     login_begin(s, peer);
