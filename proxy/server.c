@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <event2/thread.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@
 #include "proxy/worker.h"
 
 #define DRAIN_CHECK_MS 50
+#define TRIM_SESSIONS  500 /* how many have to leave before their memory is worth giving back */
 
 int64_t clock_us(void)
 {
@@ -214,6 +216,20 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     mailbox_run(&server->mailbox);
 }
 
+/* What was freed the allocator keeps, most of it: after a crowd has left, the system gets it back.
+ */
+static void trim_memory(struct server *server)
+{
+    uint64_t now = atomic_load(&server->sessions);
+
+    if (now > server->most_sessions)
+        server->most_sessions = now;
+    if (server->most_sessions - now < TRIM_SESSIONS || now > server->most_sessions / 2)
+        return;
+    malloc_trim(0);
+    server->most_sessions = now;
+}
+
 /* A worker's loop has no timer of its own while its sessions only pass bytes on: it waits and
    wakes cheaper so. */
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
@@ -224,6 +240,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     (void)what;
     for (unsigned i = 0; i < server->worker_count; i++)
         mailbox_post(&server->workers[i].mailbox, worker_sweep, &server->workers[i], NULL);
+    trim_memory(server);
 }
 
 static void add_housekeeping(struct server *server)
