@@ -29,7 +29,6 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
-#include "proxy/sockets.h"
 
 #define ADMIN_PACKET_MAX  (1u << 20)
 #define ADMIN_REPLY_MAX   (64u << 20)
@@ -574,7 +573,6 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
         return;
     }
     format_host(c->peer, sizeof(c->peer), sa);
-    socket_tune(fd);
     set_callbacks(c);
     if (admin->client_count > ADMIN_CLIENTS_MAX) {
         send_simple(c, SHIM_ERROR_TOO_MANY_CONNECTIONS);

@@ -12,7 +12,6 @@
 #include "proxy/park.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
-#include "proxy/sockets.h"
 
 #define CLOSE_LINGER_MS 5000 /* how long a client may take to fetch the last bytes */
 
@@ -148,7 +147,6 @@ void worker_take_connection(void *context, void *arg)
     struct worker *w = context;
     struct new_connection *c = arg;
 
-    socket_tune(c->fd);
     metrics_add(&w->metrics.connections_accepted, 1);
     session_create(w, c->fd, &c->peer);
     free(c);
