@@ -216,15 +216,17 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     mailbox_run(&server->mailbox);
 }
 
-/* What was freed the allocator keeps, most of it: after a crowd has left, the system gets it back.
- */
+/* What was freed the allocator keeps, most of it. When a crowd has left (and not while it is still
+   leaving) the system gets it back. */
 static void trim_memory(struct server *server)
 {
     uint64_t now = atomic_load(&server->sessions);
+    bool falling = now < server->last_sessions;
 
+    server->last_sessions = now;
     if (now > server->most_sessions)
         server->most_sessions = now;
-    if (server->most_sessions - now < TRIM_SESSIONS || now > server->most_sessions / 2)
+    if (falling || server->most_sessions - now < TRIM_SESSIONS || now > server->most_sessions / 2)
         return;
     malloc_trim(0);
     server->most_sessions = now;

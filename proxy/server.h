@@ -56,7 +56,8 @@ struct server {
     size_t broadcasts;             /* control loop only: under way */
     _Atomic uint64_t next_session; /* ids of sessions, from 1 on */
     _Atomic uint64_t sessions;     /* open now */
-    uint64_t most_sessions;        /* control loop only: open at once, see trim_memory */
+    uint64_t most_sessions;        /* control loop only: see trim_memory */
+    uint64_t last_sessions;        /* likewise */
     _Atomic unsigned tracking;     /* migrations that need to know what transactions touch */
     _Atomic uint64_t parked;       /* parked now, all workers */
     _Atomic uint64_t refused; /* connections over limits.max_connections; control loop writes */
