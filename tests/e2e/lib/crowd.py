@@ -6,26 +6,30 @@ import secrets
 from typing import Callable, Iterator, Sequence
 
 from lib import wire
-from lib.wire import Wire, text_row
+from lib.wire import Response, Wire, text_row
 
 
 class Crowd:
     """Sessions that are all open at once. `log_in` makes one, logged in.
 
-    What each asks for is its own text and the server's id of its connection. The text must come
-    back to the one that sent it, and the id must be the same whenever it is asked for, and nobody
-    else's: a session keeps the server's connection that it began with.
+    Each gives itself a name, which the server keeps with its connection, and then asks for a text
+    that is new every time and for its name. Both must come back to the one that asked: its answers
+    are its own, and it keeps the server's connection that it began with.
     """
 
     def __init__(self, log_in: Callable[[], Wire]):
         self.log_in = log_in
         self.sessions: list[Wire] = []
-        self.ids: dict[Wire, bytes] = {}
+        self.names: dict[Wire, str] = {}
         self.answers = 0
 
     def grow(self, count: int) -> None:
         for _ in range(count):
-            self.sessions.append(self.log_in())
+            session = self.log_in()
+            self.sessions.append(session)
+            self.names[session] = secrets.token_hex(12)
+            assert session.query(f"SET @me = '{self.names[session]}'").error is None
+            session.transcript.clear()
 
     def shrink(self, leave: Sequence[Wire]) -> None:
         """Some leave as a client does that says so, and some as one that vanishes."""
@@ -33,7 +37,7 @@ class Crowd:
             if i % 2:
                 session.send(wire.COM_QUIT)
             session.close()
-            self.ids.pop(session, None)
+            del self.names[session]
         gone = set(leave)
         self.sessions = [session for session in self.sessions if session not in gone]
 
@@ -49,19 +53,15 @@ class Crowd:
         for group in groups(self.sessions, at_a_time):
             texts = [secrets.token_hex(size) for _ in group]
             for session, text in zip(group, texts):
-                session.send(wire.COM_QUERY, f"SELECT '{text}', CONNECTION_ID()")
+                session.send(wire.COM_QUERY, f"SELECT '{text}', @me")
             for session, text in zip(group, texts):
-                self.check(session, text)
-        assert len(set(self.ids.values())) == len(self.ids), "two sessions on one connection of the server"
+                self.check(session.read_response(), text, self.names[session])
+                session.transcript.clear()
 
-    def check(self, session: Wire, text: str) -> None:
-        response = session.read_response()
+    def check(self, response: Response, text: str, name: str) -> None:
         assert response.error is None, response.error
         assert len(response.rows) == 1, response.rows
-        echo, number = text_row(response.rows[0])
-        assert echo == text.encode(), f"{echo} instead of {text}"
-        assert number is not None and self.ids.setdefault(session, number) == number, "another connection of the server"
-        session.transcript.clear()
+        assert text_row(response.rows[0]) == [text.encode(), name.encode()], f"{response.rows[0]!r} to {name}"
         self.answers += 1
 
 
