@@ -12,7 +12,7 @@
 #include "proxy/vtctld.h"
 #include "vtctldata.pb-c.h"
 
-#define CONCURRENCY 10  /* tablets at a time; vtctldclient's own default */
+#define CONCURRENCY 10 /* tablets at a time; vtctldclient's own default */
 
 /* The first event that tells of a failure; *failures becomes their number. */
 static const char *first_failure(Logutil__Event *const *events, size_t n, size_t *failures)

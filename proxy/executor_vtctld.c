@@ -37,7 +37,7 @@ struct vtctld_own {
     struct vtctld_answer *call; /* under way, or NULL */
     answer_fn *next;            /* whom its answer is for */
     bool looking;               /* it may be let go: it changes nothing */
-    struct event timer;         /* LOOK_AFTER_MS */
+    struct loop_timer timer;    /* LOOK_AFTER_MS */
     bool lost, again;           /* a submission had no answer; it may be submitted again ... */
     int64_t until_ms;           /* ... until then */
     char *sql;                  /* what is submitted: without the keyspace's name */
@@ -71,7 +71,7 @@ static void forget(struct session *s)
     if (!own)
         return;
     abandon(own);
-    event_del(&own->timer);
+    loop_timer_stop(&own->timer);
     free(own->sql);
     free(own);
     s->migration->own = NULL;
@@ -156,25 +156,22 @@ static void on_looked_after(struct session *s, const struct executor_row *rows, 
     migration_submitted(s);
 }
 
-static void on_look_after(evutil_socket_t fd, short what, void *arg)
+static void on_look_after(void *arg)
 {
     struct session *s = arg;
 
-    (void)fd;
-    (void)what;
     s->migration->executor->look(s, on_looked_after);
 }
 
 /* It is not known whether vtctld has done it. */
 static void submission_lost(struct session *s, const struct vtctld_answer *answer)
 {
-    struct timeval tv = {LOOK_AFTER_MS / 1000, (LOOK_AFTER_MS % 1000) * 1000};
     struct vtctld_own *own = own_of(s);
 
     own->lost = true;
     own->again = *own->uuid && answer->status == GRPC_UNAVAILABLE;
     keep_refusal(s, answer);
-    event_add(&own->timer, &tv);
+    loop_timer_set(&own->timer, LOOK_AFTER_MS);
 }
 
 static void on_applied(struct session *s, const struct vtctld_answer *answer)
@@ -434,7 +431,7 @@ static void submit(struct session *s)
     static char component[] = "vtshim";
     struct vtctld_own *own = s->migration->own = memory_zalloc(sizeof(*own));
 
-    event_assign(&own->timer, s->worker->base, -1, 0, on_look_after, s);
+    loop_timer_init(&own->timer, &s->worker->loop, on_look_after, s);
     snprintf(own->principal, sizeof(own->principal), "%s", s->user);
     vtrpc__caller_id__init(&own->caller);
     own->caller.principal = own->principal;

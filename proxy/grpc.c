@@ -24,14 +24,14 @@ static void connect_next(struct grpc_client *client);
 /* on_kick, at the next turn of the loop. */
 static void kick(struct grpc_client *client)
 {
-    event_active(&client->kick_event, EV_TIMEOUT, 1);
+    loop_timer_set(&client->kick_event, 0);
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
 
 static void call_free(struct grpc_call *call)
 {
-    event_del(&call->timer);
+    loop_timer_stop(&call->timer);
     grpc_collector_release(&call->body);
     buffer_release(&call->request);
     free(call->text);
@@ -40,12 +40,10 @@ static void call_free(struct grpc_call *call)
 }
 
 /* Answers what has ended. The callbacks may make new calls. */
-static void on_deliver(evutil_socket_t fd, short what, void *arg)
+static void on_deliver(void *arg)
 {
     struct grpc_client *client = arg;
 
-    (void)fd;
-    (void)what;
     while (!TAILQ_EMPTY(&client->finished)) {
         struct grpc_call *call = TAILQ_FIRST(&client->finished);
         bool ok = call->status == GRPC_OK;
@@ -79,9 +77,9 @@ void grpc_call_finish(struct grpc_call *call)
     struct grpc_client *client = call->client;
 
     unlink_call(call);
-    event_del(&call->timer);
+    loop_timer_stop(&call->timer);
     TAILQ_INSERT_TAIL(&client->finished, call, link);
-    event_active(&client->deliver_event, EV_TIMEOUT, 1);
+    loop_timer_set(&client->deliver_event, 0);
 }
 
 void grpc_call_fail(struct grpc_call *call, enum grpc_status status, const char *format, ...)
@@ -112,13 +110,11 @@ void grpc_call_again(struct grpc_call *call)
     kick(client);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
+static void on_deadline(void *arg)
 {
     struct grpc_call *call = arg;
     struct grpc_client *client = call->client;
 
-    (void)fd;
-    (void)what;
     if (call->connection)
         grpc_connection_expire(call->connection, call);
     else
@@ -133,10 +129,8 @@ static void make_a_pause(struct grpc_client *client)
     client->pause_ms = client->pause_ms ? 2 * client->pause_ms : PAUSE_MIN_MS;
     if (client->pause_ms > PAUSE_MAX_MS)
         client->pause_ms = PAUSE_MAX_MS;
-    struct timeval tv = {client->pause_ms / 1000, (client->pause_ms % 1000) * 1000};
-
     client->failures = 0;
-    event_add(&client->pause_timer, &tv);
+    loop_timer_set(&client->pause_timer, client->pause_ms);
 }
 
 /* One address failed. */
@@ -243,33 +237,31 @@ void grpc_client_lost(struct grpc_client *client, struct grpc_connection *c, con
 }
 
 /* Gives the waiting calls to the connection, or sees to it that there is one. */
-static void on_kick(evutil_socket_t fd, short what, void *arg)
+static void on_kick(void *arg)
 {
     struct grpc_client *client = arg;
 
-    (void)fd;
-    (void)what;
     while (client->current && !TAILQ_EMPTY(&client->waiting))
         grpc_connection_send(client->current, TAILQ_FIRST(&client->waiting));
     if (!TAILQ_EMPTY(&client->waiting) && !client->coming &&
-        !event_pending(&client->pause_timer, EV_TIMEOUT, NULL))
+        !loop_timer_is_set(&client->pause_timer))
         connect_next(client);
 }
 
 /* --- calls ----------------------------------------------------------------------------------- */
 
-struct grpc_client *grpc_create(struct event_base *base, const struct grpc_settings *settings)
+struct grpc_client *grpc_create(struct loop *loop, const struct grpc_settings *settings)
 {
     struct grpc_client *client = memory_zalloc(sizeof(*client));
 
-    client->base = base;
+    client->loop = loop;
     client->settings = *settings;
     LIST_INIT(&client->connections);
     TAILQ_INIT(&client->waiting);
     TAILQ_INIT(&client->finished);
-    event_assign(&client->deliver_event, base, -1, 0, on_deliver, client);
-    event_assign(&client->kick_event, base, -1, 0, on_kick, client);
-    event_assign(&client->pause_timer, base, -1, 0, on_kick, client);
+    loop_timer_init(&client->deliver_event, loop, on_deliver, client);
+    loop_timer_init(&client->kick_event, loop, on_kick, client);
+    loop_timer_init(&client->pause_timer, loop, on_kick, client);
     return client;
 }
 
@@ -277,7 +269,6 @@ void grpc_call(struct grpc_client *client, const char *path, const void *message
                int64_t timeout_ms, grpc_done *done, void *arg)
 {
     struct grpc_call *call = memory_zalloc(sizeof(*call));
-    struct timeval tv = {timeout_ms / 1000, (timeout_ms % 1000) * 1000};
 
     call->client = client;
     call->path = memory_copy(path, strlen(path));
@@ -288,8 +279,8 @@ void grpc_call(struct grpc_client *client, const char *path, const void *message
     buffer_init(&call->request, len + 5);
     grpc_frame(&call->request, message, len);
     grpc_collector_init(&call->body, client->settings.message_max);
-    event_assign(&call->timer, client->base, -1, 0, on_deadline, call);
-    event_add(&call->timer, &tv);
+    loop_timer_init(&call->timer, client->loop, on_deadline, call);
+    loop_timer_set(&call->timer, timeout_ms);
     TAILQ_INSERT_TAIL(&client->waiting, call, link);
     kick(client);
 }
@@ -307,14 +298,14 @@ void grpc_destroy(struct grpc_client *client)
     }
     while (!TAILQ_EMPTY(&client->waiting))
         grpc_call_fail(TAILQ_FIRST(&client->waiting), GRPC_CANCELLED, "the shim is ending");
-    on_deliver(-1, 0, client);
+    on_deliver(client);
     while ((c = LIST_FIRST(&client->connections))) {
         LIST_REMOVE(c, link);
         grpc_connection_free(c);
     }
-    event_del(&client->deliver_event);
-    event_del(&client->kick_event);
-    event_del(&client->pause_timer);
+    loop_timer_stop(&client->deliver_event);
+    loop_timer_stop(&client->kick_event);
+    loop_timer_stop(&client->pause_timer);
     if (client->list)
         freeaddrinfo(client->list);
     free(client);

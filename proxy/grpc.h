@@ -1,6 +1,6 @@
 /*
- * A client for unary gRPC calls over HTTP/2 (nghttp2), on one event base: nothing blocks, calls run
- * beside each other on one connection, each has a deadline. All functions are of the base's thread.
+ * A client for unary gRPC calls over HTTP/2 (nghttp2), on one loop: nothing blocks, calls run
+ * beside each other on one connection, each has a deadline. All functions are of the loop's thread.
  *
  * The connection is made when a call needs it and kept. Several servers are tried in turn; when
  * none can be reached the calls that wait fail, and the next try comes after a pause. A server that
@@ -10,7 +10,6 @@
 #ifndef VTSHIM_PROXY_GRPC_H
 #define VTSHIM_PROXY_GRPC_H
 
-#include <event2/event.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +17,7 @@
 
 #include "config/options.h"
 #include "protocol/grpc.h"
+#include "proxy/loop.h"
 
 struct grpc_client;
 
@@ -43,7 +43,7 @@ struct grpc_result {
 /* The result is borrowed until the callback returns. Never called from inside of grpc_call. */
 typedef void grpc_done(void *arg, const struct grpc_result *result);
 
-struct grpc_client *grpc_create(struct event_base *base, const struct grpc_settings *settings);
+struct grpc_client *grpc_create(struct loop *loop, const struct grpc_settings *settings);
 
 /* path is "/package.Service/Method"; path and message are copied. done is called exactly once. */
 void grpc_call(struct grpc_client *client, const char *path, const void *message, size_t len,

@@ -24,7 +24,7 @@
 
 void grpc_connection_free(struct grpc_connection *c)
 {
-    event_del(&c->timer);
+    loop_timer_stop(&c->timer);
     nghttp2_session_del(c->http2);
     stream_close(&c->stream);
     free(c);
@@ -147,13 +147,11 @@ void grpc_connection_send(struct grpc_connection *c, struct grpc_call *call)
 
 void grpc_connection_expire(struct grpc_connection *c, struct grpc_call *call)
 {
-    struct timeval limit = {PING_MS / 1000, (PING_MS % 1000) * 1000};
-
     nghttp2_session_set_stream_user_data(c->http2, call->stream, NULL);
     nghttp2_submit_rst_stream(c->http2, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_CANCEL);
-    if (c->heard_ms < call->started_ms && !event_pending(&c->timer, EV_TIMEOUT, NULL)) {
+    if (c->heard_ms < call->started_ms && !loop_timer_is_set(&c->timer)) {
         nghttp2_submit_ping(c->http2, NGHTTP2_FLAG_NONE, NULL);
-        event_add(&c->timer, &limit);
+        loop_timer_set(&c->timer, PING_MS);
     }
     call->maybe_done = true;
     grpc_call_fail(call, GRPC_DEADLINE_EXCEEDED, "%s did not answer in time",
@@ -221,9 +219,9 @@ static int on_frame(nghttp2_session *http2, const nghttp2_frame *frame, void *ar
     } else if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK) &&
                c->stage == GRPC_SETTLING) {
         c->stage = GRPC_READY;
-        event_del(&c->timer);
+        loop_timer_stop(&c->timer);
     } else if (frame->hd.type == NGHTTP2_PING && frame->hd.flags & NGHTTP2_FLAG_ACK) {
-        event_del(&c->timer);
+        loop_timer_stop(&c->timer);
     }
     return 0;
 }
@@ -399,12 +397,10 @@ static void on_stream(struct stream *st, enum stream_event what, void *arg)
     }
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(void *arg)
 {
     struct grpc_connection *c = arg;
 
-    (void)fd;
-    (void)what;
     lose(c, c->stage == GRPC_READY ? "it does not answer any more" : "it takes too long");
 }
 
@@ -413,8 +409,6 @@ struct grpc_connection *grpc_connection_open(struct grpc_client *client,
                                              const struct sockaddr *sa, socklen_t len,
                                              const char **error)
 {
-    int64_t ms = client->settings.connect_ms;
-    struct timeval limit = {ms / 1000, (ms % 1000) * 1000};
     int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0 || (connect(fd, sa, len) != 0 && errno != EINPROGRESS)) {
@@ -429,9 +423,9 @@ struct grpc_connection *grpc_connection_open(struct grpc_client *client,
     c->server = server;
     TAILQ_INIT(&c->calls);
     stream_init(&c->stream);
-    stream_open(&c->stream, client->base, fd, on_stream, c);
+    stream_open(&c->stream, client->loop, fd, on_stream, c);
     stream_wait_connected(&c->stream);
-    event_assign(&c->timer, client->base, -1, 0, on_timer, c);
-    event_add(&c->timer, &limit);
+    loop_timer_init(&c->timer, client->loop, on_timer, c);
+    loop_timer_set(&c->timer, client->settings.connect_ms);
     return c;
 }

@@ -5,7 +5,6 @@
 #ifndef VTSHIM_PROXY_GRPC_INTERNAL_H
 #define VTSHIM_PROXY_GRPC_INTERNAL_H
 
-#include <event2/event_struct.h>
 #include <nghttp2/nghttp2.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -25,7 +24,7 @@ struct grpc_call {
     int32_t stream;
     unsigned refusals;
     int64_t started_ms, deadline_ms;
-    struct event timer;
+    struct loop_timer timer;
     grpc_done *done;
     void *arg;
     /* The answer as it comes. */
@@ -50,22 +49,22 @@ struct grpc_connection {
     struct stream stream;
     nghttp2_session *http2;
     struct grpc_calls calls;
-    struct event timer; /* until READY: the limit; then: of a ping */
-    int64_t heard_ms;   /* when the last bytes came */
+    struct loop_timer timer; /* until READY: the limit; then: of a ping */
+    int64_t heard_ms;        /* when the last bytes came */
 };
 
 struct grpc_client {
-    struct event_base *base;
+    struct loop *loop;
     struct grpc_settings settings;
     LIST_HEAD(, grpc_connection) connections;
     struct grpc_connection *current; /* for new calls; NULL: none, or connecting */
     struct grpc_connection *coming;  /* connecting */
     struct grpc_calls waiting, finished;
-    struct event deliver_event, kick_event;
-    struct event pause_timer; /* pending: no server could be reached a moment ago */
-    size_t server;            /* index of the one in use, or to be tried next */
-    size_t failures;          /* servers that failed in this round */
-    struct addrinfo *list;    /* of the server that is being tried, and which of them is next */
+    struct loop_timer deliver_event, kick_event;
+    struct loop_timer pause_timer; /* pending: no server could be reached a moment ago */
+    size_t server;                 /* index of the one in use, or to be tried next */
+    size_t failures;               /* servers that failed in this round */
+    struct addrinfo *list; /* of the server that is being tried, and which of them is next */
     struct addrinfo *next;
     int64_t pause_ms; /* before the next round */
     char last_error[512];

@@ -29,7 +29,7 @@ void login_end(struct session *s)
 
     if (!login)
         return;
-    event_del(&login->timer);
+    loop_timer_stop(&login->timer);
     buffer_wipe(&login->change);
     buffer_wipe(&login->client_in);
     buffer_wipe(&login->backend_in);
@@ -46,17 +46,13 @@ void login_refuse(struct session *s, enum close_reason reason)
 
 void login_set_timer(struct session *s, int64_t ms)
 {
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-
-    event_add(&s->login->timer, &tv);
+    loop_timer_set(&s->login->timer, ms);
 }
 
-static void on_timeout(evutil_socket_t fd, short what, void *arg)
+static void on_timeout(void *arg)
 {
     struct session *s = arg;
 
-    (void)fd;
-    (void)what;
     if (s->login->stage == LOGIN_PROXY && clock_ms() < s->login->deadline_ms) {
         login_set_timer(s, s->login->deadline_ms - clock_ms());
         stream_resume(&s->client); /* is there more of the header now? */
@@ -92,7 +88,7 @@ static struct login *login_create(struct session *s)
     buffer_init(&login->change, LOGIN_PACKET_MAX);
     buffer_init(&login->client_in, LOGIN_PACKET_MAX);
     buffer_init(&login->backend_in, LOGIN_PACKET_MAX);
-    event_assign(&login->timer, s->worker->base, -1, 0, on_timeout, s);
+    loop_timer_init(&login->timer, &s->worker->loop, on_timeout, s);
     return login;
 }
 

@@ -19,7 +19,7 @@
 static bool dial(struct session *s)
 {
     struct login *login = s->login;
-    evutil_socket_t fd = vtgate_connect(s->vtgate, &login->error);
+    int fd = vtgate_connect(s->vtgate, &login->error);
 
     login->addresses_left--;
     if (fd < 0)

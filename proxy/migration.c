@@ -26,7 +26,7 @@ static void migration_free(struct session *s)
     migration_forget_cutover(m);
     if (m->managed)
         atomic_fetch_sub(&s->worker->server->tracking, 1);
-    event_del(&m->timer);
+    loop_timer_stop(&m->timer);
     m->executor->forget(s);
     free(m->ddl);
     free(m->uuids);
@@ -209,10 +209,8 @@ void migration_add_uuid(struct migration *m, struct bytes uuid)
         snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", m->uuids[0]);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(void *arg)
 {
-    (void)fd;
-    (void)what;
     struct session *s = arg;
 
     if (s->migration->seeing)
@@ -302,7 +300,7 @@ static struct migration *migration_create(struct session *s)
     struct migration *m = s->migration = memory_zalloc(sizeof(*m));
 
     m->executor = &executor_vtgate;
-    event_assign(&m->timer, s->worker->base, -1, 0, on_timer, s);
+    loop_timer_init(&m->timer, &s->worker->loop, on_timer, s);
     m->seen_ms = clock_ms();
     return m;
 }
@@ -426,7 +424,7 @@ bool migration_interrupt(struct session *s)
     if (s->state == SESSION_CALLING ? m->code || m->stopping || !m->executor->let_go(s)
                                     : s->state != SESSION_MIGRATING)
         return false;
-    event_del(&m->timer);
+    loop_timer_stop(&m->timer);
     if (m->seeing) {
         migration_answer_ok(s, m->info); /* there is nothing left to interrupt */
         return true;
@@ -454,7 +452,7 @@ bool migration_client_gone(struct session *s)
     stream_close(&s->client);
     m->cancelling = cancel;
     if (cancel && s->state == SESSION_MIGRATING) {
-        event_del(&m->timer);
+        loop_timer_stop(&m->timer);
         migration_cancel_next(s);
     }
     return true;

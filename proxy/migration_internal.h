@@ -6,7 +6,6 @@
 #ifndef VTSHIM_PROXY_MIGRATION_INTERNAL_H
 #define VTSHIM_PROXY_MIGRATION_INTERNAL_H
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,7 +66,7 @@ struct migration {
     uint16_t code;         /* not 0: the submission failed with this */
     char state[6];
     char *message; /* of the failed submission */
-    struct event timer;
+    struct loop_timer timer;
     struct migration_record record;
     /* The executor's: whom its answer is for, and what only it knows. */
     executor_rows *seen;

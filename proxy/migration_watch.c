@@ -54,10 +54,9 @@ void migration_wait(struct session *s)
 {
     int64_t ms =
         migration_cutover_wait_ms(s->migration, s->worker->server->config->ddl_poll_interval_ms);
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
 
     session_set_state(s, SESSION_MIGRATING);
-    event_add(&s->migration->timer, &tv);
+    loop_timer_set(&s->migration->timer, ms);
 }
 
 /* Nothing, or not all of it, was seen: that may pass, but not last. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <event2/thread.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@
 #include "proxy/worker.h"
 
 #define DRAIN_CHECK_MS 50
+#define TRIM_SESSIONS  500 /* how many have to leave before their memory is worth giving back */
 
 int64_t clock_us(void)
 {
@@ -207,6 +209,57 @@ static void on_end_signal(evutil_socket_t number, short what, void *arg)
     event_add(server->drain_timer, &tv);
 }
 
+/* --- housekeeping ---------------------------------------------------------------------------- */
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+
+    (void)fd;
+    (void)what;
+    mailbox_run(&server->mailbox);
+}
+
+/* What was freed the allocator keeps, most of it. When a crowd has left (and not while it is still
+   leaving) the system gets it back. */
+static void trim_memory(struct server *server)
+{
+    uint64_t now = atomic_load(&server->sessions);
+    bool falling = now < server->last_sessions;
+
+    server->last_sessions = now;
+    if (now > server->most_sessions)
+        server->most_sessions = now;
+    if (falling || server->most_sessions - now < TRIM_SESSIONS || now > server->most_sessions / 2)
+        return;
+    malloc_trim(0);
+    server->most_sessions = now;
+}
+
+/* A worker's loop has no timer of its own while its sessions only pass bytes on: it waits and
+   wakes cheaper so. */
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+
+    (void)fd;
+    (void)what;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        mailbox_post(&server->workers[i].mailbox, worker_sweep, &server->workers[i], NULL);
+    trim_memory(server);
+}
+
+static void add_housekeeping(struct server *server)
+{
+    struct timeval interval = {WORKER_SWEEP_MS / 1000, (WORKER_SWEEP_MS % 1000) * 1000};
+
+    server->wake =
+        event_new(server->base, server->mailbox.wake_fd, EV_READ | EV_PERSIST, on_wake, server);
+    event_add(server->wake, NULL);
+    server->sweep = event_new(server->base, -1, EV_PERSIST, on_sweep, server);
+    event_add(server->sweep, &interval);
+}
+
 /* --- start ----------------------------------------------------------------------------------- */
 
 void server_raise_descriptor_limit(const struct config *c)
@@ -301,7 +354,7 @@ static bool start(struct server *server)
         return false;
     }
     server->base = event_base_new();
-    if (!server->base || !mailbox_init(&server->mailbox, server->base)) {
+    if (!server->base || !mailbox_init(&server->mailbox)) {
         log_error("start_failed", "error:s", strerror(errno));
         return false;
     }
@@ -311,6 +364,7 @@ static bool start(struct server *server)
     server->quota = quota_create();
     server->holds = holds_create(server);
     set_instance(server);
+    add_housekeeping(server);
     add_signal(server, 0, SIGTERM, on_end_signal);
     add_signal(server, 1, SIGINT, on_end_signal);
     add_signal(server, 2, SIGHUP, on_reload_signal);
@@ -346,8 +400,7 @@ static void block_signals(void)
 static void deliver_rest(struct server *server)
 {
     do {
-        /* The loop may leave a ready descriptor for its next turn; the mailbox must not be it. */
-        event_active(&server->mailbox.wake_event, EV_READ, 1);
+        mailbox_run(&server->mailbox);
         event_base_loop(server->base, EVLOOP_NONBLOCK);
     } while (server->broadcasts > 0);
     event_base_loop(server->base, EVLOOP_NONBLOCK); /* the bytes of the last answers */
@@ -371,6 +424,8 @@ static void stop(struct server *server)
         event_free(server->drain_timer);
     if (server->vtctld)
         vtctld_stop(server->vtctld);
+    if (server->sweep)
+        event_free(server->sweep);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(&server->workers[i]);
     if (server->control)
@@ -401,6 +456,8 @@ static void stop(struct server *server)
         if (server->signals[i])
             event_free(server->signals[i]);
     }
+    if (server->wake)
+        event_free(server->wake);
     if (server->base) {
         mailbox_fini(&server->mailbox);
         event_base_free(server->base);

@@ -41,6 +41,8 @@ struct server {
     struct config *reloaded; /* owned; NULL while config is the one of the start */
     struct event_base *base; /* the control loop */
     struct mailbox mailbox;  /* to the control loop */
+    struct event *wake;      /* of the mailbox */
+    struct event *sweep;     /* has the workers look their sessions over */
     struct worker *workers;
     unsigned worker_count;
     struct vtgates *vtgates;
@@ -65,6 +67,8 @@ struct server {
     size_t broadcasts;             /* control loop only: under way */
     _Atomic uint64_t next_session; /* ids of sessions, from 1 on */
     _Atomic uint64_t sessions;     /* open now */
+    uint64_t most_sessions;        /* control loop only: see trim_memory */
+    uint64_t last_sessions;        /* likewise */
     _Atomic unsigned tracking;     /* migrations that need to know what transactions touch */
     _Atomic uint64_t parked;       /* parked now, all workers */
     _Atomic uint64_t refused; /* connections over limits.max_connections; control loop writes */

@@ -120,10 +120,10 @@ static void on_backend(struct stream *st, enum stream_event what, void *arg)
     session_balance(s);
 }
 
-void session_open_backend(struct session *s, evutil_socket_t fd)
+void session_open_backend(struct session *s, int fd)
 {
     stream_init(&s->backend);
-    stream_open(&s->backend, s->worker->base, fd, on_backend, s);
+    stream_open(&s->backend, &s->worker->loop, fd, on_backend, s);
 }
 
 static struct session *session_alloc(struct worker *w)
@@ -144,13 +144,13 @@ static struct session *session_alloc(struct worker *w)
     return s;
 }
 
-void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_storage *peer)
+void session_create(struct worker *w, int fd, const struct sockaddr_storage *peer)
 {
     struct session *s = session_alloc(w);
 
     s->client_is_local = peer->ss_family == AF_UNIX;
     address_format(s->peer, sizeof(s->peer), peer);
-    stream_open(&s->client, w->base, fd, on_client, s);
+    stream_open(&s->client, &w->loop, fd, on_client, s);
     login_begin(s, peer);
 }
 

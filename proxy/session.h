@@ -112,13 +112,13 @@ struct session {
 };
 
 /* Takes over the client's socket and begins the login. */
-void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_storage *peer);
+void session_create(struct worker *w, int fd, const struct sockaddr_storage *peer);
 
 /* A session without a client, for inner.c. */
 struct session *session_create_inner(struct worker *w);
 
 /* Gives the session a socket to vtgate (connecting or connected); replaces a closed one. */
-void session_open_backend(struct session *s, evutil_socket_t fd);
+void session_open_backend(struct session *s, int fd);
 
 void session_set_state(struct session *s, enum session_state state);
 const char *session_state_name(enum session_state state);

@@ -5,7 +5,6 @@
 #include "proxy/vtctld.h"
 
 #include <assert.h>
-#include <event2/event.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "proxy/grpc.h"
+#include "proxy/loop.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/tls.h"
@@ -36,8 +36,10 @@ struct call {
 struct vtctld {
     struct server *server;
     pthread_t thread;
-    struct event_base *base;
+    struct loop loop;
     struct mailbox mailbox;
+    struct loop_watch wake;     /* of the mailbox */
+    bool ended;                 /* the thread's */
     struct grpc_client *client; /* the thread's */
     pthread_mutex_t lock;       /* calls */
     LIST_HEAD(, call) calls;    /* not freed yet */
@@ -102,7 +104,8 @@ static void *thread_main(void *arg)
 {
     struct vtctld *v = arg;
 
-    event_base_loop(v->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    while (!v->ended)
+        loop_turn(&v->loop);
     return NULL;
 }
 
@@ -113,7 +116,7 @@ static void end(void *context, void *arg)
     (void)arg;
     grpc_destroy(v->client);
     v->client = NULL;
-    event_base_loopbreak(v->base);
+    v->ended = true;
 }
 
 /* --- on other threads ------------------------------------------------------------------------ */
@@ -151,6 +154,14 @@ static SSL *new_tls(void *context, const char *host)
     return tls_new_vtctld(server->tls, host);
 }
 
+static void on_wake(struct loop_watch *wake, uint32_t ready)
+{
+    struct vtctld *v = wake->arg;
+
+    (void)ready;
+    mailbox_run(&v->mailbox);
+}
+
 struct vtctld *vtctld_start(struct server *server, bool *failed)
 {
     const struct config *c = server->config;
@@ -174,18 +185,22 @@ struct vtctld *vtctld_start(struct server *server, bool *failed)
     v->server = server;
     LIST_INIT(&v->calls);
     pthread_mutex_init(&v->lock, NULL);
-    v->base = event_base_new();
-    if (!v->base || !mailbox_init(&v->mailbox, v->base)) {
-        if (v->base)
-            event_base_free(v->base);
+    if (!loop_init(&v->loop)) {
         free(v);
         return NULL;
     }
-    v->client = grpc_create(v->base, &settings);
+    if (!mailbox_init(&v->mailbox)) {
+        loop_fini(&v->loop);
+        free(v);
+        return NULL;
+    }
+    loop_watch_init(&v->wake, &v->loop, v->mailbox.wake_fd, on_wake, v);
+    loop_watch_set(&v->wake, EPOLLIN);
+    v->client = grpc_create(&v->loop, &settings);
     if (pthread_create(&v->thread, NULL, thread_main, v) != 0) {
         grpc_destroy(v->client);
         mailbox_fini(&v->mailbox);
-        event_base_free(v->base);
+        loop_fini(&v->loop);
         free(v);
         return NULL;
     }
@@ -229,6 +244,6 @@ void vtctld_destroy(struct vtctld *v)
     while (!LIST_EMPTY(&v->calls))
         vtctld_answer_free(&LIST_FIRST(&v->calls)->answer);
     pthread_mutex_destroy(&v->lock);
-    event_base_free(v->base);
+    loop_fini(&v->loop);
     free(v);
 }
