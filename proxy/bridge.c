@@ -31,11 +31,13 @@ static bool is_text(struct bytes b, const char *text)
     return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
 }
 
-bool bridge_needed(const struct handshake_response *hr)
+bool bridge_needed(const struct handshake_response *hr, const char *plugin)
 {
     struct bytes version = handshake_attribute(hr, "_client_version");
     unsigned major = 0;
 
+    if (strcmp(plugin, SHA2) == 0)
+        return false; /* the client's scramble is what the server wants */
     if (!is_text(hr->plugin, SHA2) || !is_text(handshake_attribute(hr, "_client_name"), "libmysql"))
         return false;
     for (size_t i = 0; i < version.len && version.p[i] >= '0' && version.p[i] <= '9' && i < 4; i++)

@@ -14,8 +14,9 @@
 struct bridge;
 
 /* Whether that client needs it: libmysqlclient of version 9 or later that prefers
-   caching_sha2_password. Everybody else keeps the plain relay. */
-bool bridge_needed(const struct handshake_response *hr);
+   caching_sha2_password, at a server whose greeting has named another plug-in (plugin). Everybody
+   else keeps the plain relay. */
+bool bridge_needed(const struct handshake_response *hr, const char *plugin);
 
 /*
  * Whether that client is MariaDB Connector/C, which at COM_CHANGE_USER answers every later

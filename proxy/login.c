@@ -204,8 +204,10 @@ static void on_exchange(struct session *s, uint8_t *packet, size_t len)
             return;
         }
     }
-    /* caching_sha2_password's "full authentication": over TLS the client answers in the clear. */
-    if (first == 0x01 && n == 2 && payload[1] == 4 && s->client.ssl && login_refuse_cleartext(s))
+    /* caching_sha2_password's "full authentication": over TLS or a unix socket the client answers
+       in the clear. */
+    if (first == 0x01 && n == 2 && payload[1] == 4 && (s->client.ssl || s->client_is_local) &&
+        login_refuse_cleartext(s))
         return;
     if (first == 0x00 && !s->inner && !session_count_user(s)) {
         session_send_error(s, login->client_next, SHIM_ERROR_TOO_MANY_OF_USER, s->user);

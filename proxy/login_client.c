@@ -12,6 +12,7 @@
 #include "proxy/networks.h"
 #include "proxy/server.h"
 #include "proxy/tls.h"
+#include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
 #define PROXY_POLL_MS 20 /* how soon an incomplete PROXY header is looked at again */
@@ -62,7 +63,7 @@ bool login_is_cleartext(struct bytes plugin)
     return plugin.len == sizeof(NAME) - 1 && memcmp(plugin.p, NAME, plugin.len) == 0;
 }
 
-/* A password in the clear must not cross a link that is not encrypted. */
+/* A password in the clear must not cross a network that is not encrypted. */
 bool login_refuse_cleartext(struct session *s)
 {
     const struct config *c = s->worker->server->config;
@@ -70,7 +71,8 @@ bool login_refuse_cleartext(struct session *s)
 
     if (!s->client.ssl && !s->client_is_local)
         link = "to the client";
-    else if (!s->backend.ssl && !c->vtgate_tls_allow_cleartext_password)
+    else if (!s->backend.ssl && !vtgate_endpoint(s->vtgate)->is_unix &&
+             !c->vtgate_tls_allow_cleartext_password)
         link = "to vtgate";
     if (!link)
         return false;
@@ -250,7 +252,7 @@ static void on_response(struct session *s)
     if (hr.database.len)
         s->database = memory_copy((const char *)hr.database.p, hr.database.len);
     s->keeps_first_salt = bridge_keeps_first_salt(&hr);
-    if (bridge_needed(&hr)) {
+    if (bridge_needed(&hr, login->plugin)) {
         start_bridge(s, &hr);
         return;
     }

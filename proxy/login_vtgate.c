@@ -15,6 +15,12 @@
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
+/* Not passed on in either direction: what would change the layout of packets that the shim reads.
+ */
+#define CAP_WITHHELD ((uint32_t)(CAP_OPTIONAL_METADATA | CAP_QUERY_ATTRIBUTES))
+/* Settled for each link by itself. */
+#define CAP_OF_LINK ((uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL))
+
 /* Starts connecting to s->vtgate, at its next address. False: that failed at once. */
 static bool dial(struct session *s)
 {
@@ -167,10 +173,7 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
         login_challenge(s);
         return;
     }
-    /* Not offered: what would hide the packets from the shim or change their layout. */
-    uint32_t offer =
-        login->greeting.capabilities & ~(uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL |
-                                                   CAP_OPTIONAL_METADATA | CAP_QUERY_ATTRIBUTES);
+    uint32_t offer = login->greeting.capabilities & ~(CAP_OF_LINK | CAP_WITHHELD);
 
     if (s->worker->server->tls->client)
         offer |= CAP_SSL;
@@ -198,10 +201,11 @@ bool login_backend_wants_tls(struct session *s)
            server->config->vtgate_tls_mode != CONFIG_TLS_PREFERRED;
 }
 
-/* The client's flags but for what is settled on its link alone. */
+/* The client's flags for vtgate. libmysqlclient sets those of its own features whether or not they
+   were offered, and MySQL takes it at its word. */
 static uint32_t backend_capabilities(const uint8_t *payload)
 {
-    return load_u32(payload) & ~(uint32_t)(CAP_SSL | CAP_COMPRESS | CAP_ZSTD_COMPRESSION);
+    return load_u32(payload) & ~(CAP_OF_LINK | CAP_WITHHELD);
 }
 
 /* The client's response, held in client_in, goes to vtgate, whose TLS (if any) is up. */
