@@ -59,6 +59,18 @@ static void lose_tls(struct grpc_connection *c)
 
 /* --- sending --------------------------------------------------------------------------------- */
 
+/* The server's last words may say why: with TLS 1.3 it refuses a client's certificate, or the lack
+   of one, by an alert after the handshake. */
+static void writing_failed(struct grpc_connection *c)
+{
+    uint8_t rest[256];
+
+    if (c->stream.ssl && stream_read(&c->stream, rest, sizeof(rest)) == -2)
+        lose_tls(c);
+    else
+        lose(c, "writing failed");
+}
+
 /* False: the connection is gone. */
 static bool flush(struct grpc_connection *c)
 {
@@ -73,7 +85,7 @@ static bool flush(struct grpc_connection *c)
         if (n == 0)
             break;
         if (!stream_send(&c->stream, data, (size_t)n)) {
-            lose(c, "writing failed");
+            writing_failed(c);
             return false;
         }
     }
@@ -151,7 +163,7 @@ void grpc_connection_expire(struct grpc_connection *c, struct grpc_call *call)
 
     nghttp2_session_set_stream_user_data(c->http2, call->stream, NULL);
     nghttp2_submit_rst_stream(c->http2, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_CANCEL);
-    if (c->heard_ms < call->started_ms && !event_pending(&c->timer, EV_TIMEOUT, NULL)) {
+    if (!event_pending(&c->timer, EV_TIMEOUT, NULL)) {
         nghttp2_submit_ping(c->http2, NGHTTP2_FLAG_NONE, NULL);
         event_add(&c->timer, &limit);
     }
@@ -202,8 +214,8 @@ static int on_data(nghttp2_session *http2, uint8_t flags, int32_t stream, const 
 
     (void)flags;
     (void)arg;
-    if (!call || grpc_collect(&call->body, data, len))
-        return 0;
+    if (!call || !call->is_grpc || grpc_collect(&call->body, data, len))
+        return 0; /* what is no gRPC is judged when it has ended */
     nghttp2_session_set_stream_user_data(http2, stream, NULL);
     nghttp2_submit_rst_stream(http2, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
     call->maybe_done = true;
@@ -366,7 +378,6 @@ static void on_readable(struct grpc_connection *c)
         lose_tls(c);
         return;
     }
-    c->heard_ms = clock_ms();
     ssize_t used = nghttp2_session_mem_recv(c->http2, data, (size_t)n);
 
     if (used < 0)
