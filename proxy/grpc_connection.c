@@ -21,6 +21,9 @@
 #define BACKLOG    (1u << 20) /* more is not taken from nghttp2 while the socket is full */
 #define PING_MS    2000       /* how long a server may take to answer a ping */
 #define READ_BYTES 16384
+/* A longer text of a refusal costs that call its text; beyond nghttp2's own 64 KiB it would cost
+   the connection. */
+#define HEADERS_MAX 60000
 
 void grpc_connection_free(struct grpc_connection *c)
 {
@@ -287,8 +290,11 @@ static int on_stream_close(nghttp2_session *http2, int32_t stream, uint32_t code
 
 static void start_http2(struct grpc_connection *c)
 {
-    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-                                               {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW}};
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADERS_MAX},
+    };
     nghttp2_session_callbacks *callbacks;
 
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
@@ -300,7 +306,8 @@ static void start_http2(struct grpc_connection *c)
     if (nghttp2_session_client_new(&c->http2, callbacks, c) != 0)
         abort();
     nghttp2_session_callbacks_del(callbacks);
-    nghttp2_submit_settings(c->http2, NGHTTP2_FLAG_NONE, settings, 2);
+    nghttp2_submit_settings(c->http2, NGHTTP2_FLAG_NONE, settings,
+                            sizeof(settings) / sizeof(settings[0]));
     nghttp2_session_set_local_window_size(c->http2, NGHTTP2_FLAG_NONE, 0, 4 * WINDOW);
     c->stage = GRPC_SETTLING;
     stream_resume(&c->stream);

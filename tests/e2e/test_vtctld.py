@@ -105,6 +105,21 @@ def test_only_listed_users(start_shim, bed, table):
     assert not bed.migrations(table)
 
 
+def test_long_statements(start_shim, bed, table):
+    """Longer than HTTP/2's windows; and a refusal that is too long for headers, as it repeats the statement."""
+    shim = start_shim(quick(bed))
+    comment = "long enough " * 20000
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} ADD COLUMN one int /* {comment} */")
+        assert_everywhere(bed, table, "one")
+        began = time.monotonic()
+        code, text = refused(connection, f"ALTER TABLE {table} ADD /* {comment} */")
+        assert code == 1105 and time.monotonic() - began < 15, text
+        cursor.execute(f"ALTER TABLE {table} ADD COLUMN two int")
+    assert_everywhere(bed, table, "one", "two")
+    assert len(shim.events("grpc_connected")) == 1
+
+
 # Which keyspace.
 
 def test_keyspace_of_the_statement(start_shim, bed, table):
