@@ -274,8 +274,7 @@ void grpc_call(struct grpc_client *client, const char *path, const void *message
     call->path = memory_copy(path, strlen(path));
     call->done = done;
     call->arg = arg;
-    call->started_ms = clock_ms();
-    call->deadline_ms = call->started_ms + timeout_ms;
+    call->deadline_ms = clock_ms() + timeout_ms;
     buffer_init(&call->request, len + 5);
     grpc_frame(&call->request, message, len);
     grpc_collector_init(&call->body, client->settings.message_max);

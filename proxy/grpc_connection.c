@@ -21,6 +21,9 @@
 #define BACKLOG    (1u << 20) /* more is not taken from nghttp2 while the socket is full */
 #define PING_MS    2000       /* how long a server may take to answer a ping */
 #define READ_BYTES 16384
+/* A longer text of a refusal costs that call its text; beyond nghttp2's own 64 KiB it would cost
+   the connection. */
+#define HEADERS_MAX 60000
 
 void grpc_connection_free(struct grpc_connection *c)
 {
@@ -59,6 +62,18 @@ static void lose_tls(struct grpc_connection *c)
 
 /* --- sending --------------------------------------------------------------------------------- */
 
+/* The server's last words may say why: with TLS 1.3 it refuses a client's certificate, or the lack
+   of one, by an alert after the handshake. */
+static void writing_failed(struct grpc_connection *c)
+{
+    uint8_t rest[256];
+
+    if (c->stream.ssl && stream_read(&c->stream, rest, sizeof(rest)) == -2)
+        lose_tls(c);
+    else
+        lose(c, "writing failed");
+}
+
 /* False: the connection is gone. */
 static bool flush(struct grpc_connection *c)
 {
@@ -73,7 +88,7 @@ static bool flush(struct grpc_connection *c)
         if (n == 0)
             break;
         if (!stream_send(&c->stream, data, (size_t)n)) {
-            lose(c, "writing failed");
+            writing_failed(c);
             return false;
         }
     }
@@ -149,7 +164,7 @@ void grpc_connection_expire(struct grpc_connection *c, struct grpc_call *call)
 {
     nghttp2_session_set_stream_user_data(c->http2, call->stream, NULL);
     nghttp2_submit_rst_stream(c->http2, NGHTTP2_FLAG_NONE, call->stream, NGHTTP2_CANCEL);
-    if (c->heard_ms < call->started_ms && !loop_timer_is_set(&c->timer)) {
+    if (!loop_timer_is_set(&c->timer)) {
         nghttp2_submit_ping(c->http2, NGHTTP2_FLAG_NONE, NULL);
         loop_timer_set(&c->timer, PING_MS);
     }
@@ -200,8 +215,8 @@ static int on_data(nghttp2_session *http2, uint8_t flags, int32_t stream, const 
 
     (void)flags;
     (void)arg;
-    if (!call || grpc_collect(&call->body, data, len))
-        return 0;
+    if (!call || !call->is_grpc || grpc_collect(&call->body, data, len))
+        return 0; /* what is no gRPC is judged when it has ended */
     nghttp2_session_set_stream_user_data(http2, stream, NULL);
     nghttp2_submit_rst_stream(http2, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
     call->maybe_done = true;
@@ -273,8 +288,11 @@ static int on_stream_close(nghttp2_session *http2, int32_t stream, uint32_t code
 
 static void start_http2(struct grpc_connection *c)
 {
-    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-                                               {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW}};
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADERS_MAX},
+    };
     nghttp2_session_callbacks *callbacks;
 
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
@@ -286,7 +304,8 @@ static void start_http2(struct grpc_connection *c)
     if (nghttp2_session_client_new(&c->http2, callbacks, c) != 0)
         abort();
     nghttp2_session_callbacks_del(callbacks);
-    nghttp2_submit_settings(c->http2, NGHTTP2_FLAG_NONE, settings, 2);
+    nghttp2_submit_settings(c->http2, NGHTTP2_FLAG_NONE, settings,
+                            sizeof(settings) / sizeof(settings[0]));
     nghttp2_session_set_local_window_size(c->http2, NGHTTP2_FLAG_NONE, 0, 4 * WINDOW);
     c->stage = GRPC_SETTLING;
     stream_resume(&c->stream);
@@ -364,7 +383,6 @@ static void on_readable(struct grpc_connection *c)
         lose_tls(c);
         return;
     }
-    c->heard_ms = clock_ms();
     ssize_t used = nghttp2_session_mem_recv(c->http2, data, (size_t)n);
 
     if (used < 0)

@@ -23,7 +23,7 @@ struct grpc_call {
     size_t sent;           /* bytes of it that HTTP/2 has taken */
     int32_t stream;
     unsigned refusals;
-    int64_t started_ms, deadline_ms;
+    int64_t deadline_ms;
     struct loop_timer timer;
     grpc_done *done;
     void *arg;
@@ -50,7 +50,6 @@ struct grpc_connection {
     nghttp2_session *http2;
     struct grpc_calls calls;
     struct loop_timer timer; /* until READY: the limit; then: of a ping */
-    int64_t heard_ms;        /* when the last bytes came */
 };
 
 struct grpc_client {

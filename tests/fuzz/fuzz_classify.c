@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "planner/classify.h"
+#include "planner/ddl_tables.h"
 #include "planner/names.h"
 
 /* Not assert(): this must hold in every build type. */
@@ -59,8 +60,32 @@ static void check_name(const struct statement *st, struct sql_name name, const s
     }
 }
 
+/* Every table of a DDL lies in the statement, and a text without the keyspace's name is no longer
+   than with it. */
+static void check_tables(const struct statement *st)
+{
+    struct ddl_table tables[3];
+    size_t n = ddl_tables(st, tables, 3);
+    char *keyspace = malloc(st->len + 1), *text = malloc(st->len + 1);
+    for (size_t i = 0; i < n && i < 3; i++) {
+        const struct sql_name *name = &tables[i].name;
+        CHECK(name->text >= st->text && name->text + name->len <= st->text + st->len);
+        if (i > 0)
+            continue;
+        size_t len = tables[i].qualifier.len;
+        memcpy(keyspace, tables[i].qualifier.text ? tables[i].qualifier.text : "", len);
+        keyspace[len] = '\0';
+        size_t left = ddl_unqualify(text, st->text, st->len, keyspace);
+        CHECK(left <= st->len && text[left] == '\0');
+    }
+    free(keyspace);
+    free(text);
+}
+
 static void check_statement(const struct statement *st)
 {
+    if (st->kind == STATEMENT_ONLINE_DDL)
+        check_tables(st);
     struct names names;
     names_collect(&names, st->text, st->len, true);
     if (st->kind == STATEMENT_USE) /* ks@replica is more than a name */
