@@ -13,6 +13,7 @@ from lib.poll import until
 from lib.wire import Wire
 
 
+@pytest.mark.threads
 def test_kill_an_idle_session(shim):
     """KILL with the id from the victim's greeting, of a session that may be on the other vtgate."""
     with shim.connect() as killer, killer.cursor() as cursor:
@@ -34,6 +35,7 @@ def test_kill_nobody(shim):
         cursor.execute("SELECT 1")
 
 
+@pytest.mark.threads
 def test_kill_query_of_a_parked_statement(shim):
     """KILL QUERY ends the wait behind a hold: 1317, the statement is not run, the connection is kept."""
     shim.hold("TABLE commerce.demo")
@@ -46,6 +48,7 @@ def test_kill_query_of_a_parked_statement(shim):
         assert victim.value("SELECT count(*) FROM demo WHERE id = -626000") == "0"
 
 
+@pytest.mark.threads
 def test_kill_a_session_at_work(shim):
     """KILL ends a connection whose statement runs."""
     with shim.wire() as victim, shim.connect() as killer, killer.cursor() as cursor:

@@ -252,6 +252,7 @@ def test_first_vtgate_down_second_used(start_shim, bed, down):
             assert shim.run("SELECT 1 AS one") == [{"one": 1}]
 
 
+@pytest.mark.threads
 def test_sessions_are_spread(shim):
     """Two healthy vtgates share the connections."""
     clients = [shim.connect() for _ in range(8)]
@@ -262,6 +263,7 @@ def test_sessions_are_spread(shim):
     assert sorted(gates) == sorted(shim.bed.endpoints * 4), gates
 
 
+@pytest.mark.threads
 def test_max_connections(start_shim):
     """One more than limits.max_connections: 1040, and room again as soon as one leaves."""
     shim = start_shim({"limits": {"max_connections": 3}})

@@ -22,7 +22,7 @@ from lib.ports import free_port
 from lib.wire import Wire
 
 # `run-tests tsan` has more of them, so that there is more to collide.
-WORKERS = int(os.environ.get("VTSHIM_WORKERS", "2"))
+WORKERS = int(os.environ.get("VTSHIM_WORKERS") or 2)
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 FIELD = re.compile(r'([\w.]+)=("(?:[^"\\]|\\.)*"|\S*)')
 LITERAL = re.compile(r"'((?:[^'\\]|\\.|'')*)'")
