@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -189,16 +190,24 @@ void migration_add_uuid(struct migration *m, struct bytes uuid)
         snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", m->uuids[0]);
 }
 
+static void look_again(struct session *s)
+{
+    if (s->migration->seeing)
+        migration_see(s);
+    else
+        migration_poll(s);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct session *s = arg;
 
-    if (s->migration->seeing)
-        migration_see(s);
+    if (locks_due(s, clock_ms()))
+        locks_keep(s, look_again);
     else
-        migration_poll(s);
+        look_again(s);
 }
 
 /* --- submitting ------------------------------------------------------------------------------ */

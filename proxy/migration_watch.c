@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -57,7 +58,7 @@ void migration_wait(struct session *s)
 {
     int64_t ms = s->migration->cut == CUT_COMPLETING
                      ? COMPLETING_POLL_MS
-                     : s->worker->server->config->ddl_poll_interval_ms;
+                     : locks_limit_wait(s, s->worker->server->config->ddl_poll_interval_ms);
     struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
 
     session_set_state(s, SESSION_MIGRATING);

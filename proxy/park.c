@@ -99,6 +99,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         budget = 1;
     for (s = TAILQ_FIRST(&w->parked); s; s = next) {
         next = TAILQ_NEXT(s, parked_link);
+        if (s->ask)
+            continue; /* its locks are kept alive: in a moment */
         if (!hold_exists(w->holds, s->parked_by)) {
             if (budget-- <= 0)
                 break; /* in order: the ones behind wait for their turn */
