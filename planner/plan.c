@@ -24,6 +24,8 @@ static enum plan_effect statement_effect(const struct statement *st)
         return st->ddl_strategy_default ? EFFECT_STRATEGY_DEFAULT : EFFECT_STRATEGY_OWN;
     if (st->temporary && st->verb == DDL_CREATE)
         return EFFECT_TEMPORARY;
+    if (st->lock != LOCK_NONE)
+        return EFFECT_LOCK;
     return EFFECT_NONE;
 }
 
@@ -200,6 +202,7 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
         return p;
     p.effect = statement_effect(&st);
     p.name = st.name;
+    p.lock = st.lock;
     if (st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL) {
         plan_ddl(&p, facts, &st, text_unfit(text, len, whole));
     } else if (st.kind == STATEMENT_KILL && !text_unfit(text, len, whole)) {
@@ -227,6 +230,7 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
         !prepared)
         return p;
     p.effect = prepared->effect;
+    p.lock = prepared->lock;
     if (prepared->kind == STATEMENT_KILL && prepared->text) {
         struct statement st;
 
@@ -267,6 +271,7 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
     classify_next(text, len, &st);
     p->kind = st.kind == STATEMENT_EMPTY && !whole ? STATEMENT_OTHER : st.kind;
     p->effect = statement_effect(&st);
+    p->lock = st.lock;
     if (st.kind == STATEMENT_EXECUTE)
         p->names.everything = true; /* what it runs is told elsewhere */
     if ((st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_KILL) && whole)

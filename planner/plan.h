@@ -32,6 +32,7 @@ enum plan_effect {
     EFFECT_PREPARE_NAMED,    /* PREPARE plan.name FROM '..': keep it under the name */
     EFFECT_DEALLOCATE_NAMED, /* DEALLOCATE PREPARE plan.name */
     EFFECT_TEMPORARY,        /* plan.name is a temporary table of the session */
+    EFFECT_LOCK,             /* a lock function (plan.lock) was called: its result tells the rest */
     EFFECT_CLOSE_PREPARED,   /* COM_STMT_CLOSE */
     EFFECT_MULTI_ON,         /* COM_SET_OPTION: several statements at once are allowed */
     EFFECT_MULTI_OFF,        /* ... or not any more */
@@ -42,7 +43,8 @@ enum plan_effect {
 struct prepared {
     struct names names;
     enum statement_kind kind;
-    enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, TEMPORARY, or NONE */
+    enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, TEMPORARY, LOCK, or NONE */
+    enum lock_function lock;
     char *text; /* ONLINE_DDL, KILL: its text; USE: the database; TEMPORARY: the table; else NULL.
                    Owned. */
     size_t len;
@@ -68,6 +70,7 @@ struct plan {
     const struct hold *hold;    /* PARK; lives as long as facts.holds */
     struct statement statement; /* MIGRATE: the DDL; borrowed from the text or the prepared one */
     struct sql_name name;       /* of the effect; borrowed likewise */
+    enum lock_function lock;
     struct sql_name body; /* PREPARE_NAMED: the text inside the literal; RESOLVE: the variable */
     uint64_t kill_id;
     bool kill_query;    /* QUERY: the session goes on */

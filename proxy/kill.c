@@ -57,7 +57,10 @@ static void interrupt(struct kill *k, struct session *s)
 {
     switch (s->state) {
     case SESSION_PARKED:
-        park_interrupt(s);
+        if (s->ask)
+            k->impossible = "its locks are being kept alive: try again";
+        else
+            park_interrupt(s);
         break;
     case SESSION_MIGRATING:
         migration_interrupt(s);

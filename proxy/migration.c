@@ -12,6 +12,7 @@
 
 #include "planner/ddl.h"
 #include "proxy/keeper.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -209,14 +210,22 @@ void migration_add_uuid(struct migration *m, struct bytes uuid)
         snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", m->uuids[0]);
 }
 
-static void on_timer(void *arg)
+static void look_again(struct session *s)
 {
-    struct session *s = arg;
-
     if (s->migration->seeing)
         migration_see(s);
     else
         migration_poll(s);
+}
+
+static void on_timer(void *arg)
+{
+    struct session *s = arg;
+
+    if (locks_due(s, clock_ms()))
+        locks_keep(s, look_again);
+    else
+        look_again(s);
 }
 
 /* --- submitting ------------------------------------------------------------------------------ */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -52,8 +53,9 @@ static void lost_sight(struct session *s, const char *why)
 
 void migration_wait(struct session *s)
 {
-    int64_t ms =
-        migration_cutover_wait_ms(s->migration, s->worker->server->config->ddl_poll_interval_ms);
+    int64_t ms = locks_limit_wait(
+        s,
+        migration_cutover_wait_ms(s->migration, s->worker->server->config->ddl_poll_interval_ms));
 
     session_set_state(s, SESSION_MIGRATING);
     loop_timer_set(&s->migration->timer, ms);

@@ -95,6 +95,8 @@ static void on_tick(void *arg)
         budget = 1;
     for (s = TAILQ_FIRST(&w->parked); s; s = next) {
         next = TAILQ_NEXT(s, parked_link);
+        if (s->ask)
+            continue; /* its locks are kept alive: in a moment */
         if (!hold_exists(w->holds, s->parked_by)) {
             if (budget-- <= 0)
                 break; /* in order: the ones behind wait for their turn */

@@ -14,6 +14,7 @@
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
 #include "proxy/kill.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
@@ -129,6 +130,9 @@ void query_set_effect(struct session *s, const struct plan *plan, const char *te
     case EFFECT_TEMPORARY:
         keep_text(s, plan->name.text, plan->name.len);
         break;
+    case EFFECT_LOCK:
+        locks_expect(s, plan->lock);
+        break;
     default:
         break;
     }
@@ -180,11 +184,15 @@ static void apply_effect(struct session *s)
             s->temporary = memory_zalloc(sizeof(*s->temporary));
         names_add(s->temporary, s->effect_text, s->effect_len);
         break;
+    case EFFECT_LOCK:
+        locks_settle(s, true);
+        break;
     case EFFECT_RESET:
         statements_destroy(s->statements);
         s->statements = NULL;
         free(s->temporary);
         s->temporary = NULL;
+        locks_released(s);
         if (s->command == COM_CHANGE_USER) {
             free(s->database); /* whatever the new login chose */
             s->database = NULL;
@@ -199,6 +207,7 @@ void query_settle(struct session *s, bool succeeded)
         return;
     if (succeeded)
         apply_effect(s);
+    locks_settle(s, false);
     free(s->effect_text);
     if (s->effect_prepared) {
         prepared_fini(s->effect_prepared);

@@ -4,6 +4,7 @@
  */
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
+#include "proxy/locks.h"
 #include "proxy/migration.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
@@ -14,6 +15,8 @@ void relay_response(struct session *s, const uint8_t *data, size_t len)
 {
     size_t used = response_feed(&s->response, data, len);
 
+    if (s->lock_call)
+        locks_feed(s, data, used);
     /* First the bytes, then the bookkeeping: the client can go on meanwhile. */
     if (!session_send_client(s, data, used))
         return;
@@ -62,7 +65,7 @@ void relay_readable(struct session *s)
         script_feed(s, w->scratch, (size_t)n);
     else if (s->state == SESSION_RESPONSE)
         relay_response(s, w->scratch, (size_t)n);
-    else if (s->state == SESSION_ASKING)
+    else if (s->ask) /* ASKING, or PARKED */
         ask_feed(s, w->scratch, (size_t)n);
     else
         session_send_client(s, w->scratch, (size_t)n);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "proxy/kill.h"
+#include "proxy/locks.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
 #include "proxy/server.h"
@@ -152,6 +153,7 @@ static bool relay_packet(struct session *s, uint8_t *packet, size_t len)
     struct script *script = s->script;
 
     response_feed(&s->response, packet, len);
+    locks_feed(s, packet, len);
     if (s->response.state == RESPONSE_BROKEN || s->response.state == RESPONSE_INFILE) {
         session_finish(s, CLOSE_VTGATE_PROTOCOL);
         return false;

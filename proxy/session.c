@@ -13,6 +13,7 @@
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
 #include "proxy/inner.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
@@ -236,6 +237,7 @@ void session_leave_vtgate(struct session *s)
     s->user = s->database = NULL;
     s->temporary = NULL;
     s->strategy_own = false;
+    locks_released(s);
 }
 
 static void session_forget(struct session *s)
@@ -249,6 +251,7 @@ static void session_forget(struct session *s)
     statements_destroy(s->statements);
     s->statements = NULL;
     query_settle(s, false);
+    locks_released(s);
     if (s->vtgate)
         vtgate_release(s->vtgate);
     s->vtgate = NULL;

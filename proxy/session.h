@@ -55,6 +55,7 @@ struct login;
 struct ask;
 struct script;
 struct fallback;
+struct lock_call;
 struct migration;
 struct inner;
 struct statements;
@@ -100,6 +101,10 @@ struct session {
         *fallback; /* a command that the shim does itself if vtgate refuses it, or NULL */
     struct migration *migration; /* a DDL under way, or NULL */
     struct inner *inner;         /* a session of the shim's own (inner.h), or NULL (owned) */
+    unsigned locks;              /* user-level ones that it holds (locks.h) */
+    struct lock_call *lock_call; /* a lock function under way, or NULL */
+    int64_t locks_touched_ms;
+    void (*locks_then)(struct session *s); /* what follows keeping them alive */
     int64_t since_ms;   /* IDLE: when the last command was seen to have ended; CLOSING: began */
     int64_t stalled_ms; /* since when the client takes none of what waits for it; 0: it does */
     size_t stalled_backlog;

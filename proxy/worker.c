@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/park.h"
@@ -56,6 +57,11 @@ static void sweep_session(struct session *s, int64_t now)
     }
     if (s->worker->draining && (session_at_rest(s) || s->inner)) {
         session_finish(s, CLOSE_SHUTDOWN);
+        return;
+    }
+    if ((s->state == SESSION_IDLE || (s->state == SESSION_PARKED && !s->ask)) &&
+        locks_due(s, now)) {
+        locks_keep(s, s->state == SESSION_IDLE ? query_next : NULL);
         return;
     }
     /* The number of commands tells whether anything happened since the last look. */

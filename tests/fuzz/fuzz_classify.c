@@ -99,6 +99,7 @@ static void check_statement(const struct statement *st)
     CHECK(!st->sets_global || st->sets_ddl_strategy);
     CHECK(!st->ddl_strategy_default || (st->sets_ddl_strategy && !st->sets_global));
     CHECK(!st->sets_ddl_strategy || st->kind == STATEMENT_SET);
+    CHECK(st->lock == LOCK_NONE || st->kind == STATEMENT_READ);
     CHECK((st->verb != DDL_NONE) ==
           (st->kind == STATEMENT_ONLINE_DDL || st->kind == STATEMENT_DIRECT_DDL));
     CHECK(strcmp(statement_kind_name(st->kind), "unknown") != 0);
@@ -125,7 +126,7 @@ static void check_quick(const char *sql, size_t size, const struct statement *fi
         last = quick;
     }
     if (whole == QUICK_PLAIN)
-        CHECK(is_plain(first->kind));
+        CHECK(is_plain(first->kind) && first->lock == LOCK_NONE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -160,7 +160,8 @@ static const struct {
     {"CREATE OR REPLACE ALGORITHM=MERGE DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW ks.v "
      "AS SELECT 1",
      ONLINE, DDL_CREATE, DDL_OBJECT_VIEW, "ks", "v"},
-    {"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER='r'@'localhost' SQL SECURITY DEFINER */\n"
+    {"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER='r'@'localhost' SQL SECURITY "
+     "DEFINER */\n"
      "/*!50001 VIEW `v` AS SELECT 1 */",
      ONLINE, DDL_CREATE, DDL_OBJECT_VIEW, NULL, "v"},
     {"CREATE DEFINER=root@localhost VIEW v AS SELECT 1", ONLINE, DDL_CREATE, DDL_OBJECT_VIEW, NULL,
@@ -188,7 +189,8 @@ static const struct {
     {"ALTER TABLE `a``b` ADD c INT", ONLINE, DDL_ALTER, DDL_OBJECT_TABLE, NULL, "a``b"},
     {"ALTER TABLE caf\xc3\xa9 ADD c INT", ONLINE, DDL_ALTER, DDL_OBJECT_TABLE, NULL, "caf\xc3\xa9"},
     {"/*!40101 ALTER TABLE t ADD c INT */", ONLINE, DDL_ALTER, DDL_OBJECT_TABLE, NULL, "t"},
-    {"ALTER /*!40000 TABLE*/ t DISABLE KEYS, ADD c INT", ONLINE, DDL_ALTER, DDL_OBJECT_TABLE, NULL, "t"},
+    {"ALTER /*!40000 TABLE*/ t DISABLE KEYS, ADD c INT", ONLINE, DDL_ALTER, DDL_OBJECT_TABLE, NULL,
+     "t"},
     {"ALTER TABLE t ENABLE KEYS", DIRECT, DDL_ALTER, DDL_OBJECT_TABLE, NULL, "t"},
     {"/*!40000 ALTER TABLE `t` DISABLE KEYS */", DIRECT, DDL_ALTER, DDL_OBJECT_TABLE, NULL, "t"},
     {"/*M!999999\\- x */ # y\n-- z\n/*vt+ A=1 */ALTER TABLE t ADD c INT", ONLINE, DDL_ALTER,
@@ -466,8 +468,23 @@ static const struct {
     {"SELECTED x", 'I', 'I'},
     {"SELECT\xff", 'U', 'I'},
     {"SELECT_", 'U', 'I'},
-    {"SELECT(", 'P', 'P'},
-    {"SELECT/", 'P', 'P'},
+    {"SELECT(", 'U', 'P'},
+    {"SELECT/", 'U', 'P'},
+    {"SELECT get_lock", 'I', 'I'},
+    {"SELECT\tGET_LOCK('x', 1)", 'I', 'I'},
+    {"SELECT get_loc", 'U', 'P'},
+    {"SELECT greatest(1, 2)", 'P', 'P'},
+    {"select release_lock(?)", 'I', 'I'},
+    {"SELECT RELEASE_ALL_LOCKS()", 'I', 'I'},
+    {"SELECT r.* FROM r", 'P', 'P'},
+    {"SELECT /* x */ GET_LOCK(", 'I', 'I'},
+    {"SELECT /* x */ c FROM sbtest1", 'P', 'P'},
+    {"SELECT /*!40001 c", 'I', 'I'},
+    {"SELECT ((get_lock(", 'I', 'I'},
+    {"SELECT (c + 1) FROM t", 'P', 'P'},
+    {"SELECT -- x\nget_lock(", 'I', 'I'},
+    {"SELECT -1 FROM sbtest1", 'P', 'P'},
+    {"SELECT is_free_lock('x')", 'P', 'P'},
     {"SELECT`", 'P', 'P'},
     {"SELECT;", 'P', 'P'},
     {"S", 'U', 'I'},
@@ -554,6 +571,32 @@ static void quick_of_each(void **state)
     assert_int_equal(classify_quick(NULL, 0, true), QUICK_PLAIN);
 }
 
+static const struct {
+    const char *sql;
+    enum lock_function lock;
+} locks[] = {
+    {"SELECT GET_LOCK('x', 1)", LOCK_GET},
+    {"select get_lock ( ?, -1 ) as l;", LOCK_GET},
+    {"/* a */ SELECT /* b */ (GET_LOCK('x', 1))", LOCK_GET},
+    {"SELECT RELEASE_LOCK('x') FROM dual", LOCK_RELEASE},
+    {"SELECT RELEASE_ALL_LOCKS()", LOCK_RELEASE_ALL},
+    {"SELECT get_lock FROM t", LOCK_NONE},
+    {"SELECT `get_lock`(1)", LOCK_NONE},
+    {"SELECT 'get_lock('", LOCK_NONE},
+    {"SELECT IS_USED_LOCK('x')", LOCK_NONE},
+    {"SELECT get_locks('x')", LOCK_NONE},
+    {"INSERT GET_LOCK('x', 1)", LOCK_NONE},
+};
+
+static void lock_functions_are_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(locks); i++) {
+        if (classify(locks[i].sql).lock != locks[i].lock)
+            fail_msg("'%s': %d", locks[i].sql, classify(locks[i].sql).lock);
+    }
+}
+
 /* Split at every byte, quick never turns out wrong: decided once, it stays with what it said. */
 static void quick_of_every_prefix(void **state)
 {
@@ -587,7 +630,7 @@ int main(void)
         cmocka_unit_test(set_of_each),           cmocka_unit_test(name_of_each),
         cmocka_unit_test(text_of_each),          cmocka_unit_test(truncation_of_each),
         cmocka_unit_test(quick_of_each),         cmocka_unit_test(quick_of_every_prefix),
-        cmocka_unit_test(every_kind_has_a_name),
+        cmocka_unit_test(every_kind_has_a_name), cmocka_unit_test(lock_functions_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
