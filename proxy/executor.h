@@ -27,6 +27,12 @@ struct executor_row {
     bool ready;          /* it could cut over */
     bool tablet_failure; /* it failed because its tablet did */
     bool retried;        /* it was taken up again since */
+    struct bytes stage;  /* Vitess's own words for what it does */
+    struct bytes throttled_component, throttled_reason, throttled_at; /* the last time, or empty */
+    struct bytes user_throttle;       /* 0, or the ratio asked for */
+    uint64_t rows_copied, table_rows; /* the latter an estimate */
+    int64_t eta_s;                    /* -1: not known */
+    uint32_t attempts;                /* cut-overs that were tried */
 };
 
 /* All rows of the migration's context; rows is NULL when there was no answer. Borrowed until the

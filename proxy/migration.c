@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/audit_session.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -40,9 +41,13 @@ void migration_publish(struct session *s, const char *status, bool ended)
     struct migration_record *r = &s->migration->record;
 
     snprintf(r->status, sizeof(r->status), "%s", status);
+    bool first = ended && !r->ended_ms;
+
     if (ended)
         r->ended_ms = clock_ms();
-    migrations_update(s->worker->server->migrations, r);
+    migration_show(s);
+    if (first)
+        audit_migration_ended(s);
 }
 
 void migration_log(struct session *s, const char *event)
@@ -159,6 +164,7 @@ void migration_refused(struct session *s)
     struct migration *m = s->migration;
 
     snprintf(m->record.message, sizeof(m->record.message), "error %u", (unsigned)m->code);
+    m->record.code = m->code;
     migration_publish(s, "refused", true);
     migration_log(s, "ddl_refused");
     metrics_add(&s->worker->metrics.ddl_failed, 1);
@@ -195,7 +201,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct session *s = arg;
 
-    if (s->migration->seeing)
+    if (s->migration->queueing)
+        migration_queue(s);
+    else if (s->migration->seeing)
         migration_see(s);
     else
         migration_poll(s);
@@ -268,6 +276,15 @@ static void set_names(struct session *s, const struct statement *ddl)
     snprintf(r->context, sizeof(r->context), "%s", s->migration->context);
 }
 
+static void add_record(struct session *s)
+{
+    struct migration *m = s->migration;
+    char more[MIGRATION_MORE_MAX][MIGRATION_NAME_MAX];
+    size_t n = migration_more_tables(&m->record, m->ddl, m->len, more, MIGRATION_MORE_MAX);
+
+    migrations_add(s->worker->server->migrations, &m->record, more, n);
+}
+
 void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more)
 {
     struct migration *m = s->migration = memory_zalloc(sizeof(*m));
@@ -288,38 +305,62 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
                      (ddl->verb == DDL_CREATE || ddl->verb == DDL_ALTER);
     m->record.session = s->id;
     m->record.started_ms = clock_ms();
+    m->record.eta_s = -1;
     snprintf(m->record.status, sizeof(m->record.status), "submitting");
-    migrations_add(s->worker->server->migrations, &m->record);
+    add_record(s);
     metrics_add(&s->worker->metrics.ddl_started, 1);
     migration_log(s, "ddl_started");
+    audit_migration_started(s);
     choose_strategy(s);
-    m->executor->submit(s);
+    migration_queue(s);
 }
 
 /* --- leaving --------------------------------------------------------------------------------- */
 
-bool migration_interrupt(struct session *s)
+void migration_interrupt(struct session *s)
 {
     struct migration *m = s->migration;
     bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
+    char fate[UUID_MAX + 64];
 
-    if (s->state != SESSION_MIGRATING)
-        return false;
+    m->interrupted = s->state != SESSION_MIGRATING;
+    if (m->interrupted)
+        return;
     event_del(&m->timer);
+    if (m->queueing) {
+        migration_queue_leave(s);
+        return;
+    }
     if (m->seeing) {
         migration_answer_ok(s, m->info); /* there is nothing left to interrupt */
-        return true;
+        return;
     }
     if (cancel) {
+        m->killed = true;
         migration_stop_others(s); /* and the next poll sees it cancelled */
-        return true;
+        return;
     }
+    m->record.code = shim_error_row(SHIM_ERROR_INTERRUPTED)->code;
     migration_publish(s, "detached", true);
     migration_log(s, "ddl_detached");
     metrics_add(&s->worker->metrics.ddl_detached, 1);
-    migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
-                                "; this migration goes on in Vitess: ", m->uuids[0]);
-    return true;
+    snprintf(fate, sizeof(fate), "; migration %s goes on without this session", m->uuids[0]);
+    migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED, fate, "");
+}
+
+void migration_fate(const struct session *s, bool leaves, char *dst, size_t size)
+{
+    bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
+    const struct migration *m = s->migration;
+
+    if (m->seeing)
+        snprintf(dst, size, "migration %s is complete", m->uuids[0]);
+    else if (!m->submitted)
+        snprintf(dst, size, "its migration %s",
+                 m->queueing || leaves ? "is not submitted" : "is being submitted");
+    else
+        snprintf(dst, size, "migration %s %s", m->uuid_count ? m->uuids[0] : m->context,
+                 cancel ? "is being cancelled" : "goes on without the session");
 }
 
 bool migration_client_gone(struct session *s)

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/cutover_window.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/migration.h"
 #include "proxy/migration_internal.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
@@ -62,6 +64,8 @@ void migration_wait(struct session *s)
 
     session_set_state(s, SESSION_MIGRATING);
     event_add(&s->migration->timer, &tv);
+    if (s->migration->interrupted)
+        migration_interrupt(s);
 }
 
 /* Nothing, or not all of it, was seen: that may pass, but not last. */
@@ -226,7 +230,10 @@ static void failed(struct session *s, const struct tally *t)
     char state[6], text[1024];
 
     snprintf(state, sizeof(state), "%s", row->state);
-    if (cancelled) {
+    if (cancelled && m->killed) {
+        snprintf(text, sizeof(text), "Query execution was interrupted; migration %s was cancelled",
+                 t->failed_uuid);
+    } else if (cancelled) {
         snprintf(text, sizeof(text), "vtshim: migration %s was cancelled on shard %s%s%s",
                  t->failed_uuid, t->failed_shard, *t->message ? ": " : "", t->message);
     } else {
@@ -237,6 +244,7 @@ static void failed(struct session *s, const struct tally *t)
     }
     snprintf(m->record.message, sizeof(m->record.message), "shard %s: error %u", t->failed_shard,
              (unsigned)code);
+    m->record.code = code;
     migration_publish(s, cancelled ? "cancelled" : "failed", true);
     migration_log(s, cancelled ? "ddl_cancelled" : "ddl_failed");
     metrics_add(cancelled ? &s->worker->metrics.ddl_cancelled : &s->worker->metrics.ddl_failed, 1);
@@ -255,7 +263,11 @@ static void still_running(struct session *s, const struct tally *t, const char *
         migration_log(s, "ddl_detached");
         metrics_add(&s->worker->metrics.ddl_detached, 1);
         migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)limit, m->uuids[0]);
-    } else if (t->n < m->shards * m->uuid_count) {
+        return;
+    }
+    if (!migration_report(s))
+        return;
+    if (t->n < m->shards * m->uuid_count) {
         wait_blind(s, "a shard does not show it");
     } else {
         m->seen_ms = clock_ms();
@@ -314,8 +326,12 @@ void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, 
         log_warn("ddl_drain_put_off", "session:u uuid:s in_the_way:u example:u", s->id, m->uuids[0],
                  (uint64_t)in_the_way, example);
         m->drains++;
+        m->record.drains = m->drains;
+        m->record.in_the_way = (uint32_t)in_the_way;
+        m->record.in_the_way_session = example;
         migration_end_cutover(m);
         m->cut_ms = clock_ms() + (wait < DRAIN_BACKOFF_MAX ? wait : DRAIN_BACKOFF_MAX);
+        migration_show(s);
         migration_wait(s);
         return;
     }
@@ -323,6 +339,7 @@ void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, 
     m->cut = CUT_COMPLETING;
     m->cut_ms = clock_ms();
     m->next_complete = 0;
+    migration_show(s);
     complete_next(s);
 }
 
@@ -341,9 +358,10 @@ static bool cut_over(struct session *s, const struct tally *t)
         atomic_fetch_sub(&s->worker->server->tracking, 1);
     }
     if (m->cut != CUT_NOT_YET || !m->managed || t->ready < m->shards * m->uuid_count ||
-        clock_ms() < m->cut_ms)
+        clock_ms() < m->cut_ms || !cutover_may_begin(s))
         return false;
     m->cut = CUT_DRAINING;
+    migration_show(s);
     session_set_state(s, SESSION_MIGRATING);
     cutover_start(s, m->record.id, m->record.keyspace, m->record.table);
     return true;
@@ -387,6 +405,7 @@ static void on_poll(struct session *s, const struct executor_row *rows, size_t n
         if (rows[i].uuid.p && migration_has_uuid(m, rows[i].uuid))
             tally_row(&t, &rows[i]);
     }
+    migration_note_rows(s, rows, n);
     judge(s, &t);
     free(t.states);
 }

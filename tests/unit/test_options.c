@@ -84,7 +84,12 @@ static void test_words_are_their_enum(void **state)
                  {"vtgate_tls.mode", "verify-ca", CONFIG_TLS_VERIFY_CA},
                  {"vtgate_tls.mode", "verify-identity", CONFIG_TLS_VERIFY_IDENTITY},
                  {"ddl.on_disconnect", "detach", CONFIG_DISCONNECT_DETACH},
-                 {"ddl.on_disconnect", "cancel", CONFIG_DISCONNECT_CANCEL}};
+                 {"ddl.on_disconnect", "cancel", CONFIG_DISCONNECT_CANCEL},
+                 {"ddl.progress", "off", CONFIG_PROGRESS_OFF},
+                 {"ddl.progress", "mariadb", CONFIG_PROGRESS_MARIADB},
+                 {"ddl.queue", "wait", CONFIG_QUEUE_WAIT},
+                 {"ddl.queue", "refuse", CONFIG_QUEUE_REFUSE},
+                 {"ddl.queue", "off", CONFIG_QUEUE_OFF}};
     struct config *c = config_create_default();
     struct config_error err;
     (void)state;
