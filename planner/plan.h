@@ -19,8 +19,8 @@ enum plan_action {
     PLAN_MIGRATE, /* run plan.statement as a managed online schema change */
     PLAN_SCRIPT,  /* several statements that have to be run one by one */
     PLAN_RESOLVE, /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
-    PLAN_DENY,    /* control of migrations, or what may hide it, by a user who may not */
-    PLAN_KILL     /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
+    PLAN_KILL,    /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
+    PLAN_DENY     /* control of migrations, or what may hide it, by a user who may not */
 };
 
 /* What a session must remember when the command succeeds. */

@@ -147,7 +147,7 @@ static void answer(struct session *s, const struct kill *k)
     } else {
         if (script_has_more(s))
             status |= STATUS_MORE_RESULTS;
-        buffer_init(&out, 64);
+        buffer_init(&out, 512);
         reply_ok(&out, k->sequence, s->capabilities, status, 0, 0, k->did);
         sent = session_send_client(s, out.data, out.len);
         buffer_release(&out);
