@@ -55,6 +55,8 @@ struct executor {
 
     /* The keyspace must be known. */
     void (*look)(struct session *s, executor_rows *seen);
+    /* NULL, or the same for all migrations that run in that keyspace now, whoever they are of. */
+    void (*look_running)(struct session *s, executor_rows *seen);
     void (*cancel)(struct session *s, const char *uuid, executor_done *done);
     void (*complete)(struct session *s, const char *uuid, executor_done *done);
 

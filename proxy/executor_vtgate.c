@@ -278,6 +278,13 @@ static void look(struct session *s, executor_rows *seen)
     ask_migrations(s, on_rows);
 }
 
+static void look_running(struct session *s, executor_rows *seen)
+{
+    s->migration->seen = seen;
+    migration_ask(s, on_rows, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE 'running'",
+                  s->migration->record.keyspace);
+}
+
 /* --- control --------------------------------------------------------------------------------- */
 
 static void on_controlled(struct session *s, const struct answer *a)
@@ -386,6 +393,7 @@ const struct executor executor_vtgate = {
     .submit = submit,
     .locate = locate,
     .look = look,
+    .look_running = look_running,
     .cancel = cancel,
     .complete = complete,
     .forget = forget,

@@ -63,10 +63,12 @@ struct migration {
     int64_t seen_ms; /* when all of it was last seen in Vitess */
     uint16_t code;   /* not 0: the submission failed with this */
     char state[6];
-    char *message;       /* of the failed submission */
-    char reported[160];  /* what the client was told last of its progress */
-    int64_t reported_ms; /* and when */
-    int64_t opens_at;    /* ready, but ddl.cutover_window opens only then (time_t); or 0 */
+    char *message;         /* of the failed submission */
+    char behind[UUID_MAX]; /* queued in Vitess: a migration that runs there */
+    char logged[64];       /* the last stage that the log was told of */
+    char reported[160];    /* what the client was told last of its progress */
+    int64_t reported_ms;   /* and when */
+    int64_t opens_at;      /* ready, but ddl.cutover_window opens only then (time_t); or 0 */
     struct event timer;
     struct migration_record record;
     /* The executor's: whom its answer is for, and what only it knows. */
@@ -115,6 +117,10 @@ void migration_queue_leave(struct session *s);
 /* The names of a DROP TABLE behind the first, at most max. *r: see there. */
 size_t migration_more_tables(struct migration_record *r, const char *ddl, size_t len,
                              char (*names)[MIGRATION_NAME_MAX], size_t max);
+
+/* The migration has that status in Vitess: migration_wait, but for one that is queued there finds
+   out first what it is queued behind. */
+void migration_wait_behind(struct session *s, const char *status);
 
 /* migration_progress.c */
 /* Takes over what Vitess says of each shard, for SHOW MIGRATIONS. */

@@ -154,13 +154,22 @@ void migration_describe(struct migration *m)
     else if (strcmp(r->status, "running") == 0)
         snprintf(r->stage, sizeof(r->stage), "copy rows");
     else
-        snprintf(r->stage, sizeof(r->stage), "queued in Vitess");
+        snprintf(r->stage, sizeof(r->stage), "queued in Vitess%s%.38s",
+                 *m->behind ? " behind " : "", m->behind);
 }
 
 void migration_show(struct session *s)
 {
-    migration_describe(s->migration);
-    migrations_update(s->worker->server->migrations, &s->migration->record);
+    struct migration *m = s->migration;
+
+    migration_describe(m);
+    migrations_update(s->worker->server->migrations, &m->record);
+    if (*m->record.stage && strcmp(m->record.stage, m->logged) != 0) {
+        log_info("ddl_stage", "session:u table:s uuid:s stage:s progress:u ms:d", s->id,
+                 m->record.table, m->record.uuid, m->record.stage, (uint64_t)m->record.progress,
+                 clock_ms() - m->record.started_ms);
+        memcpy(m->logged, m->record.stage, sizeof(m->logged));
+    }
 }
 
 /* --- MariaDB's progress packets -------------------------------------------------------------- */

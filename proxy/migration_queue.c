@@ -151,3 +151,40 @@ void migration_queue_leave(struct session *s)
     migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
                                 "; this migration waited for its turn and was not submitted", "");
 }
+
+/* --- in Vitess ------------------------------------------------------------------------------- */
+
+static void on_running(struct session *s, const struct executor_row *rows, size_t n)
+{
+    struct migration *m = s->migration;
+
+    if (m->cancelling) {
+        migration_cancel_next(s);
+        return;
+    }
+    *m->behind = '\0';
+    for (size_t i = 0; rows && i < n; i++) {
+        char uuid[UUID_MAX];
+
+        migration_copy_bytes(uuid, sizeof(uuid), rows[i].uuid);
+        if (!*m->behind && !migration_has_uuid(m, rows[i].uuid))
+            memcpy(m->behind, uuid, sizeof(uuid));
+    }
+    m->record.queue = *m->behind != '\0';
+    migration_show(s);
+    migration_wait(s);
+}
+
+void migration_wait_behind(struct session *s, const char *status)
+{
+    struct migration *m = s->migration;
+    bool queued = strcmp(status, "queued") == 0 || strcmp(status, "ready") == 0;
+
+    if (queued && m->executor->look_running) {
+        m->executor->look_running(s, on_running);
+        return;
+    }
+    m->record.queue = 0;
+    *m->behind = '\0';
+    migration_wait(s);
+}

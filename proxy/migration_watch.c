@@ -271,7 +271,7 @@ static void still_running(struct session *s, const struct tally *t, const char *
         wait_blind(s, "a shard does not show it");
     } else {
         m->seen_ms = clock_ms();
-        migration_wait(s);
+        migration_wait_behind(s, status);
     }
 }
 

@@ -176,9 +176,10 @@ def start(shim: Shim, table: str, column: str) -> tuple[threading.Thread, list]:
     return thread, outcome
 
 
-def the_migration(shim: Shim, table: str) -> dict:
+def the_migration(shim: Shim, table: str, index: int = -1) -> dict:
+    """The last one of the table, or another."""
     rows = [row for row in shim.admin("SHOW MIGRATIONS") if row["table"] == table]
-    return rows[-1] if rows else {}
+    return rows[index] if rows else {}
 
 
 def test_show_migrations_live(start_shim, bed):
@@ -288,3 +289,43 @@ def test_follow_ends(start_shim, bed, table, how):
     bed.forget(table)
     bed.run(f"CREATE TABLE IF NOT EXISTS {table} (id bigint PRIMARY KEY)")
     thread.join(60)
+
+
+def test_drains_are_shown(start_shim, bed, table):
+    """A managed cut-over: who is held up by it now, and who put it off."""
+    shim = start_shim({"ddl": {"cutover": "managed", "poll_interval_ms": 100, "drain_ms": 2000}})
+    mention = f"SELECT 1 AS {table} FROM customer WHERE id = 1"  # a name is looked for wherever it stands
+    with shim.connect() as slow, slow.cursor() as cursor, shim.wire(timeout=120) as late:
+        thread, outcome = start(shim, table, "drained")
+        until(lambda: the_migration(shim, table).get("uuid"), "it is submitted", 60)
+        cursor.execute("BEGIN")
+        cursor.execute(mention)
+        row = until(lambda: (r := the_migration(shim, table))["drains"] != "0" and r, "a drain is put off", 120)
+        assert row["in_the_way"] == f"1, session {slow.thread_id()}", row
+        assert shim.events("ddl_stage", stage="draining transactions")
+        until(lambda: the_migration(shim, table)["stage"] == "draining transactions", "the next one begins", 60)
+        late.command(wire.COM_QUERY, "BEGIN")
+        late.send(wire.COM_QUERY, mention)
+        until(lambda: the_migration(shim, table)["parked"] == "1", "a new transaction waits, and is counted", 60)
+        cursor.execute("COMMIT")
+        thread.join(120)
+        assert outcome == [None]
+        assert late.read_response().error is None
+    assert the_migration(shim, table)["parked"] == "0"
+
+
+def test_queued_in_vitess(start_shim, bed, table):
+    """What a migration is queued behind, though it is none of this shim's."""
+    shim = start_shim({"ddl": {"strategy": "vitess --postpone-completion", "poll_interval_ms": 100}})
+    with bed.scratch_table() as other:
+        bed.run("SET @@ddl_strategy = 'vitess --postpone-completion'", f"ALTER TABLE {other} ADD COLUMN first int")
+        until(lambda: waits(bed, other), "somebody else's runs", 120)
+        uuid = bed.migrations(other)[0]["migration_uuid"]
+        thread, outcome = start(shim, table, "second")
+        row = until(lambda: (r := the_migration(shim, table)).get("queue") == "1" and r, "it is queued", 60)
+        assert row["stage"] == f"queued in Vitess behind {uuid}", row
+        complete(bed, other)
+        until(lambda: waits(bed, table), "it runs", 120)
+        complete(bed, table)
+        thread.join(120)
+        assert outcome == [None] and the_migration(shim, table)["queue"] is None
