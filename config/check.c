@@ -5,6 +5,7 @@
 #include "config/check.h"
 
 #include "config/support.h"
+#include "config/window.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -204,11 +205,27 @@ static bool check_endpoints(const struct config *c, struct config_error *err)
     return true;
 }
 
+static bool check_windows(const struct config *c, struct config_error *err)
+{
+    for (size_t i = 0; i < c->ddl_cutover_window.n; i++) {
+        struct window w;
+
+        if (!window_parse(&w, c->ddl_cutover_window.items[i])) {
+            return config_error_set(
+                err,
+                "ddl.cutover_window: '%s' is no window; write HH:MM-HH:MM in UTC, such as "
+                "02:00-04:00 or 22:30-01:00",
+                c->ddl_cutover_window.items[i]);
+        }
+    }
+    return true;
+}
+
 bool config_check(const struct config *c, struct config_error *err)
 {
-    static check_fn *const checks[] = {check_required,   check_endpoints,  check_tls,
-                                       check_vtgate_tls, check_vtctld_tls, check_vtctld,
-                                       check_executor,   check_hold,       check_control};
+    static check_fn *const checks[] = {
+        check_required, check_endpoints, check_tls,  check_vtgate_tls, check_vtctld_tls,
+        check_vtctld,   check_executor,  check_hold, check_control,    check_windows};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

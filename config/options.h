@@ -68,6 +68,8 @@ enum config_vtctld_tls_mode {
 enum config_executor { CONFIG_EXECUTOR_VTGATE, CONFIG_EXECUTOR_VTCTLD };
 enum config_cutover { CONFIG_CUTOVER_AUTO, CONFIG_CUTOVER_VITESS, CONFIG_CUTOVER_MANAGED };
 enum config_proxy_protocol { CONFIG_PROXY_OFF, CONFIG_PROXY_V1, CONFIG_PROXY_V2 };
+enum config_progress { CONFIG_PROGRESS_OFF, CONFIG_PROGRESS_MARIADB };
+enum config_queue { CONFIG_QUEUE_WAIT, CONFIG_QUEUE_REFUSE, CONFIG_QUEUE_OFF };
 enum config_on_disconnect { CONFIG_DISCONNECT_DETACH, CONFIG_DISCONNECT_CANCEL };
 
 /* The types of options.def and the C type of their fields. Strings are never NULL. */

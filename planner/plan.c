@@ -55,6 +55,16 @@ static void plan_ddl(struct plan *p, const struct plan_facts *facts, const struc
     p->statement = *st;
 }
 
+/* ALTER or REVERT VITESS_MIGRATION: Vitess asks nobody for a right. */
+static void plan_control(struct plan *p, const struct plan_facts *facts, const struct statement *st)
+{
+    p->statement = *st;
+    if (facts->no_control)
+        p->action = PLAN_DENY;
+    else
+        p->effect = EFFECT_CONTROL;
+}
+
 /* Whether a hold may concern this session at all. */
 static bool any_hold(const struct plan_facts *facts)
 {
@@ -92,6 +102,7 @@ static bool statement_needs_script(const struct statement *st, const struct plan
     case STATEMENT_PREPARE:
     case STATEMENT_DEALLOCATE:
     case STATEMENT_KILL:
+    case STATEMENT_MIGRATION:
         return true;
     default:
         return statement_effect(st) != EFFECT_NONE;
@@ -183,6 +194,12 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
     }
     enum quick_kind quick = classify_quick(text, len, whole);
 
+    /* What is behind the part that is looked at could be anything. */
+    if (facts->no_control && !whole && !may_grow && !prepare &&
+        (facts->multi_statements || quick == QUICK_UNDECIDED)) {
+        p.action = PLAN_DENY;
+        return p;
+    }
     if (quick != QUICK_PLAIN && !whole && may_grow) {
         p.action = PLAN_MORE;
         return p;
@@ -205,6 +222,8 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
     p.lock = st.lock;
     if (st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL) {
         plan_ddl(&p, facts, &st, text_unfit(text, len, whole));
+    } else if (st.kind == STATEMENT_MIGRATION) {
+        plan_control(&p, facts, &st);
     } else if (st.kind == STATEMENT_KILL && !text_unfit(text, len, whole)) {
         plan_kill(&p, &st);
     } else if (st.kind == STATEMENT_PREPARE) {
@@ -236,6 +255,12 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
 
         classify_next(prepared->text, prepared->len, &st);
         plan_kill(&p, &st);
+    } else if (prepared->kind == STATEMENT_MIGRATION) {
+        struct statement st = {.kind = prepared->kind};
+
+        if (prepared->text)
+            classify_next(prepared->text, prepared->len, &st);
+        plan_control(&p, facts, &st);
     } else if (prepared->kind == STATEMENT_ONLINE_DDL || prepared->kind == STATEMENT_DIRECT_DDL) {
         struct statement st = {.kind = prepared->kind};
 
@@ -274,7 +299,9 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
     p->lock = st.lock;
     if (st.kind == STATEMENT_EXECUTE)
         p->names.everything = true; /* what it runs is told elsewhere */
-    if ((st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_KILL) && whole)
+    if ((st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_MIGRATION ||
+         st.kind == STATEMENT_KILL) &&
+        whole)
         keep = (struct sql_name){st.text, st.len};
     else if (p->effect == EFFECT_DATABASE || p->effect == EFFECT_TEMPORARY)
         keep = st.name;

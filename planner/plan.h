@@ -19,7 +19,8 @@ enum plan_action {
     PLAN_MIGRATE, /* run plan.statement as a managed online schema change */
     PLAN_SCRIPT,  /* several statements that have to be run one by one */
     PLAN_RESOLVE, /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
-    PLAN_KILL     /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
+    PLAN_KILL,    /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
+    PLAN_DENY     /* control of migrations, or what may hide it, by a user who may not */
 };
 
 /* What a session must remember when the command succeeds. */
@@ -33,6 +34,7 @@ enum plan_effect {
     EFFECT_DEALLOCATE_NAMED, /* DEALLOCATE PREPARE plan.name */
     EFFECT_TEMPORARY,        /* plan.name is a temporary table of the session */
     EFFECT_LOCK,             /* a lock function (plan.lock) was called: its result tells the rest */
+    EFFECT_CONTROL,          /* plan.statement controlled a migration: it is to be audited */
     EFFECT_CLOSE_PREPARED,   /* COM_STMT_CLOSE */
     EFFECT_MULTI_ON,         /* COM_SET_OPTION: several statements at once are allowed */
     EFFECT_MULTI_OFF,        /* ... or not any more */
@@ -45,8 +47,8 @@ struct prepared {
     enum statement_kind kind;
     enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, TEMPORARY, LOCK, or NONE */
     enum lock_function lock;
-    char *text; /* ONLINE_DDL, KILL: its text; USE: the database; TEMPORARY: the table; else NULL.
-                   Owned. */
+    char *text; /* ONLINE_DDL, MIGRATION, KILL: its text; USE: the database; TEMPORARY: the table;
+                   else NULL. Owned. */
     size_t len;
 };
 
@@ -60,6 +62,7 @@ struct plan_facts {
     bool multi_statements;         /* the client may send several statements at once */
     bool strategy_own;             /* the user chose a ddl_strategy in this session */
     bool intercept;                /* ddl.intercept */
+    bool no_control;               /* the user is not one of ddl.control_users */
     bool resolved;                 /* the variable of this PREPARE has been looked up */
     const struct names *temporary; /* temporary tables of the session; NULL: none */
 };
@@ -68,7 +71,8 @@ struct plan {
     enum plan_action action;
     enum plan_effect effect;
     const struct hold *hold;    /* PARK; lives as long as facts.holds */
-    struct statement statement; /* MIGRATE: the DDL; borrowed from the text or the prepared one */
+    struct statement statement; /* MIGRATE: the DDL; EFFECT_CONTROL and DENY: the statement, if it
+                                   was seen; borrowed from the text or the prepared one */
     struct sql_name name;       /* of the effect; borrowed likewise */
     enum lock_function lock;
     struct sql_name body; /* PREPARE_NAMED: the text inside the literal; RESOLVE: the variable */

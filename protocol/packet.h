@@ -41,7 +41,8 @@ enum capability {
     CAP_DEPRECATE_EOF = 1u << 24,
     CAP_OPTIONAL_METADATA = 1u << 25,
     CAP_ZSTD_COMPRESSION = 1u << 26,
-    CAP_QUERY_ATTRIBUTES = 1u << 27
+    CAP_QUERY_ATTRIBUTES = 1u << 27,
+    CAP_MARIADB_PROGRESS = 1u << 29 /* of MariaDB's clients; for Oracle's the bit is reserved */
 };
 
 /* Server status flags ("SERVER_STATUS_flags_enum"). */

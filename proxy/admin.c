@@ -142,17 +142,38 @@ struct admin *admin_create(struct server *server)
     return admin;
 }
 
-void admin_stop(struct admin *admin)
+bool admin_kill(struct admin *admin, uint32_t id, bool query_only)
 {
     struct admin_client *c;
+
+    TAILQ_FOREACH(c, &admin->clients, link)
+    {
+        if (c->id != id || c->gone)
+            continue;
+        if (c->interrupt)
+            c->interrupt(c->interrupt_arg, 1317, "70100", "Query execution was interrupted");
+        if (!query_only && c->state == ADMIN_BUSY)
+            admin_client_close(c); /* the killer itself, perhaps: it is freed by the reply */
+        else if (!query_only)
+            admin_client_end(c); /* it gets what waits for it first */
+        return true;
+    }
+    return false;
+}
+
+void admin_stop(struct admin *admin)
+{
+    struct admin_client *c, *next;
 
     admin->stopping = true;
     listener_close(admin->listener);
     admin->listener = NULL;
-    TAILQ_FOREACH(c, &admin->clients, link)
-    {
+    for (c = TAILQ_FIRST(&admin->clients); c; c = next) {
+        next = TAILQ_NEXT(c, link);
         if (c->bev)
             bufferevent_disable(c->bev, EV_READ);
+        if (c->interrupt) /* it may be gone afterwards */
+            c->interrupt(c->interrupt_arg, 1053, "08S01", "Server shutdown in progress");
     }
 }
 

@@ -27,6 +27,7 @@ static const struct command_row COMMANDS[] = {
 #undef ADMIN_COMMAND
 };
 
+#define AUDITED_MAX  512u
 #define COMMAND_ROWS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
 
 void admin_refuse(struct admin_request *rq, const struct admin_error *error)
@@ -47,6 +48,19 @@ bool admin_expect_end(struct admin_request *rq, struct lexer *lx)
     return false;
 }
 
+/* Commands that change nothing. Whatever is not named here is audited. */
+static bool is_harmless(const char *words)
+{
+    static const char *const HARMLESS[] = {"HELP",  "SHOW",   "SET",      "USE",   "BEGIN",
+                                           "START", "COMMIT", "ROLLBACK", "SELECT"};
+
+    for (size_t i = 0; i < sizeof(HARMLESS) / sizeof(HARMLESS[0]); i++) {
+        if (strncmp(words, HARMLESS[i], strlen(HARMLESS[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
 void admin_command(struct admin_request *rq, const char *sql, size_t len)
 {
     struct admin_error error;
@@ -54,6 +68,9 @@ void admin_command(struct admin_request *rq, const char *sql, size_t len)
 
     lexer_init(&lx, sql, len);
     int row = admin_parse_command(&lx, &error);
+
+    if (row >= 0 && !is_harmless(COMMANDS[row].words))
+        rq->audited = memory_copy(sql, len < AUDITED_MAX ? len : AUDITED_MAX);
 
     if (row < 0)
         admin_refuse(rq, &error);

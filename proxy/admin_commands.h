@@ -16,6 +16,10 @@ admin_handler admin_help, admin_hold, admin_release, admin_accept, admin_select,
 admin_handler admin_show_holds, admin_show_sessions, admin_show_migrations, admin_show_stats,
     admin_show_config, admin_show_version, admin_show_vtgates, admin_show_warnings;
 
+admin_handler admin_show_migration, admin_cancel_migration, admin_retry_migration,
+    admin_complete_migration, admin_postpone_migration, admin_throttle_migration,
+    admin_unthrottle_migration, admin_revert_migration, admin_kill_query;
+
 /* Answers with that syntax error (1064). */
 void admin_refuse(struct admin_request *rq, const struct admin_error *error);
 

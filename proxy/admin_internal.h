@@ -49,6 +49,9 @@ struct admin_client {
     enum admin_state state;
     bool gone; /* closed while BUSY: freed by the reply */
     bool switched_to_sha2;
+    uint32_t id;
+    admin_interrupt *interrupt; /* of a stream under way, or NULL */
+    void *interrupt_arg;
     uint8_t sequence; /* of the next packet to the client */
     uint32_t capabilities;
     uint8_t salt[SALT_LENGTH];

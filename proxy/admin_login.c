@@ -19,7 +19,7 @@ void admin_login_greet(struct admin_client *c)
     static const char VERSION[] = "8.4.0-vtshim-" VTSHIM_VERSION;
     struct greeting g = {
         .version = {(const uint8_t *)VERSION, sizeof(VERSION) - 1},
-        .connection_id = ++c->admin->last_id,
+        .connection_id = c->id = ++c->admin->last_id,
         .capabilities = CAP_LONG_PASSWORD | CAP_FOUND_ROWS | CAP_LONG_FLAG | CAP_CONNECT_WITH_DB |
                         CAP_PROTOCOL_41 | CAP_TRANSACTIONS | CAP_SECURE_CONNECTION |
                         CAP_MULTI_RESULTS | CAP_PLUGIN_AUTH | CAP_CONNECT_ATTRS |

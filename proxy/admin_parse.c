@@ -209,3 +209,88 @@ bool admin_parse_target(struct lexer *lx, char target[ADMIN_TARGET_MAX], struct 
     target[t.len] = '\0';
     return admin_parse_end(lx, error);
 }
+
+/* --- migrations ------------------------------------------------------------------------------ */
+
+/* What is made of letters, digits and these few more can stand in a statement as it is. */
+static bool is_simple(const struct token *t, const char *more, size_t size)
+{
+    if (t->len == 0 || t->len >= size)
+        return false;
+    for (size_t i = 0; i < t->len; i++) {
+        char c = t->text[i];
+
+        if (!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+              strchr(more, c)))
+            return false;
+    }
+    return true;
+}
+
+bool admin_parse_migration(struct lexer *lx, char uuid[ADMIN_UUID_MAX],
+                           char keyspace[HOLD_NAME_MAX], struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    *keyspace = '\0';
+    if (t.kind != TOKEN_STRING || t.unterminated || !is_simple(&t, "_-", ADMIN_UUID_MAX))
+        return admin_parse_refuse(error, &t, "a migration's uuid in quotes");
+    memcpy(uuid, t.text, t.len);
+    uuid[t.len] = '\0';
+    struct lexer ahead = *lx;
+
+    t = lexer_next(&ahead);
+    if (!token_is(&t, "IN"))
+        return true;
+    *lx = ahead;
+    if (!read_name(lx, "a keyspace", keyspace, error))
+        return false;
+    t = (struct token){.kind = TOKEN_QUOTED, .text = keyspace, .len = strlen(keyspace)};
+    return !strchr(keyspace, '`') || admin_parse_refuse(error, &t, "a keyspace");
+}
+
+bool admin_parse_throttle(struct lexer *lx, char options[ADMIN_THROTTLE_MAX],
+                          struct admin_error *error)
+{
+    struct token expire = {.len = 0}, ratio = {.len = 0}, t;
+
+    *options = '\0';
+    for (t = lexer_next(lx); t.kind != TOKEN_END && t.kind != TOKEN_SEMICOLON; t = lexer_next(lx)) {
+        if (token_is(&t, "EXPIRE")) {
+            expire = t = lexer_next(lx);
+            if (t.kind != TOKEN_STRING || !is_simple(&t, ".", 16))
+                return admin_parse_refuse(error, &t, "a duration in quotes, such as '10m'");
+        } else if (token_is(&t, "RATIO")) {
+            ratio = t = lexer_next(lx);
+            if (t.kind != TOKEN_NUMBER || !is_simple(&t, ".", 16))
+                return admin_parse_refuse(error, &t, "a number from 0 to 1");
+        } else {
+            return admin_parse_refuse(error, &t, "EXPIRE 'duration', or RATIO number");
+        }
+    }
+    size_t n = 0;
+
+    if (expire.len)
+        n = (size_t)snprintf(options, ADMIN_THROTTLE_MAX, " EXPIRE '%.*s'", (int)expire.len,
+                             expire.text);
+    if (ratio.len)
+        snprintf(options + n, ADMIN_THROTTLE_MAX - n, " RATIO %.*s", (int)ratio.len, ratio.text);
+    return t.kind == TOKEN_END || admin_parse_end(lx, error);
+}
+
+bool admin_parse_kill(struct lexer *lx, uint32_t *id, bool *query_only, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+    char digits[24] = "", *end = digits;
+
+    *query_only = token_is(&t, "QUERY");
+    if (*query_only || token_is(&t, "CONNECTION"))
+        t = lexer_next(lx);
+    snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 11 ? t.len : 11), t.text);
+    unsigned long long n = t.kind == TOKEN_NUMBER ? strtoull(digits, &end, 10) : 0;
+
+    if (n == 0 || n > UINT32_MAX || *end)
+        return admin_parse_refuse(error, &t, "the id of a connection to this port");
+    *id = (uint32_t)n;
+    return admin_parse_end(lx, error);
+}

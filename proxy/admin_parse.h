@@ -47,5 +47,18 @@ bool admin_parse_vtgate(struct lexer *lx, char name[ADMIN_VTGATE_MAX], struct ad
 /* RELOAD SCHEMA: "ks" or "ks/shard", with or without quotes. */
 #define ADMIN_TARGET_MAX 160 /* a keyspace and a shard are at most 64 bytes each */
 bool admin_parse_target(struct lexer *lx, char target[ADMIN_TARGET_MAX], struct admin_error *error);
+/* The migration commands: 'uuid', then IN and a keyspace (else *keyspace is empty). */
+#define ADMIN_UUID_MAX 64
+bool admin_parse_migration(struct lexer *lx, char uuid[ADMIN_UUID_MAX],
+                           char keyspace[HOLD_NAME_MAX], struct admin_error *error);
+
+/* THROTTLE: what follows, as it is to follow ALTER VITESS_MIGRATION .. THROTTLE: " EXPIRE '1h'
+   RATIO 0.5", or empty. Checked: it goes into a statement of the shim. */
+#define ADMIN_THROTTLE_MAX 64
+bool admin_parse_throttle(struct lexer *lx, char options[ADMIN_THROTTLE_MAX],
+                          struct admin_error *error);
+
+/* KILL: CONNECTION or QUERY, and the id. */
+bool admin_parse_kill(struct lexer *lx, uint32_t *id, bool *query_only, struct admin_error *error);
 
 #endif

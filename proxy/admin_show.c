@@ -15,7 +15,6 @@
 #include "proxy/admin_commands.h"
 #include "proxy/holds.h"
 #include "proxy/memory.h"
-#include "proxy/migrations.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/vtgate_control.h"
@@ -190,45 +189,6 @@ void admin_show_holds(struct admin_request *rq, struct lexer *lx)
 }
 
 /* --- what the server knows ------------------------------------------------------------------- */
-
-void admin_show_migrations(struct admin_request *rq, struct lexer *lx)
-{
-    static const char *const NAMES[] = {"Id",      "Uuid",   "Keyspace", "Table",    "Verb",
-                                        "Status",  "Shards", "Complete", "Progress", "User",
-                                        "Session", "Age_s",  "Took_s",   "Message",  "Context"};
-    int64_t now = clock_ms();
-    size_t n;
-
-    if (!admin_expect_end(rq, lx))
-        return;
-    struct migration_record *all = migrations_copy(rq->server->migrations, &n);
-    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
-
-    for (size_t i = 0; i < n; i++) {
-        const struct migration_record *r = &all[i];
-        struct numbers ns = {.n = 0};
-
-        admin_table_row(t, (const char *const[]){
-                               number(&ns, (int64_t)r->id),
-                               *r->uuid ? r->uuid : NULL,
-                               r->keyspace,
-                               r->table,
-                               r->verb,
-                               r->status,
-                               number(&ns, r->shards),
-                               number(&ns, r->shards_complete),
-                               number(&ns, r->progress),
-                               r->user,
-                               number(&ns, (int64_t)r->session),
-                               seconds(&ns, now - r->started_ms),
-                               r->ended_ms ? seconds(&ns, r->ended_ms - r->started_ms) : NULL,
-                               *r->message ? r->message : NULL,
-                               r->context,
-                           });
-    }
-    free(all);
-    admin_reply_table(rq, t);
-}
 
 void admin_show_stats(struct admin_request *rq, struct lexer *lx)
 {

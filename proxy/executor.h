@@ -26,10 +26,15 @@ struct executor_row {
     struct bytes uuid, shard, message;
     enum migration_status status;
     uint32_t progress;   /* percent */
-    uint32_t attempts;   /* to cut over, so far */
     bool ready;          /* it could cut over */
     bool tablet_failure; /* it failed because its tablet did */
     bool retried;        /* it was taken up again since */
+    struct bytes stage;  /* Vitess's own words for what it does */
+    struct bytes throttled_component, throttled_reason, throttled_at; /* the last time, or empty */
+    struct bytes user_throttle;       /* 0, or the ratio asked for */
+    uint64_t rows_copied, table_rows; /* the latter an estimate */
+    int64_t eta_s;                    /* -1: not known */
+    uint32_t attempts;                /* cut-overs that were tried */
 };
 
 /* All rows of the migration's context; rows is NULL when there was no answer. Borrowed until the
@@ -52,6 +57,8 @@ struct executor {
 
     /* The keyspace must be known. */
     void (*look)(struct session *s, executor_rows *seen);
+    /* NULL, or the same for all migrations that run in that keyspace now, whoever they are of. */
+    void (*look_running)(struct session *s, executor_rows *seen);
     void (*cancel)(struct session *s, const char *uuid, executor_done *done);
     /* shard: NULL for all. */
     void (*complete)(struct session *s, const char *uuid, const char *shard, executor_done *done);

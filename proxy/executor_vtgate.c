@@ -142,20 +142,44 @@ enum {
     TABLET_FAILURE,
     RETRIES,
     READY,
+    NEEDED_COLUMNS, /* those that follow are only shown */
+    STAGE = NEEDED_COLUMNS,
+    COMPONENT_THROTTLED,
+    REASON_THROTTLED,
+    LAST_THROTTLED,
+    USER_THROTTLE,
+    ROWS_COPIED,
+    TABLE_ROWS,
+    ETA,
     ATTEMPTS,
     USED_COLUMNS
 };
 
 static bool find_columns(const struct answer *a, int column[USED_COLUMNS])
 {
-    static const char *const NAMES[USED_COLUMNS] = {
-        "migration_uuid", "migration_status",  "shard",
-        "message",        "progress",          "tablet_failure",
-        "retries",        "ready_to_complete", "cutover_attempts"};
+    static const char *const NAMES[USED_COLUMNS] = {"migration_uuid",
+                                                    "migration_status",
+                                                    "shard",
+                                                    "message",
+                                                    "progress",
+                                                    "tablet_failure",
+                                                    "retries",
+                                                    "ready_to_complete",
+                                                    "stage",
+                                                    "component_throttled",
+                                                    "reason_throttled",
+                                                    "last_throttled_timestamp",
+                                                    "user_throttle_ratio",
+                                                    "rows_copied",
+                                                    "table_rows",
+                                                    "eta_seconds",
+                                                    "cutover_attempts"};
 
     for (int i = 0; i < USED_COLUMNS; i++) {
         column[i] = answer_column(a, NAMES[i]);
-        if (column[i] < 0 || column[i] >= EXECUTOR_COLUMNS_MAX)
+        if (column[i] >= EXECUTOR_COLUMNS_MAX)
+            column[i] = -1;
+        if (column[i] < 0 && i < NEEDED_COLUMNS)
             return false;
     }
     return true;
@@ -166,23 +190,51 @@ static bool same_bytes(struct bytes b, const char *text)
     return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
 }
 
+static struct bytes value_at(const struct bytes *value, const int *column, int i)
+{
+    return column[i] < 0 ? (struct bytes){NULL, 0} : value[column[i]];
+}
+
+static int64_t number_at(const struct bytes *value, const int *column, int i, int64_t fallback)
+{
+    struct bytes v = value_at(value, column, i);
+    char text[24], *end;
+
+    migration_copy_bytes(text, sizeof(text), v);
+    int64_t n = strtoll(text, &end, 10);
+
+    return v.len > 0 && end != text ? n : fallback;
+}
+
+static uint64_t count_at(const struct bytes *value, const int *column, int i)
+{
+    int64_t n = number_at(value, column, i, 0);
+
+    return n > 0 ? (uint64_t)n : 0;
+}
+
 static struct executor_row read_row(const struct bytes *value, const int column[USED_COLUMNS])
 {
     struct bytes status = value[column[STATUS]];
-    char progress[16], attempts[16];
 
-    migration_copy_bytes(progress, sizeof(progress), value[column[PROGRESS]]);
-    migration_copy_bytes(attempts, sizeof(attempts), value[column[ATTEMPTS]]);
     return (struct executor_row){
         .uuid = value[column[UUID]],
         .shard = value[column[SHARD]],
         .message = value[column[MESSAGE]],
         .status = migration_status_parse((const char *)status.p, status.len),
-        .progress = (uint32_t)strtoul(progress, NULL, 10),
-        .attempts = (uint32_t)strtoul(attempts, NULL, 10),
+        .progress = (uint32_t)count_at(value, column, PROGRESS),
         .ready = same_bytes(value[column[READY]], "1"),
         .tablet_failure = same_bytes(value[column[TABLET_FAILURE]], "1"),
         .retried = !same_bytes(value[column[RETRIES]], "0"),
+        .stage = value_at(value, column, STAGE),
+        .throttled_component = value_at(value, column, COMPONENT_THROTTLED),
+        .throttled_reason = value_at(value, column, REASON_THROTTLED),
+        .throttled_at = value_at(value, column, LAST_THROTTLED),
+        .user_throttle = value_at(value, column, USER_THROTTLE),
+        .rows_copied = count_at(value, column, ROWS_COPIED),
+        .table_rows = count_at(value, column, TABLE_ROWS),
+        .eta_s = number_at(value, column, ETA, -1),
+        .attempts = (uint32_t)count_at(value, column, ATTEMPTS),
     };
 }
 
@@ -222,6 +274,13 @@ static void look(struct session *s, executor_rows *seen)
 {
     s->migration->seen = seen;
     ask_migrations(s, on_rows);
+}
+
+static void look_running(struct session *s, executor_rows *seen)
+{
+    s->migration->seen = seen;
+    migration_ask(s, on_rows, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE 'running'",
+                  s->migration->record.keyspace);
 }
 
 /* --- control --------------------------------------------------------------------------------- */
@@ -349,6 +408,7 @@ const struct executor executor_vtgate = {
     .submit = submit,
     .locate = locate,
     .look = look,
+    .look_running = look_running,
     .cancel = cancel,
     .complete = complete,
     .postpone = postpone,

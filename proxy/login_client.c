@@ -216,6 +216,20 @@ void login_answer_for_client(struct session *s, struct bytes plugin, struct byte
     buffer_wipe(&answer);
 }
 
+/*
+ * MariaDB's clients set CAP_MARIADB_PROGRESS without being offered it, when their application wants
+ * to hear of progress (the command line does, on a terminal). In Oracle's headers the bit is
+ * CLIENT_CAPABILITY_EXTENSION, reserved for a longer set of flags: hence the look at the name.
+ */
+static bool takes_progress(const struct handshake_response *hr)
+{
+    static const char NAME[] = "libmariadb";
+    struct bytes name = handshake_attribute(hr, "_client_name");
+
+    return hr->capabilities & CAP_MARIADB_PROGRESS && name.len == sizeof(NAME) - 1 &&
+           memcmp(name.p, NAME, name.len) == 0;
+}
+
 /* The client's SSLRequest or HandshakeResponse41, whole in client_in. */
 static void on_response(struct session *s)
 {
@@ -252,6 +266,7 @@ static void on_response(struct session *s)
     if (hr.database.len)
         s->database = memory_copy((const char *)hr.database.p, hr.database.len);
     s->keeps_first_salt = bridge_keeps_first_salt(&hr);
+    s->progress = takes_progress(&hr);
     if (bridge_needed(&hr, login->plugin)) {
         start_bridge(s, &hr);
         return;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/audit_session.h"
 #include "proxy/keeper.h"
 #include "proxy/locks.h"
 #include "proxy/log.h"
@@ -42,9 +43,13 @@ void migration_publish(struct session *s, const char *status, bool ended)
     struct migration_record *r = &s->migration->record;
 
     snprintf(r->status, sizeof(r->status), "%s", status);
+    bool first = ended && !r->ended_ms;
+
     if (ended)
         r->ended_ms = clock_ms();
-    migrations_update(s->worker->server->migrations, r);
+    migration_show(s);
+    if (first)
+        audit_migration_ended(s);
 }
 
 void migration_log(struct session *s, const char *event)
@@ -180,6 +185,7 @@ void migration_refused(struct session *s)
     struct migration *m = s->migration;
 
     snprintf(m->record.message, sizeof(m->record.message), "error %u", (unsigned)m->code);
+    m->record.code = m->code;
     migration_publish(s, "refused", true);
     migration_log(s, "ddl_refused");
     metrics_add(&s->worker->metrics.ddl_failed, 1);
@@ -212,7 +218,9 @@ void migration_add_uuid(struct migration *m, struct bytes uuid)
 
 static void look_again(struct session *s)
 {
-    if (s->migration->seeing)
+    if (s->migration->queueing)
+        migration_queue(s);
+    else if (s->migration->seeing)
         migration_see(s);
     else
         migration_poll(s);
@@ -341,10 +349,11 @@ static void attach(struct session *s, struct bytes context)
     m->executor->locate(s);
 }
 
+/* At once, or when those of its table that came first have ended. */
 static void submit(struct session *s)
 {
     choose_strategy(s);
-    s->migration->executor->submit(s);
+    migration_queue(s);
 }
 
 static void on_same_found(struct session *s, const struct answer *a)
@@ -381,6 +390,15 @@ static void look_for_same(struct session *s)
                       m->record.keyspace, m->context + digest);
 }
 
+static void add_record(struct session *s)
+{
+    struct migration *m = s->migration;
+    char more[MIGRATION_MORE_MAX][MIGRATION_NAME_MAX];
+    size_t n = migration_more_tables(&m->record, m->ddl, m->len, more, MIGRATION_MORE_MAX);
+
+    migrations_add(s->worker->server->migrations, &m->record, more, n);
+}
+
 void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more)
 {
     struct migration *m = migration_create(s);
@@ -399,10 +417,12 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
                      (ddl->verb == DDL_CREATE || ddl->verb == DDL_ALTER);
     m->record.session = s->id;
     m->record.started_ms = clock_ms();
+    m->record.eta_s = -1;
     snprintf(m->record.status, sizeof(m->record.status), "submitting");
-    migrations_add(s->worker->server->migrations, &m->record);
+    add_record(s);
     metrics_add(&s->worker->metrics.ddl_started, 1);
     migration_log(s, "ddl_started");
+    audit_migration_started(s);
     look_for_same(s);
 }
 
@@ -416,8 +436,9 @@ void migration_adopt(struct session *s, const struct migration_record *r)
     m->adopted = m->submitted = true;
     m->settled = true; /* nobody waits for what the vtgates know */
     manage(s, strcmp(r->verb, "alter") == 0);
+    m->record.eta_s = -1;
     if (!m->record.id)
-        migrations_add(s->worker->server->migrations, &m->record);
+        migrations_add(s->worker->server->migrations, &m->record, NULL, 0);
     migration_publish(s, "adopted", false);
     migration_log(s, "ddl_adopted");
     m->executor->locate(s);
@@ -425,27 +446,50 @@ void migration_adopt(struct session *s, const struct migration_record *r)
 
 /* --- leaving --------------------------------------------------------------------------------- */
 
-bool migration_interrupt(struct session *s)
+void migration_interrupt(struct session *s)
 {
     struct migration *m = s->migration;
     bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
+    char fate[UUID_MAX + 64];
 
-    if (s->state == SESSION_CALLING ? m->code || m->stopping || !m->executor->let_go(s)
-                                    : s->state != SESSION_MIGRATING)
-        return false;
+    bool let_go = s->state == SESSION_CALLING && !m->code && !m->stopping && m->executor->let_go(s);
+
+    m->interrupted = !let_go && s->state != SESSION_MIGRATING;
+    if (m->interrupted)
+        return;
     loop_timer_stop(&m->timer);
+    if (m->queueing) {
+        migration_queue_leave(s);
+        return;
+    }
     if (m->seeing) {
         migration_answer_ok(s, m->info); /* there is nothing left to interrupt */
-        return true;
+        return;
     }
     if (cancel) {
+        m->killed = true;
         migration_stop_others(s); /* and the next poll sees it cancelled */
-        return true;
+        return;
     }
+    m->record.code = shim_error_row(SHIM_ERROR_INTERRUPTED)->code;
     migration_detach(s);
-    migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
-                                "; this migration goes on in Vitess: ", migration_name(m));
-    return true;
+    snprintf(fate, sizeof(fate), "; migration %s goes on without this session", migration_name(m));
+    migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED, fate, "");
+}
+
+void migration_fate(const struct session *s, bool leaves, char *dst, size_t size)
+{
+    bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
+    const struct migration *m = s->migration;
+
+    if (m->seeing)
+        snprintf(dst, size, "migration %s is complete", m->uuids[0]);
+    else if (!m->submitted)
+        snprintf(dst, size, "its migration %s",
+                 m->queueing || leaves ? "is not submitted" : "is being submitted");
+    else
+        snprintf(dst, size, "migration %s %s", m->uuid_count ? m->uuids[0] : m->context,
+                 cancel ? "is being cancelled" : "goes on without the session");
 }
 
 bool migration_client_gone(struct session *s)

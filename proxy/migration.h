@@ -9,6 +9,7 @@
 #define VTSHIM_PROXY_MIGRATION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "planner/classify.h"
@@ -32,8 +33,11 @@ void migration_adopt(struct session *s, const struct migration_record *r);
 bool migration_client_gone(struct session *s);
 
 /* KILL QUERY: the client is answered now; the migration is cancelled or goes on, as with a client
-   that left. False: it cannot be interrupted at this moment (it is being submitted). */
-bool migration_interrupt(struct session *s);
+   that left. Not while vtgate is being asked: then as soon as that is over. */
+void migration_interrupt(struct session *s);
+
+/* What that, or a client that leaves (`leaves`), would do to the migration, in words. */
+void migration_fate(const struct session *s, bool leaves, char *dst, size_t size);
 
 /* vtgate's connection is gone: the client is told what that means for its migration. */
 void migration_vtgate_lost(struct session *s);

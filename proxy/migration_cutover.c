@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/cutover_window.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -153,14 +154,19 @@ void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, 
         log_warn("ddl_drain_put_off", "session:u uuid:s in_the_way:u example:u", s->id, m->uuids[0],
                  (uint64_t)in_the_way, example);
         m->drains++;
+        m->record.drains = m->drains;
+        m->record.in_the_way = (uint32_t)in_the_way;
+        m->record.in_the_way_session = example;
         migration_end_cutover(m);
         m->cut_ms = clock_ms() + (wait < DRAIN_BACKOFF_MAX ? wait : DRAIN_BACKOFF_MAX);
+        migration_show(s);
         migration_wait(s);
         return;
     }
     migration_log(s, "ddl_cut_over");
     m->cut = CUT_COMPLETING;
     m->cut_ms = m->told_ms = clock_ms();
+    migration_show(s);
     tell(s, false);
 }
 
@@ -232,7 +238,7 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
         return false;
     if (m->cut == CUT_COMPLETING)
         return follow(s, rows, n);
-    if (m->cut == CUT_DRAINING || !ready || clock_ms() < m->cut_ms)
+    if (m->cut == CUT_DRAINING || !ready || clock_ms() < m->cut_ms || !cutover_may_begin(s))
         return false;
     if (m->cut == CUT_NOT_YET) {
         m->cut = CUT_LOOK_ASKED;
@@ -242,6 +248,7 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
     }
     remember(m, rows, n);
     m->cut = CUT_DRAINING;
+    migration_show(s);
     session_set_state(s, SESSION_MIGRATING);
     cutover_start(s, m->record.id, m->record.keyspace, m->record.table);
     return true;

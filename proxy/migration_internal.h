@@ -34,11 +34,14 @@ struct migration {
     size_t len;
     uint8_t sequence;
     bool more;
-    bool submitted;  /* the submission is on its way or answered */
-    bool submitting; /* ... not answered yet */
-    bool cancelling; /* the client left and ddl.on_disconnect is cancel */
-    bool stopping;   /* one shard failed: the others were told to stop */
-    bool adopted;    /* not submitted by this session: it follows what another has begun */
+    bool submitted;   /* the submission is on its way or answered */
+    bool submitting;  /* ... not answered yet */
+    bool cancelling;  /* the client left and ddl.on_disconnect is cancel */
+    bool queueing;    /* not submitted: others of its table come first */
+    bool interrupted; /* KILL QUERY came while vtgate was being asked: as soon as that is over */
+    bool killed;      /* KILL QUERY, and ddl.on_disconnect is cancel: the client is to be told so */
+    bool stopping;    /* one shard failed: the others were told to stop */
+    bool adopted;     /* not submitted by this session: it follows what another has begun */
     const struct executor *executor;
     char strategy[1100]; /* ddl.strategy and what the shim adds to it */
     char context[64];
@@ -65,7 +68,12 @@ struct migration {
     int64_t seen_ms;       /* when all of it was last seen in Vitess */
     uint16_t code;         /* not 0: the submission failed with this */
     char state[6];
-    char *message; /* of the failed submission */
+    char *message;         /* of the failed submission */
+    char behind[UUID_MAX]; /* queued in Vitess: a migration that runs there */
+    char logged[64];       /* the last stage that the log was told of */
+    char reported[160];    /* what the client was told last of its progress */
+    int64_t reported_ms;   /* and when */
+    int64_t opens_at;      /* ready, but ddl.cutover_window opens only then (time_t); or 0 */
     struct loop_timer timer;
     struct migration_record record;
     /* The executor's: whom its answer is for, and what only it knows. */
@@ -120,6 +128,30 @@ void migration_end_cutover(struct migration *m);    /* the hold, if any; idempot
 void migration_forget_cutover(struct migration *m); /* and all that belongs to it; idempotent */
 /* How long to wait until the next poll. */
 int64_t migration_cutover_wait_ms(const struct migration *m, int64_t usual_ms);
+
+/* migration_queue.c */
+/* Submits the migration, at once or when those of its table that came first have ended. */
+void migration_queue(struct session *s);
+/* Gives up while it waits, and tells the client so. */
+void migration_queue_leave(struct session *s);
+/* The names of a DROP TABLE behind the first, at most max. *r: see there. */
+size_t migration_more_tables(struct migration_record *r, const char *ddl, size_t len,
+                             char (*names)[MIGRATION_NAME_MAX], size_t max);
+
+/* The migration has that status in Vitess: migration_wait, but for one that is queued there finds
+   out first what it is queued behind. */
+void migration_wait_behind(struct session *s, const char *status);
+
+/* migration_progress.c */
+/* Takes over what Vitess says of each shard, for SHOW MIGRATIONS. */
+void migration_note_rows(struct session *s, const struct executor_row *rows, size_t n);
+/* Says in the record what the migration is doing or waiting for. */
+void migration_describe(struct migration *m);
+/* The record as it is now goes to SHOW MIGRATIONS. */
+void migration_show(struct session *s);
+/* Tells the client how far it is, if it wants to know. False: the client is gone, and with it this
+   session, or its migration is being cancelled: nothing more is to be done. */
+bool migration_report(struct session *s);
 
 /* migration_see.c: answers once vtgate knows the table as it is now */
 void migration_see(struct session *s);

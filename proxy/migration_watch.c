@@ -9,6 +9,7 @@
 #include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/migration.h"
 #include "proxy/migration_internal.h"
 #include "proxy/server.h"
 #include "proxy/vtctld_error.h"
@@ -59,6 +60,8 @@ void migration_wait(struct session *s)
 
     session_set_state(s, SESSION_MIGRATING);
     loop_timer_set(&s->migration->timer, ms);
+    if (s->migration->interrupted)
+        migration_interrupt(s);
 }
 
 /* Nothing, or not all of it, was seen: that may pass, but not last. */
@@ -208,7 +211,10 @@ static void failed(struct session *s, const struct tally *t)
     char state[6], text[1024];
 
     snprintf(state, sizeof(state), "%s", row->state);
-    if (cancelled) {
+    if (cancelled && m->killed) {
+        snprintf(text, sizeof(text), "Query execution was interrupted; migration %s was cancelled",
+                 t->failed_uuid);
+    } else if (cancelled) {
         snprintf(text, sizeof(text), "vtshim: migration %s was cancelled on shard %s%s%s",
                  t->failed_uuid, t->failed_shard, *t->message ? ": " : "", t->message);
     } else {
@@ -219,6 +225,7 @@ static void failed(struct session *s, const struct tally *t)
     }
     snprintf(m->record.message, sizeof(m->record.message), "shard %s: error %u", t->failed_shard,
              (unsigned)code);
+    m->record.code = code;
     migration_publish(s, cancelled ? "cancelled" : "failed", true);
     migration_log(s, cancelled ? "ddl_cancelled" : "ddl_failed");
     metrics_add(cancelled ? &s->worker->metrics.ddl_cancelled : &s->worker->metrics.ddl_failed, 1);
@@ -236,11 +243,15 @@ static void still_running(struct session *s, const struct tally *t, const char *
         migration_detach(s);
         migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)limit,
                                     migration_name(m));
-    } else if (t->n < m->shards * m->uuid_count) {
+        return;
+    }
+    if (!migration_report(s))
+        return;
+    if (t->n < m->shards * m->uuid_count) {
         wait_blind(s, "a shard does not show it");
     } else {
         m->seen_ms = clock_ms();
-        migration_wait(s);
+        migration_wait_behind(s, status);
     }
 }
 
@@ -284,6 +295,7 @@ static void on_poll(struct session *s, const struct executor_row *rows, size_t n
         if (rows[i].uuid.p && migration_has_uuid(m, rows[i].uuid))
             tally_row(&t, &rows[i]);
     }
+    migration_note_rows(s, rows, n);
     if (m->uuid_count == 0)
         wait_blind(s, "no keyspace shows it");
     else

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "proxy/ask.h"
+#include "proxy/audit_session.h"
 #include "proxy/fallback.h"
 #include "proxy/kill.h"
 #include "proxy/locks.h"
@@ -48,6 +49,17 @@ struct plan_facts query_facts(const struct session *s)
         .resolved = s->resolved != NULL,
         .temporary = s->temporary,
     };
+}
+
+bool query_no_control(const struct session *s)
+{
+    const struct string_list *users = &s->worker->server->config->ddl_control_users;
+
+    for (size_t i = 0; i < users->n; i++) {
+        if (s->user && strcmp(users->items[i], s->user) == 0)
+            return false;
+    }
+    return users->n > 0;
 }
 
 static const struct prepared *find_named(void *arg, struct sql_name name)
@@ -133,6 +145,9 @@ void query_set_effect(struct session *s, const struct plan *plan, const char *te
     case EFFECT_LOCK:
         locks_expect(s, plan->lock);
         break;
+    case EFFECT_CONTROL:
+        keep_text(s, plan->statement.text, plan->statement.len);
+        break;
     default:
         break;
     }
@@ -144,6 +159,7 @@ static void apply_effect(struct session *s)
 
     switch (s->effect) {
     case EFFECT_NONE:
+    case EFFECT_CONTROL:
         break;
     case EFFECT_DATABASE:
         free(s->database);
@@ -205,6 +221,8 @@ void query_settle(struct session *s, bool succeeded)
 {
     if (s->effect == EFFECT_NONE)
         return;
+    if (s->effect == EFFECT_CONTROL)
+        audit_controlled(s, s->effect_text, s->effect_len, succeeded);
     if (succeeded)
         apply_effect(s);
     locks_settle(s, false);
@@ -290,10 +308,11 @@ static void track_command(struct session *s, const struct head *h)
     }
 }
 
-void query_log_passed(struct session *s, const struct plan *plan)
+void query_log_passed(struct session *s, const struct plan *plan, const char *text, size_t len)
 {
     if (!plan->passed)
         return;
+    audit_passed(s, plan, text, len);
     metrics_add(&s->worker->metrics.ddl_passed, 1);
     log_info("ddl_passed", "session:u user:s database:s reason:s", s->id, s->user, s->database,
              plan->passed);
@@ -444,6 +463,11 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
     case PLAN_RESOLVE:
         query_resolve(s, &plan->body);
         return 0;
+    case PLAN_DENY:
+        count_command(s, h->command);
+        audit_denied(s, &plan->statement);
+        session_send_error(s, (uint8_t)(h->packet[3] + 1), SHIM_ERROR_CONTROL_DENIED, s->user);
+        return s->state == SESSION_DEAD ? n : drop(s, h, p, n);
     case PLAN_KILL:
         if (!h->whole)
             break;
@@ -458,7 +482,7 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         return PACKET_HEADER + h->length;
     }
     if (plan->passed)
-        query_log_passed(s, plan);
+        query_log_passed(s, plan, h->command == COM_QUERY ? text : NULL, text_len);
     if (plan->effect != EFFECT_NONE)
         query_set_effect(s, plan, text, text_len, h->whole);
     track_command(s, h);
@@ -471,6 +495,8 @@ static struct plan plan_text_command(struct session *s, const struct head *h)
     size_t limit = (size_t)s->worker->server->config->limits_max_inspect_bytes;
     bool may_grow = h->available < h->length && h->available < limit;
     struct plan_facts facts = query_facts(s);
+
+    facts.no_control = query_no_control(s);
     struct plan plan = query_plan(s, &facts, text, h->available - 1, h->whole, may_grow,
                                   h->command == COM_STMT_PREPARE);
 
@@ -492,10 +518,12 @@ static struct plan plan_statement_command(struct session *s, const struct head *
     if (h->command == COM_STMT_EXECUTE) {
         struct plan_facts facts = query_facts(s);
 
+        facts.no_control = query_no_control(s);
         plan = plan_execute(&facts, statements_get(s->statements, id));
         /* What the shim does itself it does with a whole command: DDL has no parameters, so that it
            is short. */
-        if (plan.action != PLAN_FORWARD && plan.action != PLAN_PARK && !h->whole)
+        if (plan.action != PLAN_FORWARD && plan.action != PLAN_PARK && plan.action != PLAN_DENY &&
+            !h->whole)
             plan.action = h->length < PACKET_MAX_PAYLOAD ? PLAN_MORE : PLAN_FORWARD;
         return plan;
     }

@@ -9,6 +9,7 @@
 
 #include "config/check.h"
 #include "proxy/admin.h"
+#include "proxy/audit.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/networks.h"
@@ -170,6 +171,7 @@ static void exchange(struct server *server, struct config *fresh, struct tls_con
     server->reloaded = fresh;
     atomic_store(&server->config, fresh);
     log_set_level((enum log_level)fresh->log_level);
+    audit_reopen(server->audit, fresh->audit_file);
     server_raise_descriptor_limit(fresh);
     if (server->admin)
         admin_take_users(server->admin, &fresh->admin_users);
@@ -189,6 +191,7 @@ bool reload_run(struct server *server, reload_change_fn *changed, reload_done_fn
     }
     if (!fresh) {
         log_error("reload_failed", "error:s", error);
+        audit_reopen(server->audit, server->config->audit_file); /* it may have been rotated */
         return false;
     }
     size_t waiting, now = compare(server->config, fresh, changed, arg, &waiting);

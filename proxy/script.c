@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/audit_session.h"
 #include "proxy/kill.h"
 #include "proxy/locks.h"
 #include "proxy/memory.h"
@@ -50,7 +51,7 @@ static void send_statement(struct session *s, const struct plan *plan, const str
 
     if (plan->effect != EFFECT_NONE)
         query_set_effect(s, plan, st->text, st->len, true);
-    query_log_passed(s, plan);
+    query_log_passed(s, plan, st->text, st->len);
     query_track(s, st->text, st->len, true);
     s->command = COM_QUERY;
     buffer_init(&out, st->len + 64);
@@ -63,6 +64,15 @@ static void send_statement(struct session *s, const struct plan *plan, const str
     session_set_state(s, SESSION_RESPONSE);
     session_send_backend(s, out.data, out.len);
     buffer_release(&out);
+}
+
+static void deny(struct session *s, const struct plan *plan)
+{
+    uint8_t sequence = s->script->next_sequence;
+
+    audit_denied(s, &plan->statement);
+    if (session_send_error(s, sequence, SHIM_ERROR_CONTROL_DENIED, s->user))
+        script_statement_done(s, false, (uint8_t)(sequence + 1));
 }
 
 static void run_next(struct session *s)
@@ -84,10 +94,13 @@ static void run_next(struct session *s)
     script->last = !next_statement(script->text, script->len, &peek, &following);
     facts.holds = &no_holds;
     facts.multi_statements = false;
+    facts.no_control = query_no_control(s);
     struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);
 
     if (plan.action == PLAN_RESOLVE)
         query_resolve(s, &plan.body);
+    else if (plan.action == PLAN_DENY)
+        deny(s, &plan);
     else if (plan.action == PLAN_KILL)
         kill_start(s, plan.kill_id, plan.kill_query, script->next_sequence);
     else if (plan.action == PLAN_MIGRATE)

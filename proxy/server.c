@@ -19,6 +19,7 @@
 #include "planner/ddl.h"
 #include "protocol/reply.h"
 #include "proxy/admin.h"
+#include "proxy/audit.h"
 #include "proxy/cutover.h"
 #include "proxy/holds.h"
 #include "proxy/http.h"
@@ -361,6 +362,7 @@ static bool start(struct server *server)
     server_raise_descriptor_limit(server->config);
     server->vtgates = vtgates_create(&server->config->vtgate);
     server->migrations = migrations_create();
+    server->audit = audit_create(server->config->audit_file);
     server->quota = quota_create();
     server->holds = holds_create(server);
     set_instance(server);
@@ -445,6 +447,8 @@ static void stop(struct server *server)
         holds_destroy(server->holds);
     if (server->migrations)
         migrations_destroy(server->migrations);
+    if (server->audit)
+        audit_destroy(server->audit);
     if (server->quota)
         quota_destroy(server->quota);
     networks_destroy(server->proxy_networks);

@@ -20,6 +20,7 @@ struct listener;
 struct worker;
 struct vtgates;
 struct holds;
+struct audit;
 struct migrations;
 struct networks;
 struct quota;
@@ -48,6 +49,7 @@ struct server {
     struct vtgates *vtgates;
     struct holds *holds;
     struct migrations *migrations;
+    struct audit *audit;
     LIST_HEAD(, cutover) cutovers; /* cutover.c */
     struct quota *quota;
     struct admin *admin;

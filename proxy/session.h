@@ -73,6 +73,7 @@ struct session {
     uint16_t status;                    /* status flags of the last response */
     bool client_is_local;               /* over a unix socket: as safe as TLS for a password */
     bool counted_user, counted_address; /* in server->quota */
+    bool progress;                      /* the client takes MariaDB's progress packets */
     bool bridged;                       /* it logged in through bridge.c, and has to again */
     bool keeps_first_salt;              /* see bridge_keeps_first_salt */
     bool strategy_own;                  /* the user set @@ddl_strategy */
@@ -221,7 +222,10 @@ void query_resolve(struct session *s, const struct sql_name *variable);
 /* Notes what a statement that is passed on mentions, while somebody needs to know. */
 void query_track(struct session *s, const char *text, size_t len, bool whole);
 
-/* Says in the log why DDL went to vtgate as it is, and counts it. */
-void query_log_passed(struct session *s, const struct plan *plan);
+/* Says in the log why DDL went to vtgate as it is, and counts it. text: the command's, or NULL. */
+void query_log_passed(struct session *s, const struct plan *plan, const char *text, size_t len);
+
+/* Whether ddl.control_users keeps this session's user from controlling migrations. */
+bool query_no_control(const struct session *s);
 
 #endif

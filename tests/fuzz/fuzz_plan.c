@@ -61,6 +61,9 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
     case PLAN_RESOLVE:
         assert(whole && !facts->resolved && p->body.len > 1 && *p->body.text == '@');
         break;
+    case PLAN_DENY:
+        assert(facts->no_control);
+        break;
     case PLAN_KILL:
         assert(whole && p->kill_id < UINT64_C(10000000000));
         break;
@@ -147,6 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .multi_statements = data[0] & 2,
         .strategy_own = data[0] & 4,
         .intercept = data[0] & 8,
+        .no_control = data[0] & 64,
     };
     if (holds->n > 0) {
         holds->items[0].scope = (enum hold_scope)((data[1] & 3) - 1);

@@ -282,9 +282,117 @@ static void a_select_has_at_most_so_many_columns(void **state)
     free(columns);
 }
 
+static void migrations_are_read(void **state)
+{
+    static const struct {
+        const char *text, *uuid, *keyspace; /* NULL: refused */
+    } rows[] = {
+        {"'a1b2_c3-d4'", "a1b2_c3-d4", ""},
+        {"\"a1\" IN ks", "a1", "ks"},
+        {"'a1' in `k s` FOLLOW", "a1", "k s"},
+        {"'a1' FOLLOW", "a1", ""},
+        {"a1", NULL, NULL},
+        {"''", NULL, NULL},
+        {"'a b'", NULL, NULL},
+        {"'a''b'", NULL, NULL},
+        {"'a1", NULL, NULL},
+        {"'a1' IN", NULL, NULL},
+        {"'a1' IN 5", NULL, NULL},
+        {"'a1' IN `a``b`", NULL, NULL},
+        {"'0123456789012345678901234567890123456789012345678901234567890123'", NULL, NULL},
+        {"", NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char uuid[ADMIN_UUID_MAX], keyspace[HOLD_NAME_MAX];
+        struct admin_error error;
+        struct lexer lx;
+
+        lexer_init(&lx, rows[i].text, strlen(rows[i].text));
+        assert_int_equal(admin_parse_migration(&lx, uuid, keyspace, &error), rows[i].uuid != NULL);
+        if (!rows[i].uuid)
+            continue;
+        assert_string_equal(uuid, rows[i].uuid);
+        assert_string_equal(keyspace, rows[i].keyspace);
+    }
+}
+
+/* What is let through goes into a statement of the shim as it is. */
+static void throttles_are_read(void **state)
+{
+    static const struct {
+        const char *text, *options; /* NULL: refused */
+    } rows[] = {
+        {"", ""},
+        {";", ""},
+        {"EXPIRE '10m'", " EXPIRE '10m'"},
+        {"ratio 0.5 expire \"1h\";", " EXPIRE '1h' RATIO 0.5"},
+        {"EXPIRE '10m''", NULL},
+        {"EXPIRE '1; drop'", NULL},
+        {"EXPIRE 10", NULL},
+        {"RATIO '1'", NULL},
+        {"RATIO", NULL},
+        {"RATIO 0.00000000000000000000001", NULL},
+        {"NOW", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char options[ADMIN_THROTTLE_MAX];
+        struct admin_error error;
+        struct lexer lx;
+
+        lexer_init(&lx, rows[i].text, strlen(rows[i].text));
+        assert_int_equal(admin_parse_throttle(&lx, options, &error), rows[i].options != NULL);
+        if (rows[i].options)
+            assert_string_equal(options, rows[i].options);
+    }
+}
+
+static void kills_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t id; /* 0: refused */
+        bool query;
+    } rows[] = {
+        {"5", 5, false},
+        {"QUERY 5;", 5, true},
+        {"connection 7", 7, false},
+        {"4294967295", 4294967295u, false},
+        {"4294967296", 0, false},
+        {"0", 0, false},
+        {"QUERY", 0, false},
+        {"5 6", 0, false},
+        {"'5'", 0, false},
+        {"1.5", 0, false},
+        {"", 0, false},
+        {"99999999999999999999", 0, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct admin_error error;
+        uint32_t id;
+        bool query;
+        struct lexer lx;
+
+        lexer_init(&lx, rows[i].text, strlen(rows[i].text));
+        assert_int_equal(admin_parse_kill(&lx, &id, &query, &error), rows[i].id != 0);
+        if (rows[i].id) {
+            assert_int_equal(id, rows[i].id);
+            assert_int_equal(query, rows[i].query);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(migrations_are_read),
+        cmocka_unit_test(throttles_are_read),
+        cmocka_unit_test(kills_are_read),
         cmocka_unit_test(commands_are_found_by_their_words),
         cmocka_unit_test(no_command_hides_another),
         cmocka_unit_test(holds_are_read),

@@ -90,7 +90,12 @@ static void test_words_are_their_enum(void **state)
                  {"ddl.executor", "vtgate", CONFIG_EXECUTOR_VTGATE},
                  {"ddl.executor", "vtctld", CONFIG_EXECUTOR_VTCTLD},
                  {"ddl.on_disconnect", "detach", CONFIG_DISCONNECT_DETACH},
-                 {"ddl.on_disconnect", "cancel", CONFIG_DISCONNECT_CANCEL}};
+                 {"ddl.on_disconnect", "cancel", CONFIG_DISCONNECT_CANCEL},
+                 {"ddl.progress", "off", CONFIG_PROGRESS_OFF},
+                 {"ddl.progress", "mariadb", CONFIG_PROGRESS_MARIADB},
+                 {"ddl.queue", "wait", CONFIG_QUEUE_WAIT},
+                 {"ddl.queue", "refuse", CONFIG_QUEUE_REFUSE},
+                 {"ddl.queue", "off", CONFIG_QUEUE_OFF}};
     struct config *c = config_create_default();
     struct config_error err;
     (void)state;

@@ -1,0 +1,26 @@
+/*
+ * What the audit log is told of sessions: their DDL, and how they control migrations. On the
+ * session's own thread.
+ */
+#ifndef VTSHIM_PROXY_AUDIT_SESSION_H
+#define VTSHIM_PROXY_AUDIT_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "planner/plan.h"
+
+struct session;
+
+/* s->migration begins; it has ended, with the status that its record shows. */
+void audit_migration_started(struct session *s);
+void audit_migration_ended(struct session *s);
+
+/* DDL that goes to vtgate as it is, for the reason in plan->passed. text may be NULL. */
+void audit_passed(struct session *s, const struct plan *plan, const char *text, size_t len);
+
+/* ALTER or REVERT VITESS_MIGRATION, after vtgate's answer; and one that was refused. */
+void audit_controlled(struct session *s, const char *text, size_t len, bool succeeded);
+void audit_denied(struct session *s, const struct statement *st);
+
+#endif
