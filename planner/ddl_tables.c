@@ -71,6 +71,20 @@ size_t ddl_tables(const struct statement *st, struct ddl_table *tables, size_t m
     return 1;
 }
 
+bool ddl_names_more(const struct statement *st)
+{
+    struct lexer lx;
+
+    if (st->object == DDL_OBJECT_VIEW && st->verb != DDL_DROP)
+        return true;
+    lexer_init(&lx, st->text, st->len);
+    for (struct token t = lexer_next(&lx); t.kind != TOKEN_END; t = lexer_next(&lx)) {
+        if (token_is(&t, "LIKE") || token_is(&t, "REFERENCES") || token_is(&t, "SELECT"))
+            return true;
+    }
+    return false;
+}
+
 static bool is_keyspace(const struct token *t, const char *keyspace)
 {
     return is_name(t) && t->len == strlen(keyspace) && memcmp(t->text, keyspace, t->len) == 0;

@@ -18,6 +18,9 @@ struct ddl_table {
  */
 size_t ddl_tables(const struct statement *st, struct ddl_table *tables, size_t max);
 
+/* Whether it may name further tables: a view's query does, LIKE and REFERENCES do. */
+bool ddl_names_more(const struct statement *st);
+
 /*
  * Copies text[0..len) without `keyspace.` in front of any name, and adds a NUL: dst has room for
  * len + 1 bytes. Returns the length. "keyspace" as the name of a table or alias in front of a

@@ -238,19 +238,30 @@ static bool is_listed(const struct string_list *users, const char *user)
     return false;
 }
 
-/* Another keyspace than the statement's own that it names; NULL: none. */
-static const struct sql_name *other_keyspace(const struct migration *m,
-                                             const struct ddl_table *tables, size_t n)
+/* Another keyspace than the statement's own that it is about, also by names without one; false:
+   there is none. */
+static bool other_keyspace(const struct session *s, const struct ddl_table *tables, size_t n,
+                           char name[65])
 {
-    size_t len = strlen(m->record.keyspace);
+    const struct migration *m = s->migration;
+    const char *own = m->record.keyspace, *session = s->database ? s->database : "";
+    bool same = strncmp(session, own, strlen(own)) == 0 && strcspn(session, "@") == strlen(own);
+    struct statement st;
+
+    classify_next(m->ddl, m->len, &st);
+    bool elsewhere = !same && ddl_names_more(&st);
 
     for (size_t i = 0; i < n; i++) {
         const struct sql_name *q = &tables[i].qualifier;
 
-        if (q->len > 0 && (q->len != len || memcmp(q->text, m->record.keyspace, len) != 0))
-            return q;
+        if (q->len > 0 && (q->len != strlen(own) || memcmp(q->text, own, q->len) != 0)) {
+            snprintf(name, 65, "%.*s", (int)(q->len < 64 ? q->len : 64), q->text);
+            return true;
+        }
+        elsewhere = elsewhere || (q->len == 0 && !same);
     }
-    return NULL;
+    snprintf(name, 65, "%s", *session ? session : "the session's");
+    return elsewhere;
 }
 
 /* False: it was refused. n may be more than TABLES_MAX, of which that many are there. */
@@ -275,15 +286,13 @@ static bool may_run(struct session *s, const struct ddl_table *tables, size_t n)
         refuse(s, SHIM_ERROR_VTCTLD_STATEMENT);
         return false;
     }
-    const struct sql_name *other = other_keyspace(m, tables, n);
+    char other[65];
 
-    if (other) {
-        char name[65];
-
-        snprintf(name, sizeof(name), "%.*s", (int)(other->len < 64 ? other->len : 64), other->text);
-        refuse(s, SHIM_ERROR_VTCTLD_KEYSPACES, m->record.keyspace, name);
+    if (other_keyspace(s, tables, n, other)) {
+        refuse(s, SHIM_ERROR_VTCTLD_KEYSPACES, m->record.keyspace, other);
+        return false;
     }
-    return !other;
+    return true;
 }
 
 /* The open transaction, if any, is committed: as MySQL and vtgate do before a DDL. */

@@ -132,7 +132,10 @@ def test_keyspace_of_the_statement(start_shim, bed, table):
         assert_everywhere(bed, table, "one")
         assert all("by_one" in names for names in bed.indexes(table).values())
         assert refused(connection, f"ALTER TABLE nosuchkeyspace.{table} ADD COLUMN never int")[0] == 1049
-        assert "one keyspace" in refused(connection, f"DROP TABLE {bed.keyspace}.{table}, other.t")[1]
+        for text in (f"DROP TABLE {bed.keyspace}.{table}, other.t", f"DROP TABLE {bed.keyspace}.{table}, {table}",
+                     f"CREATE VIEW {bed.keyspace}.never AS SELECT id FROM {table}",
+                     f"CREATE TABLE {bed.keyspace}.never LIKE {table}"):
+            assert "one keyspace" in refused(connection, text)[1], text
     with shim.connect(database=f"{bed.keyspace}@replica") as connection:
         assert "primaries" in refused(connection, f"ALTER TABLE {table} ADD COLUMN never int")[1]
 

@@ -101,11 +101,37 @@ static void keyspaces_are_taken_away(void **state)
     }
 }
 
+static void further_tables_are_noticed(void **state)
+{
+    static const struct {
+        const char *sql;
+        bool more;
+    } CASES[] = {
+        {"ALTER TABLE ks.a ADD b int", false},
+        {"CREATE TABLE ks.a (id int, liked int COMMENT 'like')", false},
+        {"CREATE TABLE ks.a LIKE b", true},
+        {"CREATE TABLE ks.a (id int, b int references c (id))", true},
+        {"CREATE VIEW ks.v AS SELECT 1", true},
+        {"ALTER VIEW ks.v AS TABLE t", true},
+        {"DROP VIEW ks.v", false},
+        {"DROP TABLE ks.a, ks.b", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        struct statement st;
+
+        classify_next(CASES[i].sql, strlen(CASES[i].sql), &st);
+        assert_int_equal(ddl_names_more(&st), CASES[i].more);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_are_found),
         cmocka_unit_test(keyspaces_are_taken_away),
+        cmocka_unit_test(further_tables_are_noticed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
