@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,7 @@ def verdicts(request: pytest.FixtureRequest, program: Path, tmp_path_factory: py
         server, suite = find("mysql"), find(request.param)
     except Missing as missing:
         pytest.skip(str(missing))
-    # Others enter it: the tests run as nobody where root runs this. Sockets have short names.
-    import tempfile
+    # Not tmp_path: the tests run as nobody where root runs this, and a socket's name has to be short.
     with tempfile.TemporaryDirectory(prefix="vtshim-mysqltest-") as name:
         folder = Path(name)
         folder.chmod(0o755)

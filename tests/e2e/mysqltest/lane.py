@@ -94,12 +94,18 @@ class Lane:
         self.targets[tls] = Target(f"shim-{'tls' if tls else 'plain'}", socket, shim.listen[1])
 
     def run(self, test: str) -> list[Verdict]:
-        """All modes of one test."""
+        """All modes of one test; or of several with commas between them, which are looked at one by one where they are
+        not the same to the end."""
         straight = self._output(test, self.straight, ())
         unusable = _unusable(straight)
         if unusable:
-            return [Verdict(test, mode.name, UNUSABLE, unusable) for mode in self.modes]
-        return [self._judge(test, mode, straight) for mode in self.modes]
+            found = [Verdict(test, mode.name, UNUSABLE, unusable) for mode in self.modes]
+        else:
+            found = [self._judge(test, mode, straight) for mode in self.modes]
+        names = test.split(",")
+        if len(names) == 1 or all(verdict.verdict == SAME and verdict.whole for verdict in found):
+            return found
+        return [verdict for name in names for verdict in self.run(name)]
 
     def _judge(self, test: str, mode: Mode, straight: Output) -> Verdict:
         """Straight runs are repeated only when there is a difference: the same answer through the shim says all that
