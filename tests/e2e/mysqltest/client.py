@@ -98,10 +98,12 @@ class Client:
         of_mysql = self.suite.peer == "mysql"
         lines = ["[client]", "user=root", "host=localhost", f"socket={target.socket}", f"port={target.port}"]
         if not of_mysql:
-            lines += ["protocol=socket", "skip-ssl"]
+            lines.append("skip-ssl")
         for name in ("mysql", "mysqlshow", "mysqlimport", "mysqlcheck", "mysqltest"):
             lines += [f"[{name}]", "default-character-set=utf8mb4"]
-        if of_mysql:
+        if not of_mysql:
+            lines.append("protocol=socket")  # mariadb-client-test does not know it
+        else:
             lines += ["ssl-mode=DISABLED", f"server-public-key-path={self.suite.home / 'std_data/rsa_public_key.pem'}"]
         cnf = self.folder / "client.cnf"
         cnf.write_text("\n".join(lines) + "\n")
