@@ -99,12 +99,15 @@ class Client:
         lines = ["[client]", "user=root", "host=localhost", f"socket={target.socket}", f"port={target.port}"]
         if not of_mysql:
             lines.append("skip-ssl")
-        for name in ("mysql", "mysqlshow", "mysqlimport", "mysqlcheck", "mysqltest"):
+        for name in ("mysql", "mysqlshow", "mysqlimport", "mysqlcheck"):
             lines += [f"[{name}]", "default-character-set=utf8mb4"]
+        # What the other programs, and MariaDB's of these, would refuse.
+        lines.append("[mysqltest]")
         if not of_mysql:
-            lines.append("protocol=socket")  # mariadb-client-test does not know it
+            lines.append("protocol=socket")
         else:
-            lines += ["ssl-mode=DISABLED", f"server-public-key-path={self.suite.home / 'std_data/rsa_public_key.pem'}"]
+            lines += ["default-character-set=utf8mb4", "ssl-mode=DISABLED",
+                      f"server-public-key-path={self.suite.home / 'std_data/rsa_public_key.pem'}"]
         cnf = self.folder / "client.cnf"
         cnf.write_text("\n".join(lines) + "\n")
         return cnf
