@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
                         help="whose tests, run by whose client; the server is MySQL's in any case")
     parser.add_argument("--modes", help="only these, with commas between them")
     parser.add_argument("--lanes", type=int, default=os.cpu_count() or 2, help="servers at a time")
+    parser.add_argument("--out", type=Path, help="where the differences go; build/mysqltest/SUITE")
     parser.add_argument("--start-at", default="", help="leave out the tests before this one")
     parser.add_argument("tests", nargs="*", metavar="TEST", help="NAME of the main suite, or SUITE.NAME")
     return parser.parse_args()
@@ -48,7 +49,7 @@ class Run:
         self.failures: list[str] = []
         self._lock = threading.Lock()
         self._todo: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._total = 0
+        self._total = self._done = 0
         self._lanes: list[Lane] = []
         self._stopping = False
 
@@ -101,11 +102,11 @@ class Run:
             self.verdicts += found
             for verdict in found:
                 if verdict.diff:
-                    (self.out / f"{test[:60]}.{verdict.mode}.diff").write_text(verdict.diff + "\n", encoding="latin-1")
-            done = len({verdict.test for verdict in self.verdicts})
-            words = " ".join(f"{v.mode}:{v.verdict}" if v.verdict != SAME else v.mode for v in found)
+                    (self.out / f"{verdict.test}.{verdict.mode}.diff").write_text(verdict.diff + "\n", encoding="latin-1")
+            self._done += 1
+            words = " ".join(dict.fromkeys(f"{v.mode}:{v.verdict}" if v.verdict != SAME else v.mode for v in found))
             why = "; ".join(sorted({v.why for v in found if v.why}))
-            print(f"[{done}/{self._total}] {test} ({time.monotonic() - began:.1f} s) {words}"
+            print(f"[{self._done}/{self._total}] {test} ({time.monotonic() - began:.1f} s) {words}"
                   + (f" -- {why}" if why else ""), flush=True)
 
 
@@ -129,7 +130,7 @@ def main() -> int:
                 left_out[reason] += 1
             elif test >= asked.start_at:
                 tests.append(test)
-    run = Run(suite, server_suite, modes, OUT / suite.name)
+    run = Run(suite, server_suite, modes, asked.out or OUT / suite.name)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, run.stop)
     run.all(tests, max(1, asked.lanes))

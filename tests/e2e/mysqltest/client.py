@@ -98,12 +98,16 @@ class Client:
         of_mysql = self.suite.peer == "mysql"
         lines = ["[client]", "user=root", "host=localhost", f"socket={target.socket}", f"port={target.port}"]
         if not of_mysql:
-            lines.append("protocol=socket")
-        for name in ("mysql", "mysqlshow", "mysqlimport", "mysqlcheck", "mysqltest"):
+            lines.append("skip-ssl")
+        for name in ("mysql", "mysqlshow", "mysqlimport", "mysqlcheck"):
             lines += [f"[{name}]", "default-character-set=utf8mb4"]
-        lines.append("ssl-mode=DISABLED" if of_mysql else "skip-ssl")
-        if of_mysql:
-            lines.append(f"server-public-key-path={self.suite.home / 'std_data/rsa_public_key.pem'}")
+        # What the other programs, and MariaDB's of these, would refuse.
+        lines.append("[mysqltest]")
+        if not of_mysql:
+            lines.append("protocol=socket")
+        else:
+            lines += ["default-character-set=utf8mb4", "ssl-mode=DISABLED",
+                      f"server-public-key-path={self.suite.home / 'std_data/rsa_public_key.pem'}"]
         cnf = self.folder / "client.cnf"
         cnf.write_text("\n".join(lines) + "\n")
         return cnf

@@ -26,8 +26,9 @@ main() {
 install() {
     # Again under the lock: another process may just have done it.
     [ ! -e "$3/complete" ] || return 0
-    have apt-get && [ "$(distribution_id)" = debian ] ||
+    if ! have apt-get || [ "$(distribution_id)" != debian ]; then
         die "the test suites come from Debian's sid, by an apt that knows a Debian archive"
+    fi
     run_logged "unpacking the test suite of $1 (400 MB to fetch)" "$2/log/$1-testsuite.log" "unpack_$1" "$3"
 }
 

@@ -26,7 +26,8 @@ SAME, DIFFERENT, UNUSABLE = "same", "different", "unusable"
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one test in one mode. whole: it ran to its end, not just to the first thing that is not so here."""
+    """Of one test in one mode. whole: it ran to its end, not just to the first thing that is not so here; lines: how
+    much there was to compare."""
 
     test: str
     mode: str
@@ -34,7 +35,7 @@ class Verdict:
     why: str = ""
     diff: str = ""
     whole: bool = False
-    seconds: float = 0.0
+    lines: int = 0
 
 
 class Lane:
@@ -94,12 +95,18 @@ class Lane:
         self.targets[tls] = Target(f"shim-{'tls' if tls else 'plain'}", socket, shim.listen[1])
 
     def run(self, test: str) -> list[Verdict]:
-        """All modes of one test."""
+        """All modes of one test; or of several with commas between them, which are looked at one by one where they are
+        not the same to the end."""
         straight = self._output(test, self.straight, ())
         unusable = _unusable(straight)
         if unusable:
-            return [Verdict(test, mode.name, UNUSABLE, unusable) for mode in self.modes]
-        return [self._judge(test, mode, straight) for mode in self.modes]
+            found = [Verdict(test, mode.name, UNUSABLE, unusable) for mode in self.modes]
+        else:
+            found = [self._judge(test, mode, straight) for mode in self.modes]
+        names = test.split(",")
+        if len(names) == 1 or all(verdict.verdict == SAME and verdict.whole for verdict in found):
+            return found
+        return [verdict for name in names for verdict in self.run(name)]
 
     def _judge(self, test: str, mode: Mode, straight: Output) -> Verdict:
         """Straight runs are repeated only when there is a difference: the same answer through the shim says all that
@@ -108,12 +115,12 @@ class Lane:
         limit = SECONDS + PATIENCE * straight.seconds
         through = self._output(test, target, mode.options, limit)
         if through.same(straight):
-            return Verdict(test, mode.name, SAME, whole=through.whole, seconds=through.seconds)
+            return Verdict(test, mode.name, SAME, whole=through.whole, lines=through.text.count("\n"))
         straights = [self._output(test, self.straight, mode.options) for _ in range(REPEATS - 1)]
         throughs = [through]
         for output in straights:
             if through.same(output):
-                return Verdict(test, mode.name, SAME, whole=through.whole, seconds=through.seconds)
+                return Verdict(test, mode.name, SAME, whole=through.whole, lines=through.text.count("\n"))
         if not straights[0].same(straights[1]):
             return Verdict(test, mode.name, UNUSABLE, "differs straight from straight")
         unusable = _unusable(straights[0])
@@ -128,7 +135,7 @@ class Lane:
         if not third.same(straights[0]):
             return Verdict(test, mode.name, UNUSABLE, "differs straight from straight")
         return Verdict(test, mode.name, DIFFERENT, _headline(straights[0], throughs[-1]),
-                       difference(straights[0], throughs[-1]), seconds=through.seconds)
+                       difference(straights[0], throughs[-1]))
 
     def _output(self, test: str, target: Target, options: tuple[str, ...], seconds: float = SECONDS) -> Output:
         output = None
