@@ -105,6 +105,7 @@ static void table_free(struct admin_table *t)
 void admin_reply_table(struct admin_request *rq, struct admin_table *t)
 {
     struct admin_client *c = rq->client;
+    uint8_t first = c->sequence;
     struct buffer out;
 
     buffer_init(&out, ADMIN_REPLY_MAX);
@@ -116,6 +117,7 @@ void admin_reply_table(struct admin_request *rq, struct admin_table *t)
     table_free(t);
     if (out.failed) {
         buffer_release(&out);
+        c->sequence = first;
         admin_reply_error(rq, 1105, "HY000", "vtshim: the answer is larger than %u bytes",
                           ADMIN_REPLY_MAX);
         return;
