@@ -130,6 +130,7 @@ void admin_table_destroy(struct admin_table *t)
 void admin_reply_table(struct admin_request *rq, struct admin_table *t)
 {
     struct admin_client *c = rq->client;
+    uint8_t first = c->sequence;
     struct buffer out;
 
     buffer_init(&out, ADMIN_REPLY_MAX);
@@ -141,6 +142,7 @@ void admin_reply_table(struct admin_request *rq, struct admin_table *t)
     admin_table_destroy(t);
     if (out.failed) {
         buffer_release(&out);
+        c->sequence = first;
         admin_reply_error(rq, 1105, "HY000", "vtshim: the answer is larger than %u bytes",
                           ADMIN_REPLY_MAX);
         return;

@@ -230,7 +230,6 @@ def test_closed_while_waiting_cancels(start_shim, bed, table):
     assert shim.metric("vtshim_ddl_cancelled_total") == 1
 
 
-@pytest.mark.threads
 def test_several_sessions_at_once(start_shim, bed):
     """Each gets the answer of its own migration; SHOW MIGRATIONS shows them all meanwhile."""
     shim = start_shim(INSTANT)

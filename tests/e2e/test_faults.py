@@ -53,7 +53,6 @@ def test_vtgate_dies_between_commands(start_shim):
     client.close()
 
 
-@pytest.mark.threads
 def test_real_vtgate_killed(start_shim, bed):
     """A real vtgate is killed under a running statement; its clients' connections end, and new ones go to
     the vtgate that is left."""

@@ -421,7 +421,6 @@ def test_show_holds(shim, client):
     assert shim.metric("vtshim_park_wait_seconds_total") > 0
 
 
-@pytest.mark.threads
 def test_load_during_a_hold(start_shim):
     """The promise to the operators: under steady load of 2 x 16 connections, a fifth of it transactions, HOLD
     TABLE for 3 s makes statements on that table wait; no error anywhere, and the other table's do not wait."""

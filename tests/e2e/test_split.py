@@ -9,7 +9,8 @@ import pytest
 
 from fake_vtgate import Err, FakeVtgate, Ok, Rows, numbers
 from lib import wire
-from lib.split import Bytewise, Compressed
+from lib.ddl import INSTANT
+from lib.split import Bytewise, Compressed, CuttingRelay
 from lib.wire import BASIC, COMPRESS, DEPRECATE_EOF, MULTI_STATEMENTS, Wire
 from test_passthrough import SCRIPTS, Command, play, queries
 
@@ -85,6 +86,22 @@ def test_bytewise_client_of_a_real_vtgate(shim, bed, name, compressed):
     straight = play(bed.gates[0], bed, FULL, SCRIPTS[name])
     through = play(shim.listen, bed, FULL | (COMPRESS if compressed else 0), SCRIPTS[name], cut, compress)
     assert through == straight
+    assert shim.metric("vtshim_protocol_errors_total") == 0
+
+
+def test_ddl_with_everything_cut(start_shim, bed, table):
+    """What the shim itself asks vtgate and reads back, and a script of statements of which one is DDL: cut as
+    well. The connection is lost on neither side, and the answers are those of each statement."""
+    with CuttingRelay(bed.gates[0]) as to_vtgate:
+        shim = start_shim({**INSTANT, "vtgate": to_vtgate.endpoint})
+        with shim.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1; ALTER TABLE {table} ADD COLUMN cut INT; SELECT 'after', cut FROM {table}")
+            assert cursor.fetchall() == ((1,),)
+            assert cursor.nextset() and b"shards=2" in cursor._result.message
+            assert cursor.nextset() and cursor.fetchall() == ()
+            assert not cursor.nextset()
+            cursor.execute("SELECT @@ddl_strategy")
+            assert cursor.fetchall() == (("direct",),), "as it was"
     assert shim.metric("vtshim_protocol_errors_total") == 0
 
 

@@ -4,14 +4,9 @@
  */
 #include "proxy/admin_select.h"
 
-#include <assert.h>
 #include <inttypes.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 #define MAX_S  86400
 #define COUNT  (sizeof(NAMES) / sizeof(NAMES[0]))
@@ -38,12 +33,12 @@ static void check_error(const struct admin_error *error, const char *text, size_
 {
     char message[ADMIN_ERROR_MAX];
 
-    assert(error->near.text >= text && error->near.text + error->near.len <= text + len);
-    assert(strnlen(error->expected, sizeof(error->expected)) < sizeof(error->expected));
+    CHECK(error->near.text >= text && error->near.text + error->near.len <= text + len);
+    CHECK(strnlen(error->expected, sizeof(error->expected)) < sizeof(error->expected));
     admin_error_format(error, message);
     size_t n = strnlen(message, sizeof(message));
 
-    assert(n > 20 && n < sizeof(message));
+    CHECK(n > 20 && n < sizeof(message));
 }
 
 static void parse(const char *handler, const char *text, size_t len, size_t skip, struct said *s)
@@ -76,15 +71,15 @@ static void check_said(const struct said *s)
 {
     const struct hold *h = &s->hold;
 
-    assert(strnlen(h->keyspace, sizeof(h->keyspace)) < sizeof(h->keyspace));
-    assert(strnlen(h->table, sizeof(h->table)) < sizeof(h->table));
-    assert(strnlen(h->reason, sizeof(h->reason)) < sizeof(h->reason));
-    assert(strnlen(s->vtgate, sizeof(s->vtgate)) < sizeof(s->vtgate));
-    assert(!s->ok || (s->seconds >= 1 && s->seconds <= MAX_S));
-    assert(s->n <= ADMIN_SELECT_MAX);
+    CHECK(strnlen(h->keyspace, sizeof(h->keyspace)) < sizeof(h->keyspace));
+    CHECK(strnlen(h->table, sizeof(h->table)) < sizeof(h->table));
+    CHECK(strnlen(h->reason, sizeof(h->reason)) < sizeof(h->reason));
+    CHECK(strnlen(s->vtgate, sizeof(s->vtgate)) < sizeof(s->vtgate));
+    CHECK(!s->ok || (s->seconds >= 1 && s->seconds <= MAX_S));
+    CHECK(s->n <= ADMIN_SELECT_MAX);
     for (size_t i = 0; i < s->n; i++) {
-        assert(strnlen(s->columns[i].name, ADMIN_TEXT_MAX) < ADMIN_TEXT_MAX);
-        assert(strnlen(s->columns[i].value, ADMIN_TEXT_MAX) < ADMIN_TEXT_MAX);
+        CHECK(strnlen(s->columns[i].name, ADMIN_TEXT_MAX) < ADMIN_TEXT_MAX);
+        CHECK(strnlen(s->columns[i].value, ADMIN_TEXT_MAX) < ADMIN_TEXT_MAX);
     }
 }
 
@@ -120,10 +115,10 @@ static void check_hold_again(const struct said *s)
     }
     *end++ = '\'';
     parse("admin_hold", text, (size_t)(end - text), 0, &again);
-    assert(again.ok && again.seconds == s->seconds && again.hold.scope == h->scope);
-    assert(strcmp(again.hold.keyspace, h->keyspace) == 0);
-    assert(strcmp(again.hold.table, h->table) == 0);
-    assert(strncmp(again.hold.reason, h->reason, strlen(again.hold.reason)) == 0);
+    CHECK(again.ok && again.seconds == s->seconds && again.hold.scope == h->scope);
+    CHECK(strcmp(again.hold.keyspace, h->keyspace) == 0);
+    CHECK(strcmp(again.hold.table, h->table) == 0);
+    CHECK(strncmp(again.hold.reason, h->reason, strlen(again.hold.reason)) == 0);
 }
 
 static void fuzz_arguments(const char *handler, const char *text, size_t len, size_t skip)
@@ -136,12 +131,12 @@ static void fuzz_arguments(const char *handler, const char *text, size_t len, si
         return;
     char *more = malloc(len + 2);
 
-    assert(more);
+    CHECK(more);
     memcpy(more, text, len);
     memcpy(more + len, "\n;", 2);
     parse(handler, more, len + 2, skip, &again);
     free(more);
-    assert(memcmp(&s, &again, sizeof(s)) == 0);
+    CHECK(memcmp(&s, &again, sizeof(s)) == 0);
     if (strcmp(handler, "admin_hold") == 0)
         check_hold_again(&s);
 }
@@ -150,15 +145,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct admin_error error;
     struct lexer lx;
-    /* A copy, so that the sanitizer sees a read beyond its end. */
-    char *text = malloc(size ? size : 1);
+    char *text = (char *)fuzz_copy(data, size);
 
-    assert(text);
-    memcpy(text, data, size);
     lexer_init(&lx, text, size);
     int row = admin_parse_command(&lx, &error);
 
-    assert(row < (int)COUNT);
+    CHECK(row < (int)COUNT);
     if (row < 0)
         check_error(&error, text, size);
     else

@@ -6,11 +6,8 @@
  * The first byte says in its lowest bit whether there are users, in the next whether the client
  * leaves without reading on; the second seeds the cuts.
  */
-#include <assert.h>
 #include <event2/event.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,8 +16,8 @@
 #include "proxy/admin_parse.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 /* Turns of the loop without anything new after which nothing more will come. */
@@ -73,13 +70,13 @@ void admin_command(struct admin_request *rq, const char *sql, size_t len)
     static const struct timeval NOW = {0, 0};
     struct waiting *w = calloc(1, sizeof(*w));
 
-    assert(w);
+    CHECK(w);
     w->rq = rq;
     memcpy(w->text, sql, len < sizeof(w->text) ? len : sizeof(w->text) - 1);
     if (!answer_later)
         on_later(-1, 0, w);
     else
-        assert(event_base_once(server.base, -1, EV_TIMEOUT, on_later, w, &NOW) == 0);
+        CHECK(event_base_once(server.base, -1, EV_TIMEOUT, on_later, w, &NOW) == 0);
 }
 
 /* --- a client -------------------------------------------------------------------------------- */
@@ -104,10 +101,10 @@ static void check_packets(const struct buffer *out)
     size_t at = 0;
 
     while (at < out->len) {
-        assert(out->len - at > PACKET_HEADER);
+        CHECK(out->len - at > PACKET_HEADER);
         at += PACKET_HEADER + load_u24(out->data + at);
     }
-    assert(at == out->len);
+    CHECK(at == out->len);
 }
 
 static void talk(struct admin *admin, const uint8_t *data, size_t size, uint32_t seed, bool cut,
@@ -116,22 +113,19 @@ static void talk(struct admin *admin, const uint8_t *data, size_t size, uint32_t
     struct sockaddr_storage sa = {.ss_family = AF_UNIX};
     int fds[2];
 
-    assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
     struct admin_client *c = admin_client_create(admin, fds[0], (struct sockaddr *)&sa);
 
-    assert(c);
+    CHECK(c);
     admin_login_greet(c);
     buffer_init(out, 1u << 24);
     settle(fds[1], out);
-    assert(out->len > 60 && out->data[PACKET_HEADER] == 10);
+    CHECK(out->len > 60 && out->data[PACKET_HEADER] == 10);
     buffer_release(out); /* it has a salt and an id that differ */
     memset(c->salt, 's', sizeof(c->salt));
     for (size_t at = 0; at < size;) {
-        seed = seed * 1664525u + 1013904223u;
-        size_t n = cut ? 1 + (seed >> 28) : size;
+        size_t n = cut ? fuzz_piece(&seed, size - at) : size;
 
-        if (n > size - at)
-            n = size - at;
         if (send(fds[1], data + at, n, MSG_NOSIGNAL) < 0)
             break; /* it was closed */
         at += n;
@@ -142,10 +136,10 @@ static void talk(struct admin *admin, const uint8_t *data, size_t size, uint32_t
     check_packets(out);
     /* What waits for its last bytes to be taken is left to the look at all clients. */
     while ((c = TAILQ_FIRST(&admin->clients))) {
-        assert(c->state == ADMIN_CLOSING);
+        CHECK(c->state == ADMIN_CLOSING);
         admin_client_free(c);
     }
-    assert(admin->client_count == 0);
+    CHECK(admin->client_count == 0);
 }
 
 /* It leaves at once: what is under way has nobody to answer to. */
@@ -155,13 +149,13 @@ static void leave(struct admin *admin, const uint8_t *data, size_t size)
     struct admin_client *c;
     int fds[2];
 
-    assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
     admin_login_greet(admin_client_create(admin, fds[0], (struct sockaddr *)&sa));
-    assert(send(fds[1], data, size, MSG_NOSIGNAL) == (ssize_t)size);
+    CHECK(send(fds[1], data, size, MSG_NOSIGNAL) == (ssize_t)size);
     close(fds[1]);
     settle(-1, NULL);
     while ((c = TAILQ_FIRST(&admin->clients))) {
-        assert(c->state == ADMIN_CLOSING);
+        CHECK(c->state == ADMIN_CLOSING);
         admin_client_free(c);
     }
 }
@@ -192,8 +186,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     talk(&admin, data + 2, size - 2, 0, false, &whole);
     answer_later = true;
     talk(&admin, data + 2, size - 2, data[1], true, &pieces);
-    assert(whole.len == pieces.len);
-    assert(whole.len == 0 || memcmp(whole.data, pieces.data, whole.len) == 0);
+    CHECK(whole.len == pieces.len);
+    CHECK(whole.len == 0 || memcmp(whole.data, pieces.data, whole.len) == 0);
     buffer_release(&whole);
     buffer_release(&pieces);
     if (data[0] & 2)

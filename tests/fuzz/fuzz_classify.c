@@ -3,25 +3,11 @@
  * reported lies inside its statement and is one that names_collect finds; what classify_quick says
  * of a prefix stays true of the whole, and PLAIN is never a statement the shim acts upon.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "planner/classify.h"
 #include "planner/ddl_tables.h"
 #include "planner/names.h"
-
-/* Not assert(): this must hold in every build type. */
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static bool is_plain(enum statement_kind kind)
 {

@@ -7,25 +7,10 @@
  */
 #include "proxy/codec.h"
 
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 #define FRAME_HEADER 7u
 #define CLAIM_MAX    (1u << 18)
-
-/* The next piece's size, 1 to 15 or everything. */
-static size_t next_piece(uint32_t *seed, size_t left)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    size_t n = *seed >> 28;
-
-    return n == 0 || n > left || (*seed >> 24 & 15) == 0 ? left : n;
-}
 
 /* Takes out what is ready, in parts of `step`; the contents are counted and summed up. */
 struct contents {
@@ -39,10 +24,10 @@ static bool drain(struct codec *c, uint8_t *into, size_t step, struct contents *
         size_t n = SIZE_MAX;
 
         if (!codec_give(c, into, step, &n)) {
-            assert(n == 0);
+            CHECK(n == 0);
             return false;
         }
-        assert(n > 0 && n <= step);
+        CHECK(n > 0 && n <= step);
         for (size_t i = 0; i < n; i++)
             out->sum = out->sum * 31 + into[i];
         out->bytes += n;
@@ -57,19 +42,17 @@ static struct contents unpack(enum codec_kind kind, const uint8_t *data, size_t 
     struct contents out = {.bytes = 0};
     uint8_t *into = malloc(step);
 
-    assert(into);
+    CHECK(into);
     while (len > 0 && !out.broken) {
-        size_t n = cut ? next_piece(&seed, len) : len;
-        uint8_t *piece = malloc(n);
+        size_t n = cut ? fuzz_piece(&seed, len) : len;
+        uint8_t *piece = fuzz_copy(data, n);
 
-        assert(piece);
-        memcpy(piece, data, n);
         out.broken = !codec_take(c, piece, n) || !drain(c, into, step, &out);
         free(piece);
         data += n;
         len -= n;
     }
-    assert(!out.broken || !codec_take(c, (const uint8_t *)"\1\0\0\0\0\0\0x", FRAME_HEADER + 1));
+    CHECK(!out.broken || !codec_take(c, (const uint8_t *)"\1\0\0\0\0\0\0x", FRAME_HEADER + 1));
     free(into);
     codec_destroy(c);
     return out;
@@ -83,18 +66,18 @@ static void round_trip(enum codec_kind kind, const uint8_t *data, size_t len, ui
 
     buffer_init(&packed, 64 * (len + 1));
     for (size_t at = 0; at < len;) {
-        size_t n = next_piece(&seed, len - at);
+        size_t n = fuzz_piece(&seed, len - at);
 
         codec_pack(c, data + at, n, &packed);
         at += n;
     }
     codec_destroy(c);
-    assert(!packed.failed);
+    CHECK(!packed.failed);
     for (size_t i = 0; i < len; i++)
         sum = sum * 31 + data[i];
     struct contents out = unpack(kind, packed.data, packed.len, 1 + seed % 100, seed, true);
 
-    assert(!out.broken && out.bytes == len && out.sum == sum);
+    CHECK(!out.broken && out.bytes == len && out.sum == sum);
     buffer_release(&packed);
 }
 
@@ -124,8 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct contents whole = unpack(kind, data + 2, size - 2, step, 0, false);
     struct contents pieces = unpack(kind, data + 2, size - 2, 1 << 16, data[1], true);
 
-    assert(whole.broken == pieces.broken);
-    assert(whole.bytes == pieces.bytes && whole.sum == pieces.sum);
+    CHECK(whole.broken == pieces.broken);
+    CHECK(whole.bytes == pieces.bytes && whole.sum == pieces.sum);
     if (data[1] % 4 == 0) /* making a compressor takes longer than all the rest */
         round_trip(kind, data + 2, size - 2, data[1]);
     return 0;

@@ -6,17 +6,10 @@
 #include "proxy/networks.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <netinet/in.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "config/load.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static struct networks *create(char *text)
 {
@@ -24,7 +17,7 @@ static struct networks *create(char *text)
     const char *bad = NULL;
     struct networks *ns = networks_create(&list, &bad);
 
-    assert(ns ? !bad : bad == text);
+    CHECK(ns ? !bad : bad == text);
     return ns;
 }
 
@@ -49,12 +42,12 @@ static void check_shown(const struct sockaddr_storage *sa)
 
     address_format_host(host, sizeof(host), sa);
     address_format(whole, sizeof(whole), sa);
-    assert(strstr(whole, host) && strlen(whole) >= strlen(host) + 2);
-    assert(read_address(host, &again));
+    CHECK(strstr(whole, host) && strlen(whole) >= strlen(host) + 2);
+    CHECK(read_address(host, &again));
     /* The shown address is a network of its own, with the address in it. */
     struct networks *ns = create(host);
 
-    assert(ns && networks_contain(ns, sa) && networks_contain(ns, &again));
+    CHECK(ns && networks_contain(ns, sa) && networks_contain(ns, &again));
     networks_destroy(ns);
 }
 
@@ -65,10 +58,10 @@ static void fuzz_network(char *text)
 
     if (!ns)
         return;
-    assert(networks_contain(ns, &unix_socket) == (strcmp(text, "unix") == 0));
+    CHECK(networks_contain(ns, &unix_socket) == (strcmp(text, "unix") == 0));
     if (strcmp(text, "unix") != 0) {
-        assert(read_address(text, &sa));
-        assert(networks_contain(ns, &sa));
+        CHECK(read_address(text, &sa));
+        CHECK(networks_contain(ns, &sa));
         check_shown(&sa);
         /* The address beside it: in a network of all bits it is not. */
         uint8_t *last = sa.ss_family == AF_INET
@@ -77,7 +70,7 @@ static void fuzz_network(char *text)
 
         *last ^= 1;
         if (!strchr(text, '/'))
-            assert(!networks_contain(ns, &sa));
+            CHECK(!networks_contain(ns, &sa));
     }
     networks_destroy(ns);
 }
@@ -90,11 +83,11 @@ static void fuzz_endpoint(const char *key, const char *text)
     char shown[8192];
 
     if (option_set_text(c, key, text, &error)) {
-        assert(option_format(c, row, shown, sizeof(shown)) < sizeof(shown));
-        assert(option_set_text(again, key, shown, &error));
-        assert(option_equal(c, again, row));
+        CHECK(option_format(c, row, shown, sizeof(shown)) < sizeof(shown));
+        CHECK(option_set_text(again, key, shown, &error));
+        CHECK(option_equal(c, again, row));
     } else {
-        assert(*error.text);
+        CHECK(*error.text);
     }
     config_destroy(again);
     config_destroy(c);
@@ -106,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     char *text = malloc(size + 1);
 
-    assert(text);
+    CHECK(text);
     memcpy(text, data, size);
     text[size] = '\0';
     fuzz_network(text);

@@ -5,22 +5,12 @@
  */
 #include "protocol/proxy_header.h"
 
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static enum proxy_result parse(const uint8_t *data, size_t len, struct proxy_address *a,
                                size_t *used)
 {
-    /* A copy, so that the sanitizer sees a read beyond its end. */
-    uint8_t *copy = malloc(len ? len : 1);
-
-    assert(copy);
-    memcpy(copy, data, len);
+    uint8_t *copy = fuzz_copy(data, len);
     enum proxy_result result = proxy_header_parse(copy, len, a, used);
 
     free(copy);
@@ -35,9 +25,9 @@ static void write_again(const struct proxy_address *a, int version)
 
     buffer_init(&b, PROXY_HEADER_MAX);
     proxy_header_append(&b, version, a);
-    assert(!b.failed);
-    assert(parse(b.data, b.len, &again, &used) == PROXY_DONE && used == b.len);
-    assert(memcmp(a, &again, sizeof(again)) == 0);
+    CHECK(!b.failed);
+    CHECK(parse(b.data, b.len, &again, &used) == PROXY_DONE && used == b.len);
+    CHECK(memcmp(a, &again, sizeof(again)) == 0);
     buffer_release(&b);
 }
 
@@ -49,19 +39,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t most = size < PROXY_HEADER_MAX ? size : PROXY_HEADER_MAX;
     bool was_bad = false;
 
-    assert(result != PROXY_DONE || (used > 0 && used <= most));
-    assert(result != PROXY_MORE || size < PROXY_HEADER_MAX);
+    CHECK(result != PROXY_DONE || (used > 0 && used <= most));
+    CHECK(result != PROXY_MORE || size < PROXY_HEADER_MAX);
     for (size_t len = 0; len <= most; len++) {
         enum proxy_result r = parse(data, len, &part, &part_used);
 
-        assert(!was_bad || r == PROXY_BAD);
+        CHECK(!was_bad || r == PROXY_BAD);
         was_bad = r == PROXY_BAD;
         if (result == PROXY_DONE)
-            assert(r == (len < used ? PROXY_MORE : PROXY_DONE));
+            CHECK(r == (len < used ? PROXY_MORE : PROXY_DONE));
         else
-            assert(r != PROXY_DONE);
+            CHECK(r != PROXY_DONE);
         if (r == PROXY_DONE)
-            assert(part_used == used && memcmp(&part, &whole, sizeof(part)) == 0);
+            CHECK(part_used == used && memcmp(&part, &whole, sizeof(part)) == 0);
     }
     if (result == PROXY_DONE) {
         write_again(&whole, 1);
