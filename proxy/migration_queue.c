@@ -82,7 +82,8 @@ size_t migration_more_tables(struct migration_record *r, const char *ddl, size_t
 /* --- the wait -------------------------------------------------------------------------------- */
 
 /* Ends it before it has begun. */
-static void give_up(struct session *s, const char *status, const char *event)
+static void give_up(struct session *s, const char *status, const char *event,
+                    _Atomic uint64_t *counter)
 {
     struct migration *m = s->migration;
 
@@ -90,7 +91,7 @@ static void give_up(struct session *s, const char *status, const char *event)
     m->record.queue = 0;
     migration_publish(s, status, true);
     migration_log(s, event);
-    metrics_add(&s->worker->metrics.ddl_cancelled, 1);
+    metrics_add(counter, 1);
 }
 
 static void wait(struct session *s, size_t ahead)
@@ -100,7 +101,7 @@ static void wait(struct session *s, size_t ahead)
 
     if (limit && clock_ms() - m->record.started_ms > limit * 1000) {
         m->record.code = shim_error_row(SHIM_ERROR_QUEUE_TIMEOUT)->code;
-        give_up(s, "abandoned", "ddl_queue_timeout");
+        give_up(s, "abandoned", "ddl_queue_timeout", &s->worker->metrics.ddl_cancelled);
         migration_answer_shim_error(s, SHIM_ERROR_QUEUE_TIMEOUT, (long long)limit, ahead);
         return;
     }
@@ -130,7 +131,7 @@ void migration_queue(struct session *s)
     }
     if (!m->queueing && server->config->ddl_queue == CONFIG_QUEUE_REFUSE) {
         m->record.code = shim_error_row(SHIM_ERROR_MIGRATION_BUSY)->code;
-        give_up(s, "refused", "ddl_refused");
+        give_up(s, "refused", "ddl_refused", &s->worker->metrics.ddl_failed);
         migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_BUSY, m->record.table,
                                     *first ? first : "not submitted yet");
         return;
@@ -146,7 +147,7 @@ void migration_queue(struct session *s)
 void migration_queue_leave(struct session *s)
 {
     s->migration->record.code = shim_error_row(SHIM_ERROR_INTERRUPTED)->code;
-    give_up(s, "cancelled", "ddl_cancelled");
+    give_up(s, "cancelled", "ddl_cancelled", &s->worker->metrics.ddl_cancelled);
     migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
                                 "; this migration waited for its turn and was not submitted", "");
 }

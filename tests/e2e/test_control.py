@@ -79,6 +79,10 @@ def test_cancel_and_retry(start_shim, bed, table):
     thread.join(60)
     assert outcome[0].args[0] == 1317 and uuid in outcome[0].args[1], outcome
     assert the_migration(shim, table)["status"] == "cancelled"
+    other = start_shim(control_of(bed))
+    rows = other.admin(f"SHOW MIGRATION '{uuid}' IN {bed.keyspace}")
+    assert [row["status"] for row in rows] == ["cancelled"] * 2 and {row["shard"] for row in rows} == {"-80", "80-"}
+    assert "IN keyspace" in error_of(other.admin, f"SHOW MIGRATION '{uuid}'")[1]
     assert admin_status(shim, f"RETRY MIGRATION '{uuid}' IN {bed.keyspace}")[0] == 2
     until(lambda: waits(bed, table), "it runs again", 90)
     bed.run(f"ALTER VITESS_MIGRATION '{uuid}' CANCEL")
