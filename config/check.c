@@ -6,6 +6,7 @@
 
 #include "config/policy.h"
 #include "config/support.h"
+#include "config/window.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -82,6 +83,62 @@ static bool check_vtgate_tls(const struct config *c, struct config_error *err)
     return true;
 }
 
+static bool check_vtctld_tls(const struct config *c, struct config_error *err)
+{
+    if (!check_pair("vtctld_tls", c->vtctld_tls_cert, c->vtctld_tls_key, err)) {
+        return false;
+    }
+    if (c->vtctld_tls_mode >= CONFIG_VTCTLD_TLS_VERIFY_CA && !is_set(c->vtctld_tls_ca)) {
+        return config_error_set(err, "vtctld_tls.mode: verify-ca and verify-identity need "
+                                     "vtctld_tls.ca");
+    }
+    if (c->vtctld_tls_mode == CONFIG_VTCTLD_TLS_VERIFY_IDENTITY && any_unix(&c->vtctld_addresses) &&
+        !is_set(c->vtctld_tls_server_name)) {
+        return config_error_set(err, "vtctld_tls.mode: verify-identity needs "
+                                     "vtctld_tls.server_name for a unix: endpoint, which has no "
+                                     "host name");
+    }
+    return true;
+}
+
+/* gRPC's metadata are headers of HTTP: no other characters arrive. */
+static bool is_printable(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < ' ' || *text > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_vtctld(const struct config *c, struct config_error *err)
+{
+    if (is_set(c->vtctld_password) && !is_set(c->vtctld_user)) {
+        return config_error_set(err, "vtctld.password: needs vtctld.user");
+    }
+    if (!is_printable(c->vtctld_user) || !is_printable(c->vtctld_password)) {
+        return config_error_set(err, "%s: gRPC takes printable ASCII characters only",
+                                is_printable(c->vtctld_user) ? "vtctld.password" : "vtctld.user");
+    }
+    return true;
+}
+
+static bool check_executor(const struct config *c, struct config_error *err)
+{
+    if (c->ddl_executor != CONFIG_EXECUTOR_VTCTLD) {
+        return true;
+    }
+    if (c->vtctld_addresses.n == 0) {
+        return config_error_set(err, "ddl.executor: vtctld needs vtctld.addresses");
+    }
+    if (strncmp(c->ddl_strategy, "direct", 6) == 0) {
+        return config_error_set(err, "ddl.strategy: direct is not for ddl.executor vtctld, which "
+                                     "runs online schema changes");
+    }
+    return true;
+}
+
 static bool check_hold(const struct config *c, struct config_error *err)
 {
     if (c->hold_default_ttl_s > c->hold_max_ttl_s) {
@@ -94,6 +151,9 @@ static bool check_hold(const struct config *c, struct config_error *err)
 
 static bool check_control(const struct config *c, struct config_error *err)
 {
+    if (c->ddl_cutover == CONFIG_CUTOVER_MANAGED && !is_set(c->control_user)) {
+        return config_error_set(err, "ddl.cutover: managed needs control.user");
+    }
     if (is_set(c->control_password) && !is_set(c->control_user)) {
         return config_error_set(err, "control.password: needs control.user");
     }
@@ -130,10 +190,12 @@ static bool check_distinct(const struct named_endpoints *left, const struct name
 /* Nothing listens twice in the same place, and the shim does not connect to itself. */
 static bool check_endpoints(const struct config *c, struct config_error *err)
 {
-    const struct named_endpoints all[] = {{"listen", c->listen.items, c->listen.n},
-                                          {"vtgate", c->vtgate.items, c->vtgate.n},
-                                          {"admin", &c->admin, 1},
-                                          {"http", &c->http, 1}};
+    const struct named_endpoints all[] = {
+        {"listen", c->listen.items, c->listen.n},
+        {"vtgate", c->vtgate.items, c->vtgate.n},
+        {"vtctld.addresses", c->vtctld_addresses.items, c->vtctld_addresses.n},
+        {"admin", &c->admin, 1},
+        {"http", &c->http, 1}};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         for (size_t j = 0; j <= i; j++) {
             if (!check_distinct(&all[j], &all[i], err)) {
@@ -155,11 +217,28 @@ static bool check_policy(const struct config *c, struct config_error *err)
     return true;
 }
 
+static bool check_windows(const struct config *c, struct config_error *err)
+{
+    for (size_t i = 0; i < c->ddl_cutover_window.n; i++) {
+        struct window w;
+
+        if (!window_parse(&w, c->ddl_cutover_window.items[i])) {
+            return config_error_set(
+                err,
+                "ddl.cutover_window: '%s' is no window; write HH:MM-HH:MM in UTC, such as "
+                "02:00-04:00 or 22:30-01:00",
+                c->ddl_cutover_window.items[i]);
+        }
+    }
+    return true;
+}
+
 bool config_check(const struct config *c, struct config_error *err)
 {
-    static check_fn *const checks[] = {check_required,   check_endpoints, check_tls,
-                                       check_vtgate_tls, check_hold,      check_control,
-                                       check_policy};
+    static check_fn *const checks[] = {check_required,   check_endpoints,  check_tls,
+                                       check_vtgate_tls, check_vtctld_tls, check_vtctld,
+                                       check_executor,   check_hold,       check_control,
+                                       check_windows,    check_policy};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

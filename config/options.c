@@ -113,6 +113,12 @@ bool option_equal(const struct config *a, const struct config *b, const struct o
     return value_type_of(row)->equal(const_field_of(a, row), const_field_of(b, row));
 }
 
+void option_copy(struct config *to, const struct config *from, const struct option_row *row)
+{
+    value_type_of(row)->fini(value_field(to, row));
+    value_type_of(row)->copy(const_field_of(from, row), value_field(to, row));
+}
+
 const char *option_type_name(const struct option_row *row)
 {
     return value_type_of(row)->name;

@@ -59,10 +59,19 @@ enum config_tls_mode {
     CONFIG_TLS_VERIFY_CA,
     CONFIG_TLS_VERIFY_IDENTITY
 };
-enum config_cutover { CONFIG_CUTOVER_VITESS, CONFIG_CUTOVER_MANAGED };
+enum config_vtctld_tls_mode {
+    CONFIG_VTCTLD_TLS_OFF,
+    CONFIG_VTCTLD_TLS_REQUIRED,
+    CONFIG_VTCTLD_TLS_VERIFY_CA,
+    CONFIG_VTCTLD_TLS_VERIFY_IDENTITY
+};
+enum config_executor { CONFIG_EXECUTOR_VTGATE, CONFIG_EXECUTOR_VTCTLD };
+enum config_cutover { CONFIG_CUTOVER_AUTO, CONFIG_CUTOVER_VITESS, CONFIG_CUTOVER_MANAGED };
 enum config_proxy_protocol { CONFIG_PROXY_OFF, CONFIG_PROXY_V1, CONFIG_PROXY_V2 };
 enum config_preflight { CONFIG_PREFLIGHT_ENFORCE, CONFIG_PREFLIGHT_WARN, CONFIG_PREFLIGHT_OFF };
 enum config_on_conflict { CONFIG_CONFLICT_QUEUE, CONFIG_CONFLICT_REFUSE };
+enum config_progress { CONFIG_PROGRESS_OFF, CONFIG_PROGRESS_MARIADB };
+enum config_queue { CONFIG_QUEUE_WAIT, CONFIG_QUEUE_REFUSE, CONFIG_QUEUE_OFF };
 enum config_on_disconnect { CONFIG_DISCONNECT_DETACH, CONFIG_DISCONNECT_CANCEL };
 
 /* The types of options.def and the C type of their fields. Strings are never NULL. */
@@ -132,6 +141,9 @@ size_t option_format(const struct config *c, const struct option_row *row, char 
 /* Whether a and b have the same value of the setting, secrets included: a reload reports what
    changed and which of it waits for a restart. */
 bool option_equal(const struct config *a, const struct config *b, const struct option_row *row);
+
+/* Makes *to's value of the setting that of *from. */
+void option_copy(struct config *to, const struct config *from, const struct option_row *row);
 
 /* The type for people ("integer", "list of endpoints") and what is allowed ("50 to 60000
    milliseconds", "debug, info, warn, error"; "" if there is nothing to say). The latter returns

@@ -53,8 +53,11 @@ static const char intro[] =
 static const char outro_rules[] =
     "\n"
     "Besides, these belong together: `tls.cert` and `tls.key`, `vtgate_tls.cert` and\n"
-    "`vtgate_tls.key`; `tls.ca` and `tls.required` need `tls.cert`; `verify-ca` and\n"
-    "`verify-identity` need `vtgate_tls.ca`; `control.password` needs `control.user`;\n"
+    "`vtgate_tls.key`, `vtctld_tls.cert` and `vtctld_tls.key`; `tls.ca` and `tls.required` need\n"
+    "`tls.cert`; `verify-ca` and `verify-identity` need `vtgate_tls.ca` or `vtctld_tls.ca`;\n"
+    "`control.password` needs `control.user`, `vtctld.password` needs `vtctld.user`, and both of\n"
+    "the latter are printable ASCII; `ddl.executor` `vtctld` needs `vtctld.addresses` and an\n"
+    "online `ddl.strategy`;\n"
     "`hold.default_ttl_s` is at most `hold.max_ttl_s`; and no endpoint is there twice, nor is one\n"
     "of `vtgate` also one that the shim listens on.\n"
     "\n"
@@ -83,6 +86,14 @@ static const struct {
     {"ddl.strategy", "vitess --allow-concurrent"},
     {"control.user", "vtshim_health"},
     {"control.password", "change-me"},
+    {"vtctld.addresses", "vtctld.example.com:15999"},
+    {"vtctld.user", "vtshim"},
+    {"vtctld.password", "change-me"},
+    {"vtctld_tls.mode", "verify-identity"},
+    {"vtctld_tls.ca", "/etc/vtshim/vtctld-ca.pem"},
+    {"vtctld_tls.cert", "/etc/vtshim/client-cert.pem"},
+    {"vtctld_tls.key", "/etc/vtshim/client-key.pem"},
+    {"vtctld_tls.server_name", "vtctld.example.com"},
 };
 
 static const char *value_text(const struct config *c, const struct option_row *row)

@@ -195,7 +195,7 @@ struct ddl *ddl_parse(const char *sql, size_t len)
         fputs("vtshim: out of memory\n", stderr);
         abort();
     }
-    scan_start(&s, sql, len, d);
+    scan_begin(&s, sql, len, d);
     if (scan_accept(&s, "ALTER"))
         parse_alter_table(&s);
     else if (scan_accept(&s, "CREATE"))

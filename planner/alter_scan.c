@@ -15,7 +15,7 @@
 #define ACTIONS_MAX 16384
 #define PARTS_MAX   65536
 
-void scan_start(struct ddl_scan *s, const char *sql, size_t len, struct ddl *d)
+void scan_begin(struct ddl_scan *s, const char *sql, size_t len, struct ddl *d)
 {
     *s = (struct ddl_scan){.ddl = d};
     lexer_init(&s->lx, sql, len);

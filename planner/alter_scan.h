@@ -16,7 +16,7 @@ struct ddl_scan {
     bool failed; /* the clause in hand is not understood */
 };
 
-void scan_start(struct ddl_scan *s, const char *sql, size_t len, struct ddl *d);
+void scan_begin(struct ddl_scan *s, const char *sql, size_t len, struct ddl *d);
 void scan_advance(struct ddl_scan *s);
 bool scan_at_end(const struct ddl_scan *s);
 

@@ -464,6 +464,30 @@ static void parse_explain(struct scan *s, struct statement *out)
     out->body.text = begin; /* its length is known at the end */
 }
 
+/* The lock function that is called at this word, if any. */
+static enum lock_function find_lock_function(const struct token *t)
+{
+    if (token_is(t, "GET_LOCK"))
+        return LOCK_GET;
+    if (token_is(t, "RELEASE_LOCK"))
+        return LOCK_RELEASE;
+    return token_is(t, "RELEASE_ALL_LOCKS") ? LOCK_RELEASE_ALL : LOCK_NONE;
+}
+
+/* SELECT [(..]GET_LOCK(..); "SELECT get_lock FROM t" is a column. */
+static void parse_select(struct scan *s, struct statement *out)
+{
+    while (accept_char(s, '('))
+        continue;
+    enum lock_function lock = find_lock_function(&s->t);
+
+    if (lock == LOCK_NONE)
+        return;
+    advance(s);
+    if (token_is_char(&s->t, '('))
+        out->lock = lock;
+}
+
 /* WITH ctes SELECT|UPDATE|DELETE: the first such word that is not inside a cte's parentheses. */
 static void parse_with(struct scan *s, struct statement *out)
 {
@@ -667,11 +691,66 @@ size_t classify_next(const char *sql, size_t len, struct statement *out)
     return (size_t)(s.lx.pos - begin);
 }
 
+/* Whether a column that begins so may be GET_LOCK, RELEASE_LOCK or RELEASE_ALL_LOCKS. */
+static enum quick_kind quick_lock(const char *text, size_t len, bool whole)
+{
+    if (len < 8)
+        return whole ? QUICK_PLAIN : QUICK_UNDECIDED;
+    return ascii_equals(text, 8, "GET_LOCK", 8) || ascii_equals(text, 8, "RELEASE_", 8)
+               ? QUICK_INTERESTING
+               : QUICK_PLAIN;
+}
+
+/* What follows SELECT, when a comment or '(' does. */
+__attribute__((noinline)) static enum quick_kind quick_select_slow(const char *text, size_t len,
+                                                                   bool whole)
+{
+    struct lexer lx;
+    lexer_init(&lx, text, len);
+    for (;;) {
+        if (lexer_skip_blanks(&lx))
+            return QUICK_INTERESTING;
+        size_t left = (size_t)(lx.end - lx.pos);
+        if (left == 0)
+            return whole ? QUICK_PLAIN : QUICK_UNDECIDED;
+        if (*lx.pos != '(')
+            return quick_lock(lx.pos, left, whole);
+        lx.pos++;
+    }
+}
+
+/* What follows SELECT: a lock function is tracked, all else is plain. The first letter tells most
+   of it. */
+static inline enum quick_kind quick_select(const char *text, size_t len, bool whole)
+{
+    size_t at = 0;
+    while (at < len && ascii_is(text[at], ASCII_BLANK))
+        at++;
+    if (at == len)
+        return whole ? QUICK_PLAIN : QUICK_UNDECIDED;
+    switch (text[at]) {
+    case 'g':
+    case 'G':
+    case 'r':
+    case 'R':
+        return quick_lock(text + at, len - at, whole);
+    case '(':
+    case '/':
+    case '#':
+    case '-':
+        return quick_select_slow(text + at, len - at, whole);
+    default:
+        return QUICK_PLAIN;
+    }
+}
+
 /* classify_quick for a text that starts with a word. */
 static inline enum quick_kind quick_word(const char *text, size_t len, bool whole)
 {
     const struct first_word *word = find_first_word(text, len);
     size_t used = word->len;
+    if (used != 0 && used < len && word == &first_words[ROW_SELECT])
+        return quick_select(text + used, len - used, whole);
     if (whole || (used != 0 && used < len))
         return word->quick;
     while (used < len && ascii_is(text[used], ASCII_WORD))
@@ -715,12 +794,13 @@ bool classify_is_multi(const char *sql, size_t len)
     if (len == 0 || memchr(sql, ';', len) == NULL)
         return false;
     struct statement first;
-    size_t used = classify_next(sql, len, &first);
-    struct lexer lx;
-    lexer_init(&lx, sql + used, len - used);
+    size_t at = classify_next(sql, len, &first);
     struct token t;
-    do {
+    do { /* each statement is read from its beginning, as classify_next does */
+        struct lexer lx;
+        lexer_init(&lx, sql + at, len - at);
         t = lexer_next(&lx);
+        at = (size_t)(lx.pos - sql);
     } while (t.kind == TOKEN_SEMICOLON);
     return t.kind != TOKEN_END;
 }

@@ -45,6 +45,12 @@ enum ddl_object {
     DDL_OBJECT_DATABASE
 };
 
+/* The user-level lock function (MySQL 8.4 manual, 14.14) that a SELECT begins with. vtgate takes
+   one nowhere else: not with other columns, not in an expression
+   (go/vt/vtgate/planbuilder/select.go, handleDualSelects). IS_FREE_LOCK and IS_USED_LOCK change
+   nothing and are LOCK_NONE. */
+enum lock_function { LOCK_NONE, LOCK_GET, LOCK_RELEASE, LOCK_RELEASE_ALL };
+
 /* A name as written, borrowed from the statement; quotes excluded. len 0: absent. */
 struct sql_name {
     const char *text;
@@ -72,9 +78,10 @@ struct statement {
     bool sets_ddl_strategy;    /* SET: assigns ddl_strategy (any of: ddl_strategy, @@ddl_strategy,
                                   @@session.ddl_strategy, SESSION ddl_strategy), also among others */
     bool ddl_strategy_default; /* ... and the last value assigned to the session's is DEFAULT */
-    bool sets_global; /* each such assignment was to the GLOBAL/PERSIST scope: the session's
-                         value stays as it is */
-    bool truncated;   /* the text ended inside a string, quoted name or comment */
+    bool sets_global;        /* each such assignment was to the GLOBAL/PERSIST scope: the session's
+                                value stays as it is */
+    enum lock_function lock; /* READ: what it does to the session's user-level locks */
+    bool truncated;          /* the text ended inside a string, quoted name or comment */
 };
 
 /*
@@ -91,10 +98,10 @@ size_t classify_next(const char *sql, size_t len, struct statement *out);
 enum quick_kind {
     QUICK_UNDECIDED,  /* the first keyword is not complete within these bytes, and more may come */
     QUICK_PLAIN,      /* its first keyword can neither be DDL nor change what the shim tracks: READ,
-                         WRITE,      SHOW, SAVEPOINT ... */
+                         WRITE, SHOW, SAVEPOINT ... */
     QUICK_INTERESTING /* needs classify_next: CREATE, ALTER, DROP, RENAME, TRUNCATE, SET, USE,
                          BEGIN, PREPARE, EXECUTE, DEALLOCATE, REVERT, KILL, LOCK, a version comment,
-                         "(" ... */
+                         "(", SELECT GET_LOCK( ... */
 };
 
 /*

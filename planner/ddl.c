@@ -6,9 +6,11 @@
 
 #include "planner/names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "planner/ascii.h"
+#include "planner/lexer.h"
 
 size_t ddl_quote(char *dst, size_t size, const char *text, size_t len)
 {
@@ -104,24 +106,80 @@ enum migration_status migration_status_aggregate(const enum migration_status *st
     return cancelled ? MIGRATION_CANCELLED : MIGRATION_COMPLETE;
 }
 
-void ddl_context_format(char dst[64], const unsigned char random[16])
+/* FNV-1a, 64 bits (RFC 9923). */
+#define FNV_START 0xcbf29ce484222325u
+#define FNV_PRIME 0x100000001b3u
+
+static uint64_t fnv(uint64_t h, const char *text, size_t len)
 {
-    static const char hex[] = "0123456789abcdef";
-    static const char prefix[] = "vtshim:";
-    size_t n = sizeof prefix - 1;
-    memcpy(dst, prefix, n);
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)text[i]) * FNV_PRIME;
+    return (h ^ 0xff) * FNV_PRIME; /* 0xff is in no UTF-8 text: what follows is another part */
+}
+
+static void hex_format(char *dst, uint64_t value, size_t digits)
+{
+    for (size_t i = digits; i-- > 0; value >>= 4)
+        dst[i] = "0123456789abcdef"[value & 15];
+    dst[digits] = '\0';
+}
+
+void ddl_instance_format(char dst[9], const char *name)
+{
+    uint64_t h = fnv(FNV_START, name, strlen(name));
+
+    hex_format(dst, h ^ h >> 32, 8);
+}
+
+void ddl_digest_format(char dst[17], const char *user, const char *keyspace, const char *sql,
+                       size_t len)
+{
+    uint64_t h = fnv(FNV_START, user, strlen(user));
+    struct lexer lx;
+
+    h = fnv(h, keyspace, strlen(keyspace));
+    lexer_init(&lx, sql, len);
+    for (struct token t = lexer_next(&lx); t.kind != TOKEN_END; t = lexer_next(&lx)) {
+        if (t.kind != TOKEN_SEMICOLON)
+            h = fnv(h, t.text, t.len);
+    }
+    hex_format(dst, h, 16);
+}
+
+void ddl_context_format(char dst[64], const char instance[9], const char digest[17],
+                        const unsigned char random[8])
+{
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        number = number << 8 | random[i];
+    snprintf(dst, 64, DDL_CONTEXT_PREFIX "%.8s:%.16s:", instance, digest);
+    hex_format(dst + strlen(dst), number, 16);
+}
+
+/* A version-4 UUID (RFC 9562), with '_' between its parts. */
+bool ddl_strategy_is_direct(const char *strategy)
+{
+    return strncasecmp(strategy, "direct", 6) == 0 &&
+           (strategy[6] == '\0' || strategy[6] == ' ' || strategy[6] == '\t');
+}
+
+void ddl_uuid_format(char dst[64], const unsigned char random[16])
+{
+    size_t n = 0;
+
     for (size_t i = 0; i < 16; i++) {
         unsigned byte = random[i];
+
         if (i == 4 || i == 6 || i == 8 || i == 10)
-            dst[n++] = '-';
+            dst[n++] = '_';
         if (i == 6)
-            byte = (byte & 0x0fU) | 0x40U; /* RFC 9562: version 4 */
+            byte = (byte & 0x0fU) | 0x40U; /* the version */
         if (i == 8)
-            byte = (byte & 0x3fU) | 0x80U; /* its variant */
-        dst[n++] = hex[byte >> 4];
-        dst[n++] = hex[byte & 0x0fU];
+            byte = (byte & 0x3fU) | 0x80U; /* the variant */
+        hex_format(dst + n, byte, 2);
+        n += 2;
     }
-    dst[n] = '\0';
 }
 
 /* The text between `before` and `after` in text[0..len); false when there is none. */

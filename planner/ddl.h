@@ -48,10 +48,27 @@ enum migration_status migration_status_aggregate(const enum migration_status *st
 bool migration_status_any_lost(const enum migration_status *states, size_t n);
 
 /*
- * A tag that names one DDL of one shim, to be used as @@migration_context: "vtshim:" and a random
- * version-4 UUID made from 16 random bytes; 43 bytes and the NUL.
+ * The tag of one DDL, used as @@migration_context: "vtshim:INSTANCE:DIGEST:RANDOM". By it a shim
+ * finds what it left behind (INSTANCE), and what the same statement of the same user has begun
+ * already, in whichever shim (DIGEST). 49 bytes and the NUL.
  */
-void ddl_context_format(char dst[64], const unsigned char random[16]);
+#define DDL_CONTEXT_PREFIX "vtshim:"
+void ddl_context_format(char dst[64], const char instance[9], const char digest[17],
+                        const unsigned char random[8]);
+
+/* The instance part: 8 hexadecimal digits for a name. */
+void ddl_instance_format(char dst[9], const char *name);
+
+/* The digest part: 16 hexadecimal digits for a user, a keyspace and a statement, whose blanks and
+   comments do not count. Not for telling adversaries apart. */
+void ddl_digest_format(char dst[17], const char *user, const char *keyspace, const char *sql,
+                       size_t len);
+
+/* Whether a @@ddl_strategy with its flags is "direct". */
+bool ddl_strategy_is_direct(const char *strategy);
+
+/* A migration's uuid as Vitess writes them: a version-4 UUID with '_' between its parts. */
+void ddl_uuid_format(char dst[64], const unsigned char random[16]);
 
 /*
  * Whether vtgate's plan for "SELECT * FROM t" (the JSON of VEXPLAIN PLAN) selects exactly `count`

@@ -26,6 +26,8 @@ static enum plan_effect statement_effect(const struct statement *st)
         return st->ddl_strategy_default ? EFFECT_STRATEGY_DEFAULT : EFFECT_STRATEGY_OWN;
     if (st->temporary && st->verb == DDL_CREATE)
         return EFFECT_TEMPORARY;
+    if (st->lock != LOCK_NONE)
+        return EFFECT_LOCK;
     if (st->kind == STATEMENT_VSCHEMA && st->name.len > 0)
         return EFFECT_VSCHEMA;
     return EFFECT_NONE;
@@ -60,6 +62,16 @@ static void plan_ddl(struct plan *p, const struct plan_facts *facts, const struc
     p->statement = *st;
     if (!p->passed)
         p->action = PLAN_MIGRATE;
+}
+
+/* ALTER or REVERT VITESS_MIGRATION: Vitess asks nobody for a right. */
+static void plan_control(struct plan *p, const struct plan_facts *facts, const struct statement *st)
+{
+    p->statement = *st;
+    if (facts->no_control)
+        p->action = PLAN_DENY;
+    else
+        p->effect = EFFECT_CONTROL;
 }
 
 /* Whether a hold may concern this session at all. */
@@ -101,6 +113,7 @@ static bool statement_needs_script(const struct statement *st, const struct plan
     case STATEMENT_PREPARE:
     case STATEMENT_DEALLOCATE:
     case STATEMENT_KILL:
+    case STATEMENT_MIGRATION:
         return true;
     default:
         return statement_effect(st) != EFFECT_NONE;
@@ -177,6 +190,12 @@ static void plan_explain(struct plan *p, const struct plan_facts *facts, const s
     p->statement = *st;
 }
 
+bool plan_is_plain(const struct plan_facts *facts, const char *text, size_t len)
+{
+    return !any_hold(facts) && classify_quick(text, len, true) == QUICK_PLAIN &&
+           !(facts->multi_statements && classify_is_multi(text, len));
+}
+
 struct plan plan_text(const struct plan_facts *facts, const char *text, size_t len, bool whole,
                       bool may_grow, bool prepare,
                       const struct prepared *(*find_named)(void *arg, struct sql_name name),
@@ -195,6 +214,12 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
     }
     enum quick_kind quick = classify_quick(text, len, whole);
 
+    /* What is behind the part that is looked at could be anything. */
+    if (facts->no_control && !whole && !may_grow && !prepare &&
+        (facts->multi_statements || quick == QUICK_UNDECIDED)) {
+        p.action = PLAN_DENY;
+        return p;
+    }
     if (quick != QUICK_PLAIN && !whole && may_grow) {
         p.action = PLAN_MORE;
         return p;
@@ -218,8 +243,11 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
         return p;
     p.effect = statement_effect(&st);
     p.name = st.name;
+    p.lock = st.lock;
     if (st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL) {
         plan_ddl(&p, facts, &st, text_unfit(text, len, whole));
+    } else if (st.kind == STATEMENT_MIGRATION) {
+        plan_control(&p, facts, &st);
     } else if (st.kind == STATEMENT_KILL && !text_unfit(text, len, whole)) {
         plan_kill(&p, &st);
     } else if (st.kind == STATEMENT_PREPARE) {
@@ -245,11 +273,18 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
         !prepared)
         return p;
     p.effect = prepared->effect;
+    p.lock = prepared->lock;
     if (prepared->kind == STATEMENT_KILL && prepared->text) {
         struct statement st;
 
         classify_next(prepared->text, prepared->len, &st);
         plan_kill(&p, &st);
+    } else if (prepared->kind == STATEMENT_MIGRATION) {
+        struct statement st = {.kind = prepared->kind};
+
+        if (prepared->text)
+            classify_next(prepared->text, prepared->len, &st);
+        plan_control(&p, facts, &st);
     } else if (prepared->kind == STATEMENT_ONLINE_DDL || prepared->kind == STATEMENT_DIRECT_DDL) {
         struct statement st = {.kind = prepared->kind};
 
@@ -300,10 +335,12 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
     classify_next(text, len, &st);
     p->kind = st.kind == STATEMENT_EMPTY && !whole ? STATEMENT_OTHER : st.kind;
     p->effect = statement_effect(&st);
+    p->lock = st.lock;
     if (st.kind == STATEMENT_EXECUTE)
         p->names.everything = true; /* what it runs is told elsewhere */
     bool acted_upon = st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL ||
-                      st.kind == STATEMENT_EXPLAIN_DDL || st.kind == STATEMENT_KILL;
+                      st.kind == STATEMENT_EXPLAIN_DDL || st.kind == STATEMENT_MIGRATION ||
+                      st.kind == STATEMENT_KILL;
 
     if (acted_upon && p->effect == EFFECT_NONE && whole)
         keep = (struct sql_name){st.text, st.len};

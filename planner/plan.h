@@ -20,7 +20,8 @@ enum plan_action {
     PLAN_EXPLAIN, /* EXPLAIN of a DDL: answered by the shim; plan.statement */
     PLAN_SCRIPT,  /* several statements that have to be run one by one */
     PLAN_RESOLVE, /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
-    PLAN_KILL     /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
+    PLAN_KILL,    /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
+    PLAN_DENY     /* control of migrations, or what may hide it, by a user who may not */
 };
 
 /* What a session must remember when the command succeeds. */
@@ -34,6 +35,8 @@ enum plan_effect {
     EFFECT_DEALLOCATE_NAMED, /* DEALLOCATE PREPARE plan.name */
     EFFECT_TEMPORARY,        /* plan.name is a temporary table of the session */
     EFFECT_VSCHEMA,          /* the VSchema of the table plan.name is changed */
+    EFFECT_LOCK,             /* a lock function (plan.lock) was called: its result tells the rest */
+    EFFECT_CONTROL,          /* plan.statement controlled a migration: it is to be audited */
     EFFECT_CLOSE_PREPARED,   /* COM_STMT_CLOSE */
     EFFECT_MULTI_ON,         /* COM_SET_OPTION: several statements at once are allowed */
     EFFECT_MULTI_OFF,        /* ... or not any more */
@@ -44,9 +47,11 @@ enum plan_effect {
 struct prepared {
     struct names names;
     enum statement_kind kind;
-    enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, TEMPORARY, or NONE */
-    char *text; /* DDL, EXPLAIN_DDL, KILL: its text; USE: the database; TEMPORARY: the table; else
-                   NULL. Owned. */
+    enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, TEMPORARY, VSCHEMA, LOCK, or
+                                NONE */
+    enum lock_function lock;
+    char *text; /* DDL, EXPLAIN_DDL, MIGRATION, KILL: its text; USE: the database; TEMPORARY and
+                   VSCHEMA: the table; else NULL. Owned. */
     size_t len;
     uint32_t *pairs; /* tables and words that it names together (planner/traffic.h). Owned. */
     size_t pair_count;
@@ -62,6 +67,7 @@ struct plan_facts {
     bool multi_statements;         /* the client may send several statements at once */
     bool strategy_own;             /* the user chose a ddl_strategy in this session */
     bool intercept;                /* ddl.intercept */
+    bool no_control;               /* the user is not one of ddl.control_users */
     bool resolved;                 /* the variable of this PREPARE has been looked up */
     const struct names *temporary; /* temporary tables of the session; NULL: none */
 };
@@ -70,9 +76,11 @@ struct plan {
     enum plan_action action;
     enum plan_effect effect;
     const struct hold *hold;    /* PARK; lives as long as facts.holds */
-    struct statement statement; /* MIGRATE, EXPLAIN, and DDL that is passed on (no text: it was not
-                                   kept); borrowed from the text or the prepared one */
+    struct statement statement; /* MIGRATE, EXPLAIN, and DDL that is passed on: the DDL (no text: it
+                                   was not kept); EFFECT_CONTROL and DENY: the statement, if it was
+                                   seen; borrowed from the text or the prepared one */
     struct sql_name name;       /* of the effect; borrowed likewise */
+    enum lock_function lock;
     struct sql_name body; /* PREPARE_NAMED: the text inside the literal; RESOLVE: the variable */
     uint64_t kill_id;
     bool kill_query;    /* QUERY: the session goes on */
@@ -85,6 +93,12 @@ struct plan {
 /* Whether a target names a shard, key range or destination ("ks:-80", "ks/-80", "ks[..]"): DDL in
    such a session bypasses online DDL in vtgate (go/vt/vtgate/engine/ddl.go, plan for a target). */
 bool plan_target_is_shard(const char *database);
+
+/*
+ * Whether a whole COM_QUERY is as nearly all are: plan_text would say FORWARD, with no effect and
+ * nothing to log. The short way there.
+ */
+bool plan_is_plain(const struct plan_facts *facts, const char *text, size_t len);
 
 /*
  * A COM_QUERY or COM_STMT_PREPARE (`prepare`) with text[0..len). `whole`: that is all of it;

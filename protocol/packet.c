@@ -51,6 +51,23 @@ size_t packet_cursor_feed(struct packet_cursor *c, const uint8_t *data, size_t l
     return used + take;
 }
 
+size_t packet_cursor_header_left(const struct packet_cursor *c)
+{
+    return packet_cursor_at_boundary(c) ? PACKET_HEADER : PACKET_HEADER - c->header_have;
+}
+
+void packet_cursor_take(struct packet_cursor *c, const uint8_t *data, uint32_t length)
+{
+    c->continued = c->header_have == PACKET_HEADER && c->length == PACKET_MAX_PAYLOAD;
+    c->left = 0;
+    c->length = length;
+    c->header_have = PACKET_HEADER;
+    c->prefix_have = (uint8_t)(length < PACKET_PREFIX ? length : PACKET_PREFIX);
+    c->sequence = data[3];
+    memcpy(c->header, data, PACKET_HEADER);
+    memcpy(c->prefix, data + PACKET_HEADER, c->prefix_have);
+}
+
 uint8_t packet_append(struct buffer *out, uint8_t sequence, const void *payload, size_t len)
 {
     const uint8_t *p = payload;

@@ -41,7 +41,8 @@ enum capability {
     CAP_DEPRECATE_EOF = 1u << 24,
     CAP_OPTIONAL_METADATA = 1u << 25,
     CAP_ZSTD_COMPRESSION = 1u << 26,
-    CAP_QUERY_ATTRIBUTES = 1u << 27
+    CAP_QUERY_ATTRIBUTES = 1u << 27,
+    CAP_MARIADB_PROGRESS = 1u << 29 /* of MariaDB's clients; for Oracle's the bit is reserved */
 };
 
 /* Server status flags ("SERVER_STATUS_flags_enum"). */
@@ -74,6 +75,16 @@ void packet_cursor_init(struct packet_cursor *c);
  * continued and prefix are then valid until the next call, which starts the next packet.
  */
 size_t packet_cursor_feed(struct packet_cursor *c, const uint8_t *data, size_t len, bool *complete);
+
+/*
+ * The same for a packet that is whole at data and has a payload: data[0..PACKET_HEADER + length) is
+ * there, length is the one in its header.
+ */
+void packet_cursor_take(struct packet_cursor *c, const uint8_t *data, uint32_t length);
+
+/* How many bytes of the current or, at a boundary, of the next packet's header are still to come.
+   The last of them is the sequence number. */
+size_t packet_cursor_header_left(const struct packet_cursor *c);
 
 /* Whether no packet has been begun: the stream stands between two of them. */
 bool packet_cursor_at_boundary(const struct packet_cursor *c);

@@ -77,6 +77,21 @@ void reply_eof(struct buffer *out, uint8_t sequence, uint16_t status)
     packet_end(out, mark, sequence);
 }
 
+void reply_progress(struct buffer *out, uint8_t sequence, uint8_t stage, uint8_t stages,
+                    uint32_t percent_1000, const char *text)
+{
+    size_t mark = packet_begin(out);
+
+    buffer_u8(out, 0xff);
+    buffer_u16(out, 0xffff);
+    buffer_u8(out, 1); /* one string */
+    buffer_u8(out, stage);
+    buffer_u8(out, stages);
+    buffer_u24(out, percent_1000);
+    buffer_lenenc_text(out, text);
+    packet_end(out, mark, sequence);
+}
+
 static void reply_column(struct buffer *out, uint8_t sequence, const char *name, bool is_number)
 {
     size_t mark = packet_begin(out);

@@ -39,6 +39,16 @@ void reply_error(struct buffer *out, uint8_t sequence, uint16_t code, const char
 void reply_eof(struct buffer *out, uint8_t sequence, uint16_t status);
 
 /*
+ * A progress packet, any number of which may come before the answer to a command: an ERR packet of
+ * code 0xffff to a client of MariaDB that asked for them (CAP_MARIADB_PROGRESS), garbage to any
+ * other. (MariaDB Knowledge Base, "ERR_Packet"; the byte 0x01 before the stage, the number of
+ * strings, is missing there: cli_report_progress of Connector/C reads it.) percent_1000 is the
+ * percent of this stage times 1000.
+ */
+void reply_progress(struct buffer *out, uint8_t sequence, uint8_t stage, uint8_t stages,
+                    uint32_t percent_1000, const char *text);
+
+/*
  * A text result set, in pieces: begin with the column names, then rows of `columns` values each
  * (NULL pointer: SQL NULL), then end. The sequence number is kept in *sequence. All columns are
  * VARCHAR in utf8mb4 (character set 45).

@@ -234,32 +234,55 @@ static void response_packet(struct response *r)
 }
 
 /*
- * The hot loop: whole rows that can neither end the result nor span packets are stepped over by
- * their headers alone. Returns the bytes used.
+ * The hot loop: whole packets that decide nothing, rows and all definitions but the last, are
+ * stepped over by their headers alone. Returns the bytes used.
  */
-static size_t response_skip_rows(struct response *r, const uint8_t *data, size_t len)
+static size_t response_skip(struct response *r, const uint8_t *data, size_t len)
 {
-    size_t used = 0;
-    uint64_t packets = 0;
+    const uint8_t *p = data;
+    uint64_t most = r->state == RESPONSE_ROWS ? UINT64_MAX : r->definitions - 1;
+    uint64_t left = most;
 
-    while (len - used > PACKET_HEADER) {
-        const uint8_t *h = data + used;
-        uint32_t n = load_u24(h);
+    while (len > PACKET_HEADER && left > 0) {
+        size_t n = load_u32(p) & PACKET_MAX_PAYLOAD; /* one load; the fourth byte is there, too */
 
-        if (h[4] >= HEADER_EOF || n == 0 || n == PACKET_MAX_PAYLOAD ||
-            n > len - used - PACKET_HEADER)
+        /* Not an empty one, nor one that goes on; not EOF, OK or ERR. */
+        if (n - 1 >= PACKET_MAX_PAYLOAD - 1 || p[PACKET_HEADER] >= HEADER_EOF ||
+            n > len - PACKET_HEADER)
             break;
-        r->cursor.sequence = h[3];
-        used += PACKET_HEADER + n;
-        packets++;
+        p += PACKET_HEADER + n;
+        len -= PACKET_HEADER + n;
+        left--;
     }
+    uint64_t packets = most - left;
+
     if (packets) {
         r->packets += packets;
-        r->cursor.header_have = 0;
-        r->cursor.prefix_have = 0;
-        r->cursor.length = 0;
-        r->cursor.continued = false;
+        if (r->state == RESPONSE_DEFINITIONS)
+            r->definitions -= packets;
+        packet_cursor_init(&r->cursor);
     }
+    return (size_t)(p - data);
+}
+
+/* One packet, or as much of it as is here. Returns the bytes used. */
+static size_t response_step(struct response *r, const uint8_t *data, size_t len)
+{
+    bool complete = true;
+    size_t used;
+
+    if (len > PACKET_HEADER && packet_cursor_at_boundary(&r->cursor)) {
+        uint32_t n = load_u24(data);
+
+        if (n > 0 && n <= len - PACKET_HEADER) {
+            packet_cursor_take(&r->cursor, data, n);
+            response_packet(r);
+            return PACKET_HEADER + n;
+        }
+    }
+    used = packet_cursor_feed(&r->cursor, data, len, &complete);
+    if (complete)
+        response_packet(r);
     return used;
 }
 
@@ -269,18 +292,15 @@ size_t response_feed(struct response *r, const uint8_t *data, size_t len)
 
     while (used < len && r->state != RESPONSE_DONE && r->state != RESPONSE_BROKEN &&
            r->state != RESPONSE_INFILE) {
-        bool complete;
-
         if (r->state == RESPONSE_STREAM)
             return len;
-        if (r->state == RESPONSE_ROWS && packet_cursor_at_boundary(&r->cursor)) {
-            used += response_skip_rows(r, data + used, len - used);
+        if ((r->state == RESPONSE_ROWS || r->state == RESPONSE_DEFINITIONS) &&
+            packet_cursor_at_boundary(&r->cursor)) {
+            used += response_skip(r, data + used, len - used);
             if (used == len)
                 break;
         }
-        used += packet_cursor_feed(&r->cursor, data + used, len - used, &complete);
-        if (complete)
-            response_packet(r);
+        used += response_step(r, data + used, len - used);
     }
     return used;
 }

@@ -1,5 +1,5 @@
 /*
- * Finding the handler of an admin command, and the commands that change something.
+ * Finding the handler of an admin command, and the commands that are no SHOW.
  */
 #include "proxy/admin_commands.h"
 
@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/admin_select.h"
 #include "proxy/holds.h"
 #include "proxy/memory.h"
+#include "proxy/reload.h"
 #include "proxy/server.h"
 #include "proxy/vtgates.h"
 
@@ -25,64 +27,55 @@ static const struct command_row COMMANDS[] = {
 #undef ADMIN_COMMAND
 };
 
+#define AUDITED_MAX  512u
 #define COMMAND_ROWS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
 
-void admin_syntax_error(struct admin_request *rq, const struct token *near, const char *expected)
+void admin_refuse(struct admin_request *rq, const struct admin_error *error)
 {
-    if (near->kind == TOKEN_END)
-        admin_reply_error(rq, 1064, "42000",
-                          "You have an error in your syntax: expected %s at the end", expected);
-    else
-        admin_reply_error(rq, 1064, "42000",
-                          "You have an error in your syntax: expected %s near '%.*s'", expected,
-                          (int)(near->len < 64 ? near->len : 64), near->text);
+    char text[ADMIN_ERROR_MAX];
+
+    admin_error_format(error, text);
+    admin_reply_error(rq, 1064, "42000", "%s", text);
 }
 
 bool admin_expect_end(struct admin_request *rq, struct lexer *lx)
 {
-    struct token t = lexer_next(lx);
+    struct admin_error error;
 
-    while (t.kind == TOKEN_SEMICOLON)
-        t = lexer_next(lx);
-    if (t.kind == TOKEN_END)
+    if (admin_parse_end(lx, &error))
         return true;
-    admin_syntax_error(rq, &t, "nothing more");
+    admin_refuse(rq, &error);
     return false;
 }
 
-/* Whether the text begins with these words; *lx then stands behind them. */
-static bool match_words(struct lexer *lx, const char *words)
+/* Commands that change nothing. Whatever is not named here is audited. */
+static bool is_harmless(const char *words)
 {
-    struct lexer at = *lx;
+    static const char *const HARMLESS[] = {"HELP",  "SHOW",   "SET",      "USE",   "BEGIN",
+                                           "START", "COMMIT", "ROLLBACK", "SELECT"};
 
-    while (*words) {
-        char word[32];
-        size_t n = strcspn(words, " ");
-        struct token t = lexer_next(&at);
-
-        snprintf(word, sizeof(word), "%.*s", (int)n, words);
-        if (!token_is(&t, word))
-            return false;
-        words += n + strspn(words + n, " ");
+    for (size_t i = 0; i < sizeof(HARMLESS) / sizeof(HARMLESS[0]); i++) {
+        if (strncmp(words, HARMLESS[i], strlen(HARMLESS[i])) == 0)
+            return true;
     }
-    *lx = at;
-    return true;
+    return false;
 }
 
 void admin_command(struct admin_request *rq, const char *sql, size_t len)
 {
+    struct admin_error error;
     struct lexer lx;
 
     lexer_init(&lx, sql, len);
-    for (size_t i = 0; i < COMMAND_ROWS; i++) {
-        if (match_words(&lx, COMMANDS[i].words)) {
-            COMMANDS[i].handler(rq, &lx);
-            return;
-        }
-    }
-    struct token first = lexer_next(&lx);
+    int row = admin_parse_command(&lx, &error);
 
-    admin_syntax_error(rq, &first, "a command of vtshim's admin port (HELP lists them)");
+    if (row >= 0 && !is_harmless(COMMANDS[row].words))
+        rq->audited = memory_copy(sql, len < AUDITED_MAX ? len : AUDITED_MAX);
+
+    if (row < 0)
+        admin_refuse(rq, &error);
+    else
+        COMMANDS[row].handler(rq, &lx);
 }
 
 void admin_help(struct admin_request *rq, struct lexer *lx)
@@ -104,95 +97,30 @@ void admin_accept(struct admin_request *rq, struct lexer *lx)
     admin_reply_ok(rq, 0, NULL);
 }
 
+void admin_select(struct admin_request *rq, struct lexer *lx)
+{
+    struct admin_column columns[ADMIN_SELECT_MAX];
+    const char *names[ADMIN_SELECT_MAX], *values[ADMIN_SELECT_MAX];
+    struct admin_error error;
+    char account[ADMIN_TEXT_MAX];
+    size_t n;
+
+    snprintf(account, sizeof(account), "%s@%s", rq->user, rq->peer);
+    if (!admin_select_parse(lx, account, columns, &n, &error)) {
+        admin_refuse(rq, &error);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        names[i] = columns[i].name;
+        values[i] = columns[i].value;
+    }
+    struct admin_table *table = admin_table_create(names, n);
+
+    admin_table_row(table, values);
+    admin_reply_table(rq, table);
+}
+
 /* --- HOLD ------------------------------------------------------------------------------------ */
-
-static bool read_name(struct admin_request *rq, struct lexer *lx, const char *what, char *dst)
-{
-    struct token t = lexer_next(lx);
-
-    if ((t.kind != TOKEN_WORD && t.kind != TOKEN_QUOTED) || t.len == 0 || t.len >= HOLD_NAME_MAX) {
-        admin_syntax_error(rq, &t, what);
-        return false;
-    }
-    memcpy(dst, t.text, t.len);
-    dst[t.len] = '\0';
-    return true;
-}
-
-static bool read_scope(struct admin_request *rq, struct lexer *lx, struct hold *h)
-{
-    struct token t = lexer_next(lx);
-
-    if (token_is(&t, "ALL")) {
-        h->scope = HOLD_ALL;
-        return true;
-    }
-    if (token_is(&t, "KEYSPACE")) {
-        h->scope = HOLD_KEYSPACE;
-        return read_name(rq, lx, "a keyspace", h->keyspace);
-    }
-    if (!token_is(&t, "TABLE")) {
-        admin_syntax_error(rq, &t, "ALL, KEYSPACE or TABLE");
-        return false;
-    }
-    h->scope = HOLD_TABLE;
-    if (!read_name(rq, lx, "keyspace.table", h->keyspace))
-        return false;
-    t = lexer_next(lx);
-    if (!token_is_char(&t, '.')) {
-        admin_syntax_error(rq, &t, "'.' and a table");
-        return false;
-    }
-    return read_name(rq, lx, "a table", h->table);
-}
-
-static bool read_seconds(struct admin_request *rq, struct lexer *lx, int64_t *seconds)
-{
-    int64_t max = rq->server->config->hold_max_ttl_s;
-    struct token t = lexer_next(lx);
-    char digits[16], *end = digits;
-
-    snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 15 ? t.len : 15), t.text);
-    *seconds = t.kind == TOKEN_NUMBER ? strtoll(digits, &end, 10) : 0;
-    if (t.kind != TOKEN_NUMBER || *end || *seconds < 1 || *seconds > max) {
-        char expected[96];
-
-        snprintf(expected, sizeof(expected),
-                 "a number of seconds from 1 to %" PRId64 " (hold.max_ttl_s)", max);
-        admin_syntax_error(rq, &t, expected);
-        return false;
-    }
-    return true;
-}
-
-static bool read_options(struct admin_request *rq, struct lexer *lx, struct hold *h,
-                         int64_t *seconds)
-{
-    for (;;) {
-        struct token t = lexer_next(lx);
-
-        if (t.kind == TOKEN_END)
-            return true;
-        if (t.kind == TOKEN_SEMICOLON)
-            return admin_expect_end(rq, lx);
-        if (token_is(&t, "FOR")) {
-            if (!read_seconds(rq, lx, seconds))
-                return false;
-        } else if (token_is(&t, "REASON")) {
-            t = lexer_next(lx);
-            if (t.kind != TOKEN_STRING || t.unterminated) {
-                admin_syntax_error(rq, &t, "the reason in quotes");
-                return false;
-            }
-            if (t.len >= sizeof(h->reason))
-                t.len = sizeof(h->reason) - 1;
-            h->reason[lexer_unescape(h->reason, t.text, t.len, t.text[-1])] = '\0';
-        } else {
-            admin_syntax_error(rq, &t, "FOR seconds, or REASON 'text'");
-            return false;
-        }
-    }
-}
 
 struct pending_hold {
     struct admin_request *rq;
@@ -218,10 +146,14 @@ static void on_held(void *arg)
 void admin_hold(struct admin_request *rq, struct lexer *lx)
 {
     struct hold h = {.reason = ""};
-    int64_t seconds = rq->server->config->hold_default_ttl_s;
+    const struct config *config = rq->server->config;
+    int64_t seconds = config->hold_default_ttl_s;
+    struct admin_error error;
 
-    if (!read_scope(rq, lx, &h) || !read_options(rq, lx, &h, &seconds))
+    if (!admin_parse_hold(lx, config->hold_max_ttl_s, &h, &seconds, &error)) {
+        admin_refuse(rq, &error);
         return;
+    }
     snprintf(h.owner, sizeof(h.owner), "%s@%s", rq->user, rq->peer);
     struct pending_hold *p = memory_zalloc(sizeof(*p));
 
@@ -253,20 +185,13 @@ static void on_released(void *arg)
 
 void admin_release(struct admin_request *rq, struct lexer *lx)
 {
-    struct token t = lexer_next(lx);
-    char digits[24] = "", *end = digits;
-    uint64_t id = 0;
+    struct admin_error error;
+    uint64_t id;
 
-    if (!token_is(&t, "ALL")) {
-        snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 20 ? t.len : 20), t.text);
-        id = t.kind == TOKEN_NUMBER ? strtoull(digits, &end, 10) : 0;
-        if (id == 0 || *end) {
-            admin_syntax_error(rq, &t, "ALL or the id of a hold");
-            return;
-        }
-    }
-    if (!admin_expect_end(rq, lx))
+    if (!admin_parse_release(lx, &id, &error)) {
+        admin_refuse(rq, &error);
         return;
+    }
     struct pending_release *p = memory_zalloc(sizeof(*p));
 
     p->rq = rq;
@@ -278,16 +203,13 @@ void admin_release(struct admin_request *rq, struct lexer *lx)
 
 static void set_draining(struct admin_request *rq, struct lexer *lx, bool draining)
 {
-    struct token t = lexer_next(lx);
-    char name[300];
+    char name[ADMIN_VTGATE_MAX];
+    struct admin_error error;
 
-    if (t.kind != TOKEN_STRING || t.unterminated || t.len >= sizeof(name)) {
-        admin_syntax_error(rq, &t, "a vtgate in quotes, as SHOW VTGATES names it");
+    if (!admin_parse_vtgate(lx, name, &error)) {
+        admin_refuse(rq, &error);
         return;
     }
-    name[lexer_unescape(name, t.text, t.len, t.text[-1])] = '\0';
-    if (!admin_expect_end(rq, lx))
-        return;
     struct vtgate *v = vtgates_find(rq->server->vtgates, name);
 
     if (!v) {
@@ -306,4 +228,46 @@ void admin_drain_vtgate(struct admin_request *rq, struct lexer *lx)
 void admin_resume_vtgate(struct admin_request *rq, struct lexer *lx)
 {
     set_draining(rq, lx, false);
+}
+
+/* --- RELOAD ---------------------------------------------------------------------------------- */
+
+struct pending_reload {
+    struct admin_request *rq;
+    struct admin_table *changes;
+};
+
+static void on_setting_changed(void *arg, const struct option_row *row, const char *old_value,
+                               const char *new_value)
+{
+    struct pending_reload *p = arg;
+
+    admin_table_row(p->changes, (const char *const[]){row->key, old_value, new_value,
+                                                      row->reloadable ? "now" : "restart"});
+}
+
+static void on_reloaded(void *arg)
+{
+    struct pending_reload *p = arg;
+
+    admin_reply_table(p->rq, p->changes);
+    free(p);
+}
+
+void admin_reload(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Setting", "Old", "New", "Effect"};
+    char error[RELOAD_ERROR_SIZE];
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    struct pending_reload *p = memory_zalloc(sizeof(*p));
+
+    p->rq = rq;
+    p->changes = admin_table_create(NAMES, 4);
+    if (reload_run(rq->server, on_setting_changed, on_reloaded, p, error, sizeof(error)))
+        return;
+    admin_table_destroy(p->changes);
+    free(p);
+    admin_reply_error(rq, 1105, "HY000", "nothing is changed: %s", error);
 }

@@ -6,17 +6,22 @@
 
 #include "planner/lexer.h"
 #include "proxy/admin.h"
+#include "proxy/admin_parse.h"
 
 /* Reads the command from behind its keywords. Takes over rq. */
 typedef void admin_handler(struct admin_request *rq, struct lexer *lx);
 
 admin_handler admin_help, admin_hold, admin_release, admin_accept, admin_select, admin_drain_vtgate,
-    admin_resume_vtgate;
+    admin_resume_vtgate, admin_reload, admin_reload_schema;
 admin_handler admin_show_holds, admin_show_sessions, admin_show_migrations, admin_show_stats,
     admin_show_config, admin_show_version, admin_show_vtgates, admin_show_warnings;
 
-/* Answers with a syntax error (1064) near that token. */
-void admin_syntax_error(struct admin_request *rq, const struct token *near, const char *expected);
+admin_handler admin_show_migration, admin_cancel_migration, admin_retry_migration,
+    admin_complete_migration, admin_postpone_migration, admin_throttle_migration,
+    admin_unthrottle_migration, admin_revert_migration, admin_kill_query;
+
+/* Answers with that syntax error (1064). */
+void admin_refuse(struct admin_request *rq, const struct admin_error *error);
 
 /* True when nothing but a ';' follows; else answers with a syntax error. */
 bool admin_expect_end(struct admin_request *rq, struct lexer *lx);

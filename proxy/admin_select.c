@@ -1,14 +1,11 @@
 /*
- * SELECT on the admin port: the constants and system variables that clients and drivers read when
- * they connect, and nothing else.
+ * The values are constants: nothing here asks the server.
  */
+#include "proxy/admin_select.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "proxy/admin_commands.h"
-
-#define COLUMNS_MAX 64
-#define TEXT_MAX    256
+#include <strings.h>
 
 struct variable {
     const char *name, *value;
@@ -38,19 +35,16 @@ static const struct variable VARIABLES[] = {
     {"license", "Apache-2.0"},
 };
 
-struct item {
-    char name[TEXT_MAX], value[TEXT_MAX];
-};
-
 static void copy_token(char *dst, const struct token *t)
 {
-    snprintf(dst, TEXT_MAX, "%.*s", (int)(t->len < TEXT_MAX ? t->len : TEXT_MAX - 1), t->text);
+    snprintf(dst, ADMIN_TEXT_MAX, "%.*s",
+             (int)(t->len < ADMIN_TEXT_MAX ? t->len : ADMIN_TEXT_MAX - 1), t->text);
 }
 
 /* @@name, @@session.name, @@global.name */
-static bool set_variable(struct item *it, const struct token *t)
+static bool set_variable(struct admin_column *it, const struct token *t)
 {
-    char text[TEXT_MAX];
+    char text[ADMIN_TEXT_MAX];
 
     copy_token(text, t);
     copy_token(it->name, t);
@@ -58,26 +52,26 @@ static bool set_variable(struct item *it, const struct token *t)
 
     for (size_t i = 0; i < sizeof(VARIABLES) / sizeof(VARIABLES[0]); i++) {
         if (strcasecmp(name, VARIABLES[i].name) == 0) {
-            snprintf(it->value, TEXT_MAX, "%s", VARIABLES[i].value);
+            snprintf(it->value, ADMIN_TEXT_MAX, "%s", VARIABLES[i].value);
             return true;
         }
     }
     return false;
 }
 
-/* VERSION(), USER(), CURRENT_USER(), DATABASE(), CONNECTION_ID() */
-static bool set_function(struct admin_request *rq, struct item *it, const struct token *t,
+/* VERSION(), USER(), CURRENT_USER(), DATABASE(), SCHEMA() */
+static bool set_function(const char *account, struct admin_column *it, const struct token *t,
                          struct lexer *lx)
 {
     struct token open = lexer_next(lx), close = lexer_next(lx);
 
     if (!token_is_char(&open, '(') || !token_is_char(&close, ')'))
         return false;
-    snprintf(it->name, TEXT_MAX, "%.*s()", (int)(t->len < 64 ? t->len : 64), t->text);
+    snprintf(it->name, ADMIN_TEXT_MAX, "%.*s()", (int)(t->len < 64 ? t->len : 64), t->text);
     if (token_is(t, "VERSION"))
-        snprintf(it->value, TEXT_MAX, "%s", VARIABLES[0].value);
+        snprintf(it->value, ADMIN_TEXT_MAX, "%s", VARIABLES[0].value);
     else if (token_is(t, "USER") || token_is(t, "CURRENT_USER"))
-        snprintf(it->value, TEXT_MAX, "%s@%s", rq->user, rq->peer);
+        snprintf(it->value, ADMIN_TEXT_MAX, "%s", account);
     else if (token_is(t, "DATABASE") || token_is(t, "SCHEMA"))
         it->value[0] = '\0';
     else
@@ -85,7 +79,8 @@ static bool set_function(struct admin_request *rq, struct item *it, const struct
     return true;
 }
 
-static bool read_item(struct admin_request *rq, struct item *it, struct lexer *lx, struct token *t)
+static bool read_column(const char *account, struct admin_column *it, struct lexer *lx,
+                        struct token *t, struct admin_error *error)
 {
     bool ok = true;
 
@@ -95,52 +90,41 @@ static bool read_item(struct admin_request *rq, struct item *it, struct lexer *l
         copy_token(it->name, t);
         copy_token(it->value, t);
     } else {
-        ok = t->kind == TOKEN_WORD && set_function(rq, it, t, lx);
+        ok = t->kind == TOKEN_WORD && set_function(account, it, t, lx);
     }
-    if (!ok) {
-        admin_syntax_error(rq, t, "a system variable or constant known to the admin port");
-        return false;
-    }
+    if (!ok)
+        return admin_parse_refuse(error, t,
+                                  "a system variable or constant known to the admin port");
     *t = lexer_next(lx);
     if (token_is(t, "AS")) {
         *t = lexer_next(lx);
+        if (t->kind != TOKEN_WORD && t->kind != TOKEN_QUOTED && t->kind != TOKEN_STRING)
+            return admin_parse_refuse(error, t, "a column's name");
         copy_token(it->name, t);
         *t = lexer_next(lx);
     }
     return true;
 }
 
-void admin_select(struct admin_request *rq, struct lexer *lx)
+bool admin_select_parse(struct lexer *lx, const char *account,
+                        struct admin_column columns[ADMIN_SELECT_MAX], size_t *n,
+                        struct admin_error *error)
 {
-    struct item items[COLUMNS_MAX];
-    const char *names[COLUMNS_MAX], *values[COLUMNS_MAX];
     struct token t = lexer_next(lx);
-    size_t n = 0;
 
-    for (;;) {
-        if (n == COLUMNS_MAX) {
-            admin_syntax_error(rq, &t, "fewer columns");
-            return;
-        }
-        if (!read_item(rq, &items[n], lx, &t))
-            return;
-        names[n] = items[n].name;
-        values[n] = items[n].value;
-        n++;
+    for (*n = 0;; t = lexer_next(lx)) {
+        if (*n == ADMIN_SELECT_MAX)
+            return admin_parse_refuse(error, &t, "fewer columns");
+        if (!read_column(account, &columns[*n], lx, &t, error))
+            return false;
+        ++*n;
         if (!token_is_char(&t, ','))
             break;
-        t = lexer_next(lx);
     }
     if (token_is(&t, "LIMIT")) {
         lexer_next(lx);
         t = lexer_next(lx);
     }
-    if (t.kind != TOKEN_END && t.kind != TOKEN_SEMICOLON) {
-        admin_syntax_error(rq, &t, "',' or the end");
-        return;
-    }
-    struct admin_table *table = admin_table_create(names, n);
-
-    admin_table_row(table, values);
-    admin_reply_table(rq, table);
+    return t.kind == TOKEN_END || t.kind == TOKEN_SEMICOLON ||
+           admin_parse_refuse(error, &t, "',' or the end");
 }

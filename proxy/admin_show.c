@@ -4,16 +4,18 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <nghttp2/nghttp2.h>
 #include <openssl/crypto.h>
+#include <protobuf-c/protobuf-c.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/admin_commands.h"
+#include "proxy/admin_values.h"
 #include "proxy/holds.h"
 #include "proxy/memory.h"
-#include "proxy/migrations.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/vtgate_control.h"
@@ -21,28 +23,6 @@
 #include "proxy/worker.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* Numbers as text, for one row. */
-struct numbers {
-    char text[16][32];
-    size_t n;
-};
-
-static const char *number(struct numbers *ns, int64_t v)
-{
-    char *text = ns->text[ns->n++ % COUNT(ns->text)];
-
-    snprintf(text, sizeof(ns->text[0]), "%" PRId64, v);
-    return text;
-}
-
-static const char *seconds(struct numbers *ns, int64_t ms)
-{
-    char *text = ns->text[ns->n++ % COUNT(ns->text)];
-
-    snprintf(text, sizeof(ns->text[0]), "%.1f", (double)ms / 1000);
-    return text;
-}
 
 /* --- what the workers know ------------------------------------------------------------------- */
 
@@ -74,7 +54,7 @@ static void collect_reply(struct collect *c)
 
 static void session_row(struct admin_table *t, const struct session *s, int64_t now)
 {
-    struct numbers ns = {.n = 0};
+    struct admin_values ns = {.n = 0};
     char held_by[32] = "";
 
     if (s->state == SESSION_PARKED)
@@ -82,19 +62,19 @@ static void session_row(struct admin_table *t, const struct session *s, int64_t 
     else if (s->migration)
         snprintf(held_by, sizeof(held_by), "migration");
     admin_table_row(t, (const char *const[]){
-                           number(&ns, (int64_t)s->id),
-                           number(&ns, (int64_t)s->connection_id),
+                           admin_number(&ns, (int64_t)s->id),
+                           admin_number(&ns, (int64_t)s->connection_id),
                            s->user,
                            s->peer,
                            s->database,
                            s->vtgate ? vtgate_name(s->vtgate) : NULL,
-                           number(&ns, (int64_t)s->worker->index),
+                           admin_number(&ns, (int64_t)s->worker->index),
                            session_state_name(s->state),
                            s->status & STATUS_IN_TRANSACTION ? "yes" : "no",
                            *held_by ? held_by : NULL,
                            s->client.ssl ? SSL_get_version(s->client.ssl) : "off",
-                           number(&ns, (int64_t)s->commands),
-                           seconds(&ns, now - s->connected_ms),
+                           admin_number(&ns, (int64_t)s->commands),
+                           admin_seconds(&ns, now - s->connected_ms),
                        });
 }
 
@@ -152,19 +132,20 @@ static void parked_collected(void *context, void *arg)
     (void)context;
     for (size_t i = 0; i < c->set->n; i++) {
         const struct hold *h = &c->set->items[i];
-        struct numbers ns = {.n = 0};
+        struct admin_values ns = {.n = 0};
         char scope[2 * HOLD_NAME_MAX + 16];
 
         hold_format_scope(h, scope, sizeof(scope));
-        admin_table_row(c->table, (const char *const[]){
-                                      number(&ns, (int64_t)h->id),
-                                      scope,
-                                      h->owner,
-                                      *h->reason ? h->reason : NULL,
-                                      seconds(&ns, now - h->created_ms),
-                                      seconds(&ns, h->expires_ms > now ? h->expires_ms - now : 0),
-                                      number(&ns, (int64_t)c->parked[i]),
-                                  });
+        admin_table_row(c->table,
+                        (const char *const[]){
+                            admin_number(&ns, (int64_t)h->id),
+                            scope,
+                            h->owner,
+                            *h->reason ? h->reason : NULL,
+                            admin_seconds(&ns, now - h->created_ms),
+                            admin_seconds(&ns, h->expires_ms > now ? h->expires_ms - now : 0),
+                            admin_number(&ns, (int64_t)c->parked[i]),
+                        });
     }
     hold_set_release(c->set);
     free(c->parked);
@@ -188,45 +169,6 @@ void admin_show_holds(struct admin_request *rq, struct lexer *lx)
 }
 
 /* --- what the server knows ------------------------------------------------------------------- */
-
-void admin_show_migrations(struct admin_request *rq, struct lexer *lx)
-{
-    static const char *const NAMES[] = {"Id",      "Uuid",   "Keyspace", "Table",    "Verb",
-                                        "Status",  "Shards", "Complete", "Progress", "User",
-                                        "Session", "Age_s",  "Took_s",   "Message",  "Context"};
-    int64_t now = clock_ms();
-    size_t n;
-
-    if (!admin_expect_end(rq, lx))
-        return;
-    struct migration_record *all = migrations_copy(rq->server->migrations, &n);
-    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
-
-    for (size_t i = 0; i < n; i++) {
-        const struct migration_record *r = &all[i];
-        struct numbers ns = {.n = 0};
-
-        admin_table_row(t, (const char *const[]){
-                               number(&ns, (int64_t)r->id),
-                               *r->uuid ? r->uuid : NULL,
-                               r->keyspace,
-                               r->table,
-                               r->verb,
-                               r->status,
-                               number(&ns, r->shards),
-                               number(&ns, r->shards_complete),
-                               number(&ns, r->progress),
-                               r->user,
-                               number(&ns, (int64_t)r->session),
-                               seconds(&ns, now - r->started_ms),
-                               r->ended_ms ? seconds(&ns, r->ended_ms - r->started_ms) : NULL,
-                               *r->message ? r->message : NULL,
-                               r->context,
-                           });
-    }
-    free(all);
-    admin_reply_table(rq, t);
-}
 
 void admin_show_stats(struct admin_request *rq, struct lexer *lx)
 {
@@ -281,6 +223,8 @@ void admin_show_version(struct admin_request *rq, struct lexer *lx)
         {"openssl", OpenSSL_version(OPENSSL_VERSION)},
         {"jansson", JANSSON_VERSION},
         {"libmysqlclient", vtgate_control_library()},
+        {"nghttp2", nghttp2_version(0)->version_str},
+        {"protobuf-c", protobuf_c_version()},
     };
 
     if (!admin_expect_end(rq, lx))
@@ -302,13 +246,13 @@ void admin_show_vtgates(struct admin_request *rq, struct lexer *lx)
 
     for (size_t i = 0; i < vtgates_count(rq->server->vtgates); i++) {
         const struct vtgate *v = vtgates_at(rq->server->vtgates, i);
-        struct numbers ns = {.n = 0};
+        struct admin_values ns = {.n = 0};
 
         admin_table_row(t, (const char *const[]){vtgate_name(v),
                                                  !vtgate_is_healthy(v)   ? "down"
                                                  : vtgate_is_draining(v) ? "draining"
                                                                          : "up",
-                                                 number(&ns, (int64_t)vtgate_sessions(v))});
+                                                 admin_number(&ns, (int64_t)vtgate_sessions(v))});
     }
     admin_reply_table(rq, t);
 }

@@ -31,16 +31,23 @@ static bool is_text(struct bytes b, const char *text)
     return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
 }
 
-bool bridge_needed(const struct handshake_response *hr)
+bool bridge_needed(const struct handshake_response *hr, const char *plugin)
 {
     struct bytes version = handshake_attribute(hr, "_client_version");
     unsigned major = 0;
 
+    if (strcmp(plugin, SHA2) == 0)
+        return false; /* the client's scramble is what the server wants */
     if (!is_text(hr->plugin, SHA2) || !is_text(handshake_attribute(hr, "_client_name"), "libmysql"))
         return false;
     for (size_t i = 0; i < version.len && version.p[i] >= '0' && version.p[i] <= '9' && i < 4; i++)
         major = major * 10 + (version.p[i] - '0');
     return major >= 9;
+}
+
+bool bridge_keeps_first_salt(const struct handshake_response *hr)
+{
+    return is_text(handshake_attribute(hr, "_client_name"), "libmariadb");
 }
 
 struct bridge *bridge_create(const struct handshake_response *hr, const uint8_t salt[SALT_LENGTH],
@@ -57,6 +64,18 @@ struct bridge *bridge_create(const struct handshake_response *hr, const uint8_t 
     for (size_t i = 0; i < sizeof(own_salt); i++)
         own_salt[i] = (uint8_t)(own_salt[i] % 94 + 33); /* no NUL: clients read a string */
     auth_switch_append(say, SHA2, own_salt);
+    return b;
+}
+
+struct bridge *bridge_create_inner(const struct handshake_response *hr,
+                                   const uint8_t salt[SALT_LENGTH], const char *password)
+{
+    struct bridge *b = memory_zalloc(sizeof(*b));
+
+    buffer_init(&b->original, RESPONSE_MAX);
+    handshake_response_append(&b->original, hr);
+    memcpy(b->salt, salt, SALT_LENGTH);
+    b->password = memory_copy(password, strlen(password));
     return b;
 }
 

@@ -14,12 +14,27 @@
 struct bridge;
 
 /* Whether that client needs it: libmysqlclient of version 9 or later that prefers
-   caching_sha2_password. Everybody else keeps the plain relay. */
-bool bridge_needed(const struct handshake_response *hr);
+   caching_sha2_password, at a server whose greeting has named another plug-in (plugin). Everybody
+   else keeps the plain relay. */
+bool bridge_needed(const struct handshake_response *hr, const char *plugin);
+
+/*
+ * Whether that client is MariaDB Connector/C, which at COM_CHANGE_USER answers every later
+ * challenge of mysql_native_password with the first greeting's salt
+ * (libmariadb/plugins/auth/my_auth.c, run_plugin_auth: it never takes over the salt of an
+ * AuthSwitchRequest there). On a new connection to vtgate, which has a salt of its own, such an
+ * answer is always wrong: the bridge has to ask for the password, or vtgate's refusal of
+ * COM_CHANGE_USER (1047) stands.
+ */
+bool bridge_keeps_first_salt(const struct handshake_response *hr);
 
 /* salt: vtgate's. Appends to *say the payload to send to the client. Copies what it needs. */
 struct bridge *bridge_create(const struct handshake_response *hr, const uint8_t salt[SALT_LENGTH],
                              struct buffer *say);
+/* The same for a session of the shim's own, whose password is known; copied. */
+struct bridge *bridge_create_inner(const struct handshake_response *hr,
+                                   const uint8_t salt[SALT_LENGTH], const char *password);
+
 void bridge_destroy(struct bridge *b); /* wipes the password; NULL is fine */
 
 /* A payload of the client. True: the password is known. Else *say goes to the client. */

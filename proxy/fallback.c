@@ -87,6 +87,13 @@ static void change_user(struct session *s)
     buffer_wipe(&packet);
 }
 
+/* Where the shim cannot do better, vtgate's refusal stands and the session lives on. */
+static bool can_help(const struct session *s)
+{
+    return s->command == COM_STATISTICS || !s->keeps_first_salt || s->client.ssl ||
+           s->client_is_local;
+}
+
 void fallback_feed(struct session *s, const uint8_t *data, size_t len)
 {
     struct buffer *answer = &s->fallback->answer;
@@ -96,7 +103,7 @@ void fallback_feed(struct session *s, const uint8_t *data, size_t len)
         return; /* not yet: header, 0xff, code */
     bool refused = answer->data[4] == 0xff && load_u16(answer->data + 5) == UNKNOWN_COMMAND;
 
-    if (!refused) {
+    if (!refused || !can_help(s)) {
         struct buffer whole = *answer; /* moved */
 
         buffer_init(answer, 0);

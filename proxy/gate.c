@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/audit_session.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -35,7 +36,7 @@ void gate_forget(struct session *s)
         log_warn("ddl_direct_abandoned", "session:u keyspace:s table:s shards_done:u", s->id,
                  g->keyspace, g->table, (uint64_t)g->direct_done);
     s->gate = NULL;
-    event_del(&g->timer);
+    loop_timer_stop(&g->timer);
     ddl_free(g->ddl);
     ddl_free(g->table_ddl);
     free(g->table_text);
@@ -106,10 +107,10 @@ void gate_answer_shim(struct session *s, enum shim_error error, const char *deta
 void gate_migrate(struct session *s)
 {
     struct gate *g = s->gate;
-    char context[64] = "", strategy[sizeof(g->strategy)];
+    char context[64] = "", same[sizeof(g->same)], strategy[sizeof(g->strategy)];
     struct statement st = g->st;
     struct migration_request request = {
-        .async = g->action == POLICY_ASYNC, .context = context, .strategy = strategy};
+        .async = g->action == POLICY_ASYNC, .context = context, .same = same, .strategy = strategy};
     uint8_t sequence = g->sequence;
     bool more = g->more;
 
@@ -117,6 +118,7 @@ void gate_migrate(struct session *s)
         snprintf(context, sizeof(context), "%.*s", (int)g->hints.context.len,
                  g->hints.context.text);
     memcpy(strategy, g->strategy, sizeof(strategy));
+    memcpy(same, g->same, sizeof(same));
     char *text = g->text; /* st lies inside of it: it outlives the gate */
 
     g->text = NULL;
@@ -129,7 +131,7 @@ void gate_migrate(struct session *s)
 static void pass_on(struct session *s)
 {
     struct gate *g = s->gate;
-    struct plan plan = {.passed = g->passed};
+    struct plan plan = {.passed = g->passed, .name = g->st.name};
     uint8_t *packet = g->packet, command = g->command;
     size_t len = g->packet_len;
     char *text = g->text;
@@ -138,7 +140,7 @@ static void pass_on(struct session *s)
     g->packet = NULL;
     g->text = NULL;
     gate_forget(s);
-    query_log_passed(s, &plan);
+    query_log_passed(s, &plan, st.text, st.len);
     if (packet)
         query_send_command(s, command, packet, len);
     else
@@ -227,7 +229,7 @@ void gate_decide(struct session *s)
     struct gate *g = s->gate;
     struct metrics *m = &s->worker->metrics;
 
-    event_del(&g->timer);
+    loop_timer_stop(&g->timer);
     bool own = g->passed && strcmp(g->passed, "strategy") == 0 && g->facts.online;
 
     if (config_of(s)->ddl_preflight != CONFIG_PREFLIGHT_OFF && !(own && !g->explain)) {
@@ -253,6 +255,7 @@ void gate_decide(struct session *s)
     metrics_add(&m->ddl_failed, 1);
     struct finding told = *refusal;
 
+    audit_refused(s, preflight_rule_name(told.rule), told.code);
     gate_answer_error(s, told.code, told.state, told.text);
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/audit_session.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -41,6 +42,7 @@ static void answer_failed(struct session *s)
     log_warn("ddl_direct_failed", "session:u keyspace:s table:s shard:s shards_done:u code:u",
              s->id, g->keyspace, g->table, g->shards[g->next_shard].shard, (uint64_t)g->direct_done,
              (uint64_t)code);
+    audit_direct_ended(s, code);
     notes_add(s, NOTE_ERROR, code, text);
     gate_answer_error(s, code, state, text);
 }
@@ -68,6 +70,7 @@ static void on_returned(struct session *s, const struct answer *a)
     metrics_add(&s->worker->metrics.ddl_direct, 1);
     log_info("ddl_direct", "session:u user:s keyspace:s table:s shards:u ms:d", s->id, s->user,
              g->keyspace, g->table, (uint64_t)g->direct_done, ms);
+    audit_direct_ended(s, 0);
     notes_add(s, NOTE_NOTE, 1105, g->info);
     g->seeing = true;
     gate_see(s);
@@ -120,6 +123,7 @@ void gate_direct(struct session *s)
         gate_migrate(s);
         return;
     }
+    audit_direct_started(s);
     g->running_direct = true;
     g->next_shard = 0;
     next_shard(s);

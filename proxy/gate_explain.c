@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/ddl.h"
 #include "proxy/gate_internal.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
@@ -42,11 +43,16 @@ static void put_plan(const struct session *s, struct sheet *sh, enum preflight_w
 {
     const struct gate *g = s->gate;
     bool own = g->passed && strcmp(g->passed, "strategy") == 0;
-    bool direct = g->action == POLICY_DIRECT || (own && gate_is_direct(g->strategy)) || g->targeted;
+    bool direct =
+        g->action == POLICY_DIRECT || (own && ddl_strategy_is_direct(g->strategy)) || g->targeted;
+    bool vtctld = s->worker->server->config->ddl_executor == CONFIG_EXECUTOR_VTCTLD;
 
     put(sh, "plan", "keyspace", "%s", g->keyspace);
     put(sh, "plan", "table", "%s", g->table);
-    put(sh, "plan", "executor", "%s", direct ? "direct, on the shards' MySQL" : "vtgate");
+    put(sh, "plan", "executor", "%s",
+        direct           ? "direct, on the shards' MySQL"
+        : own || !vtctld ? "vtgate"
+                         : "vtctld");
     put(sh, "plan", "strategy", "%s%s", *g->strategy && !direct ? g->strategy : "direct",
         own                ? " (the session's own)"
         : g->strategy_hint ? " (hint)"

@@ -12,6 +12,8 @@
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/migration.h"
+#include "proxy/migrations.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
@@ -29,12 +31,6 @@ void gate_ask(struct session *s, ask_callback *done, const char *format, ...)
         abort();
     ask_start(s, sql, (size_t)len, done);
     free(sql);
-}
-
-bool gate_is_direct(const char *strategy)
-{
-    return strncasecmp(strategy, "direct", 6) == 0 &&
-           (strategy[6] == '\0' || strategy[6] == ' ' || strategy[6] == '\t');
 }
 
 static bool has_action(const struct gate *g, enum ddl_action_kind kind)
@@ -67,6 +63,8 @@ void gate_copy(char *dst, size_t size, struct bytes b)
     dst[n] = '\0';
 }
 
+static void skip(struct session *s, const struct answer *a);
+
 /* --- the steps ------------------------------------------------------------------------------- */
 
 /* The session's own strategy: only direct DDL is looked at, everything else is vtgate's. */
@@ -85,7 +83,7 @@ static bool take_strategy(struct session *s, const struct answer *a)
 
     if (answer_row(a, &at, row, 1))
         gate_copy(s->gate->strategy, sizeof(s->gate->strategy), row[0]);
-    s->gate->facts.online = *s->gate->strategy && !gate_is_direct(s->gate->strategy);
+    s->gate->facts.online = *s->gate->strategy && !ddl_strategy_is_direct(s->gate->strategy);
     return false;
 }
 
@@ -105,10 +103,42 @@ static bool take_nothing(struct session *s, const struct answer *a)
     return false;
 }
 
+/* A tool that sends its statement again gets what that has begun: nothing about it is judged. */
+static bool ask_same(struct session *s)
+{
+    const struct gate *g = s->gate;
+
+    return !g->explain && !g->passed && g->facts.online && !g->hints.context.text &&
+           migration_ask_same(s, g->keyspace, g->st.text, g->st.len, gate_on_answer);
+}
+
+static bool take_same(struct session *s, const struct answer *a)
+{
+    if (!migration_same_found(a, s->gate->same))
+        *s->gate->same = '\0';
+    return false;
+}
+
+/* Migrations of the table come first (ddl.queue): it will be another when its turn comes, and what
+   is wrong with the statement then is Vitess's to say. */
+static bool is_behind_others(const struct session *s)
+{
+    const struct server *server = s->worker->server;
+    const struct gate *g = s->gate;
+
+    return !g->explain && !g->passed && g->facts.online &&
+           server->config->ddl_queue != CONFIG_QUEUE_OFF &&
+           migrations_touching(server->migrations, g->keyspace, g->table);
+}
+
 static bool ask_table(struct session *s)
 {
     if (!*s->gate->reference || s->gate->st.object == DDL_OBJECT_VIEW)
         return false;
+    if (is_behind_others(s)) {
+        skip(s, NULL);
+        return false;
+    }
     gate_ask(s, gate_on_answer, "SHOW CREATE TABLE %s", s->gate->reference);
     return true;
 }
@@ -287,19 +317,26 @@ static bool is_known(const struct gate *g, const char *uuid)
     return false;
 }
 
-/* A row for each shard: one of each migration will do. */
+/* A row for each shard: one of each migration will do. Those that ddl.queue orders are not told,
+   but by EXPLAIN. */
 static bool take_running(struct session *s, const struct answer *a)
 {
     int uuid = answer_column(a, "migration_uuid"), status = answer_column(a, "migration_status");
+    int context = answer_column(a, "migration_context");
     struct bytes row[COLUMNS_MAX];
     struct gate *g = s->gate;
 
-    if (uuid < 0 || status < 0 || uuid >= COLUMNS_MAX || status >= COLUMNS_MAX)
+    if (uuid < 0 || status < 0 || context < 0 || uuid >= COLUMNS_MAX || status >= COLUMNS_MAX ||
+        context >= COLUMNS_MAX)
         return false;
     for (const uint8_t *at = a->rows_at;
          g->facts.running_count < GATE_RUNNING_MAX && answer_row(a, &at, row, COLUMNS_MAX);) {
         struct running_migration *r = &g->running[g->facts.running_count];
+        char tag[64];
 
+        gate_copy(tag, sizeof(tag), row[context]);
+        if (!g->explain && migrations_follows(s->worker->server->migrations, tag))
+            continue;
         gate_copy(r->uuid, sizeof(r->uuid), row[uuid]);
         gate_copy(r->status, sizeof(r->status), row[status]);
         g->facts.running_count += !is_known(g, r->uuid);
@@ -309,7 +346,7 @@ static bool take_running(struct session *s, const struct answer *a)
 
 /* --- the chain ------------------------------------------------------------------------------- */
 
-enum { STEP_COMMIT = 1, STEP_TABLE = 2, STEP_USE = 10, STEP_BYTES, STEP_ROWS, STEP_RETURN };
+enum { STEP_COMMIT = 1, STEP_SAME, STEP_TABLE, STEP_USE = 11, STEP_BYTES, STEP_ROWS, STEP_RETURN };
 
 static const struct step {
     const char *fact;
@@ -318,6 +355,7 @@ static const struct step {
 } STEPS[] = {
     {"strategy", ask_strategy, take_strategy},
     [STEP_COMMIT] = {"commit", ask_commit, take_nothing},
+    [STEP_SAME] = {"the same statement", ask_same, take_same},
     [STEP_TABLE] = {"table", ask_table, take_table},
     {"existence", ask_exists, take_exists},
     {"keyspaces", ask_keyspaces, take_keyspaces},
@@ -406,6 +444,10 @@ void gate_on_answer(struct session *s, const struct answer *a)
         }
     } else {
         again = STEPS[g->step].take(s, a);
+    }
+    if (*g->same) {
+        gate_migrate(s);
+        return;
     }
     g->step = again ? (size_t)STEP_USE : g->step + 1;
     if (is_users_own(g))

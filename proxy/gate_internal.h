@@ -1,12 +1,11 @@
 /*
- * What the files of the gate share: gate_start.c (the beginning), gate_facts.c and gate_sizes.c (the
- * questions), gate.c (the decision), gate_explain.c (EXPLAIN's answer), gate_direct.c (direct DDL,
- * shard by shard), gate_see.c. For them only.
+ * What the files of the gate share: gate_start.c (the beginning), gate_facts.c and gate_sizes.c
+ * (the questions), gate.c (the decision), gate_explain.c (EXPLAIN's answer), gate_direct.c (direct
+ * DDL, shard by shard), gate_see.c. For them only.
  */
 #ifndef VTSHIM_PROXY_GATE_INTERNAL_H
 #define VTSHIM_PROXY_GATE_INTERNAL_H
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +14,7 @@
 #include "planner/hint.h"
 #include "planner/preflight.h"
 #include "proxy/ask.h"
+#include "proxy/loop.h"
 #include "proxy/session.h"
 
 #define GATE_NAME_MAX     260 /* 64 characters of four bytes, and some */
@@ -45,6 +45,7 @@ struct gate {
     struct ddl *ddl;       /* the statement, read; owned */
     struct ddl *table_ddl; /* the table as it is, or NULL; owned */
     char *table_text;      /* what it was read from; owned */
+    char same[64];         /* context of the same statement's migration that runs already, or "" */
     bool not_found;        /* vtgate does not know the table */
     struct preflight_facts facts;
     struct vindex_use vindexes[GATE_VINDEXES_MAX];
@@ -68,7 +69,7 @@ struct gate {
     char info[160];                 /* of the OK to come */
     char (*columns)[GATE_NAME_MAX]; /* of the table as it is now; owned */
     size_t column_count;
-    struct event timer; /* ddl.preflight_ms; seeing: the next look */
+    struct loop_timer timer; /* ddl.preflight_ms; seeing: the next look */
 };
 
 /* Formats a question and asks it. */
@@ -77,7 +78,6 @@ __attribute__((format(printf, 3, 4))) void gate_ask(struct session *s, ask_callb
 
 /* gate_facts.c: asks for what the rules need, then calls gate_decide. */
 void gate_gather(struct session *s);
-bool gate_is_direct(const char *strategy);
 /* The table is not there, as far as vtgate knows: "table x not found", 1146. */
 bool gate_says_not_found(const struct answer *a);
 

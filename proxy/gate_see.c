@@ -27,10 +27,8 @@ static void done(struct session *s)
 
 static void wait_ms(struct session *s, int64_t ms)
 {
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-
     session_set_state(s, SESSION_MIGRATING);
-    event_add(&s->gate->timer, &tv);
+    loop_timer_set(&s->gate->timer, ms);
 }
 
 /* This vtgate knows; the others will in a moment. */

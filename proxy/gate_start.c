@@ -8,9 +8,11 @@
 
 #include "planner/ddl.h"
 #include "planner/traffic.h"
+#include "proxy/audit_session.h"
 #include "proxy/flights.h"
 #include "proxy/gate.h"
 #include "proxy/gate_internal.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/notes.h"
@@ -26,18 +28,23 @@ static const struct config *config_of(const struct session *s)
 
 static void look_at_facts(struct session *s);
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void look_again(struct session *s)
+{
+    if (s->gate->seeing)
+        gate_see_again(s);
+    else
+        look_at_facts(s);
+}
+
+static void on_timer(void *arg)
 {
     struct session *s = arg;
 
-    (void)fd;
-    (void)what;
-    if (s->gate->seeing) {
-        gate_see_again(s);
-        return;
-    }
-    if (s->gate->waiting) {
-        look_at_facts(s);
+    if (s->gate->seeing || s->gate->waiting) {
+        if (locks_due(s, clock_ms()))
+            locks_keep(s, look_again);
+        else
+            look_again(s);
         return;
     }
     log_warn("ddl_preflight_late", "session:u ms:d", s->id, config_of(s)->ddl_preflight_ms);
@@ -109,9 +116,9 @@ static void set_action(struct session *s, struct gate *g)
         return;
     if (h->strategy.text) {
         copy_name(g->strategy, sizeof(g->strategy), h->strategy);
-        g->action = gate_is_direct(g->strategy)  ? POLICY_DIRECT
-                    : g->action == POLICY_DIRECT ? POLICY_WAIT
-                                                 : g->action;
+        g->action = ddl_strategy_is_direct(g->strategy) ? POLICY_DIRECT
+                    : g->action == POLICY_DIRECT        ? POLICY_WAIT
+                                                        : g->action;
         g->strategy_hint = true;
         if (g->passed && strcmp(g->passed, "strategy") == 0)
             g->passed = NULL; /* nearer than the session's own */
@@ -144,7 +151,7 @@ static void set_facts(struct session *s, struct gate *g)
     bool forced =
         g->passed && g->st.verb != DDL_RENAME; /* own strategy: asked for, see gate_facts */
 
-    f->online = g->action != POLICY_DIRECT && !gate_is_direct(g->strategy) && !forced;
+    f->online = g->action != POLICY_DIRECT && !ddl_strategy_is_direct(g->strategy) && !forced;
 }
 
 /* Whether DDL that is passed on has to stop here at all. */
@@ -197,11 +204,10 @@ static void look_at_facts(struct session *s)
     bool changing = flights_has(s->worker->server->flights, g->table, clock_ms());
     bool wait = changing && !g->explain && left > 0 && c->ddl_on_conflict == CONFIG_CONFLICT_QUEUE;
     int64_t ms = wait ? LOOK_MS : left > 0 ? left : 1;
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
 
     g->waiting = wait;
     g->facts.vschema_changing = changing;
-    event_add(&g->timer, &tv);
+    loop_timer_set(&g->timer, ms);
     if (wait)
         session_set_state(s, SESSION_MIGRATING);
     else
@@ -215,11 +221,13 @@ static void begin(struct session *s)
     g->started_ms = clock_ms();
     set_facts(s, g);
     if (*g->hints.error) {
+        audit_refused(s, "hint", shim_error_row(SHIM_ERROR_HINT)->code);
         gate_answer_shim(s, SHIM_ERROR_HINT, g->hints.error);
     } else if (g->action == POLICY_REJECT && !g->explain) {
         log_warn("ddl_rejected", "session:u user:s keyspace:s table:s", s->id, s->user, g->keyspace,
                  g->table);
         metrics_add(&s->worker->metrics.ddl_failed, 1);
+        audit_refused(s, "policy", shim_error_row(SHIM_ERROR_DDL_REJECTED)->code);
         gate_answer_shim(s, SHIM_ERROR_DDL_REJECTED, "");
     } else if (config_of(s)->ddl_preflight == CONFIG_PREFLIGHT_OFF && !g->explain &&
                g->action != POLICY_DIRECT) {
@@ -241,7 +249,7 @@ bool gate_start(struct session *s, const struct plan *plan, const uint8_t *packe
         return false;
     struct gate *g = s->gate = create(s, plan);
 
-    event_assign(&g->timer, s->worker->base, -1, 0, on_timer, s);
+    loop_timer_init(&g->timer, &s->worker->loop, on_timer, s);
     if (!stops_here(s, g)) {
         gate_forget(s);
         return false;

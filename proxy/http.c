@@ -12,6 +12,7 @@
 
 #include "protocol/command.h"
 #include "proxy/holds.h"
+#include "proxy/http_migrations.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -138,6 +139,7 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     add_commands(out, server);
     add_closes(out, server);
     add_vtgates(out, server);
+    http_add_migrations(out, server);
     reply(rq, 200, "OK", out, "text/plain; version=0.0.4; charset=utf-8");
 }
 

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/audit.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
+#include "proxy/migration_internal.h"
 #include "proxy/park.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
@@ -30,6 +32,7 @@ struct kill {
     bool running; /* the query runs on this vtgate, under this id there */
     struct vtgate *vtgate;
     uint32_t connection_id;
+    char did[160];          /* what became of the victim's migration, or empty */
     const char *impossible; /* why a running query cannot be interrupted */
 };
 
@@ -57,16 +60,22 @@ static void interrupt(struct kill *k, struct session *s)
 {
     switch (s->state) {
     case SESSION_PARKED:
-        park_interrupt(s);
+        if (s->ask)
+            k->impossible = "its locks are being kept alive: try again";
+        else
+            park_interrupt(s);
         break;
     case SESSION_MIGRATING:
         if (s->migration)
             migration_interrupt(
                 s); /* else its DDL is done and vtgate has to see it, or has not begun */
         break;
+    case SESSION_CALLING:
     case SESSION_ASKING:
-        if (s->migration || s->gate)
-            k->impossible = "it is talking to vtgate about a migration: try again";
+        if (s->gate)
+            k->impossible = "it is talking to vtgate about a DDL: try again";
+        else if (s->migration)
+            migration_interrupt(s);
         break;
     case SESSION_RESPONSE:
         k->running = true;
@@ -81,6 +90,27 @@ static void interrupt(struct kill *k, struct session *s)
 static void end(struct session *s)
 {
     session_client_gone(s, CLOSE_KILLED);
+}
+
+/* Before it is done, for afterwards the migration is gone. */
+static void say_fate(struct kill *k, const struct session *s)
+{
+    const struct migration_record *r = &s->migration->record;
+    struct audit_entry e = {
+        .event = "kill",
+        .user = k->user,
+        .session = k->killer,
+        .keyspace = r->keyspace,
+        .table = r->table,
+        .verb = k->query_only ? "query" : "connection",
+        .uuid = r->uuid,
+        .outcome = k->did,
+        .duration_ms = -1,
+    };
+
+    migration_fate(s, !k->query_only, k->did, sizeof(k->did));
+    log_info("kill_migration", "session:u by:u uuid:s fate:s", s->id, k->killer, r->uuid, k->did);
+    audit_write(s->worker->server->audit, &e);
 }
 
 static void on_worker(void *context, void *arg)
@@ -99,6 +129,8 @@ static void on_worker(void *context, void *arg)
              (uint64_t)k->query_only, session_state_name(s->state));
     if (s->id == k->killer)
         return; /* answered, and then closed, by on_answer */
+    if (s->migration)
+        say_fate(k, s);
     if (k->query_only)
         interrupt(k, s);
     else
@@ -125,8 +157,8 @@ static void answer(struct session *s, const struct kill *k)
     } else {
         if (script_has_more(s))
             status |= STATUS_MORE_RESULTS;
-        buffer_init(&out, 64);
-        reply_ok(&out, k->sequence, s->capabilities, status, 0, 0, NULL);
+        buffer_init(&out, 512);
+        reply_ok(&out, k->sequence, s->capabilities, status, 0, 0, k->did);
         sent = session_send_client(s, out.data, out.len);
         buffer_release(&out);
         ok = true;

@@ -18,6 +18,7 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
+#include "proxy/sockets.h"
 
 #define ADDRESSES_MAX   16
 #define BACKLOG         1024
@@ -102,6 +103,7 @@ static bool add_socket(struct listener *l, struct event_base *base, const struct
     if (!s->accepting)
         return false;
     evconnlistener_set_error_cb(s->accepting, on_accept_error);
+    socket_tune(evconnlistener_get_fd(s->accepting)); /* what it accepts inherits the options */
     s->pause = evtimer_new(base, on_pause_over, s);
     TAILQ_INSERT_TAIL(&all, s, link);
     l->n++;

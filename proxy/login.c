@@ -13,6 +13,7 @@
 
 #include "proxy/bridge.h"
 #include "proxy/codec.h"
+#include "proxy/inner.h"
 #include "proxy/log.h"
 #include "proxy/login_internal.h"
 #include "proxy/memory.h"
@@ -28,7 +29,7 @@ void login_end(struct session *s)
 
     if (!login)
         return;
-    event_del(&login->timer);
+    loop_timer_stop(&login->timer);
     buffer_wipe(&login->change);
     buffer_wipe(&login->client_in);
     buffer_wipe(&login->backend_in);
@@ -45,17 +46,13 @@ void login_refuse(struct session *s, enum close_reason reason)
 
 void login_set_timer(struct session *s, int64_t ms)
 {
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-
-    event_add(&s->login->timer, &tv);
+    loop_timer_set(&s->login->timer, ms);
 }
 
-static void on_timeout(evutil_socket_t fd, short what, void *arg)
+static void on_timeout(void *arg)
 {
     struct session *s = arg;
 
-    (void)fd;
-    (void)what;
     if (s->login->stage == LOGIN_PROXY && clock_ms() < s->login->deadline_ms) {
         login_set_timer(s, s->login->deadline_ms - clock_ms());
         stream_resume(&s->client); /* is there more of the header now? */
@@ -91,7 +88,7 @@ static struct login *login_create(struct session *s)
     buffer_init(&login->change, LOGIN_PACKET_MAX);
     buffer_init(&login->client_in, LOGIN_PACKET_MAX);
     buffer_init(&login->backend_in, LOGIN_PACKET_MAX);
-    event_assign(&login->timer, s->worker->base, -1, 0, on_timeout, s);
+    loop_timer_init(&login->timer, &s->worker->loop, on_timeout, s);
     return login;
 }
 
@@ -111,6 +108,12 @@ void login_change_user(struct session *s, const struct handshake_response *hr, u
     s->user = memory_copy((const char *)hr->user.p, hr->user.len);
     if (hr->database.len)
         s->database = memory_copy((const char *)hr->database.p, hr->database.len);
+    login_try_vtgate(s);
+}
+
+void login_begin_inner(struct session *s)
+{
+    login_create(s);
     login_try_vtgate(s);
 }
 
@@ -178,7 +181,10 @@ static void login_done(struct session *s)
     s->status = STATUS_AUTOCOMMIT;
     stream_resume(&s->backend);
     stream_resume(&s->client);
-    query_continue(s);
+    if (s->inner)
+        s->inner->ready(s, s->inner->arg);
+    else
+        query_continue(s);
 }
 
 /* A packet of vtgate after the client's response. */
@@ -198,10 +204,12 @@ static void on_exchange(struct session *s, uint8_t *packet, size_t len)
             return;
         }
     }
-    /* caching_sha2_password's "full authentication": over TLS the client answers in the clear. */
-    if (first == 0x01 && n == 2 && payload[1] == 4 && s->client.ssl && login_refuse_cleartext(s))
+    /* caching_sha2_password's "full authentication": over TLS or a unix socket the client answers
+       in the clear. */
+    if (first == 0x01 && n == 2 && payload[1] == 4 && (s->client.ssl || s->client_is_local) &&
+        login_refuse_cleartext(s))
         return;
-    if (first == 0x00 && !session_count_user(s)) {
+    if (first == 0x00 && !s->inner && !session_count_user(s)) {
         session_send_error(s, login->client_next, SHIM_ERROR_TOO_MANY_OF_USER, s->user);
         login_refuse(s, CLOSE_LIMIT);
         return;

@@ -12,6 +12,7 @@
 #include "proxy/networks.h"
 #include "proxy/server.h"
 #include "proxy/tls.h"
+#include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
 #define PROXY_POLL_MS 20 /* how soon an incomplete PROXY header is looked at again */
@@ -62,7 +63,7 @@ bool login_is_cleartext(struct bytes plugin)
     return plugin.len == sizeof(NAME) - 1 && memcmp(plugin.p, NAME, plugin.len) == 0;
 }
 
-/* A password in the clear must not cross a link that is not encrypted. */
+/* A password in the clear must not cross a network that is not encrypted. */
 bool login_refuse_cleartext(struct session *s)
 {
     const struct config *c = s->worker->server->config;
@@ -70,7 +71,8 @@ bool login_refuse_cleartext(struct session *s)
 
     if (!s->client.ssl && !s->client_is_local)
         link = "to the client";
-    else if (!s->backend.ssl && !c->vtgate_tls_allow_cleartext_password)
+    else if (!s->backend.ssl && !vtgate_endpoint(s->vtgate)->is_unix &&
+             !c->vtgate_tls_allow_cleartext_password)
         link = "to vtgate";
     if (!link)
         return false;
@@ -82,7 +84,7 @@ bool login_refuse_cleartext(struct session *s)
 static void start_client_tls(struct session *s)
 {
     struct login *login = s->login;
-    SSL *ssl = s->worker->server->tls.client ? tls_new_server(&s->worker->server->tls) : NULL;
+    SSL *ssl = s->worker->server->tls->client ? tls_new_server(s->worker->server->tls) : NULL;
 
     if (!ssl) {
         session_send_error(s, login->client_next, SHIM_ERROR_HANDSHAKE);
@@ -122,7 +124,7 @@ void login_challenge(struct session *s)
 
     if (!handshake_response_parse(login->change.data, login->change.len, &hr))
         abort(); /* it was made by us */
-    if (s->bridged) {
+    if (s->bridged || s->keeps_first_salt) {
         start_bridge(s, &hr);
         return;
     }
@@ -214,6 +216,20 @@ void login_answer_for_client(struct session *s, struct bytes plugin, struct byte
     buffer_wipe(&answer);
 }
 
+/*
+ * MariaDB's clients set CAP_MARIADB_PROGRESS without being offered it, when their application wants
+ * to hear of progress (the command line does, on a terminal). In Oracle's headers the bit is
+ * CLIENT_CAPABILITY_EXTENSION, reserved for a longer set of flags: hence the look at the name.
+ */
+static bool takes_progress(const struct handshake_response *hr)
+{
+    static const char NAME[] = "libmariadb";
+    struct bytes name = handshake_attribute(hr, "_client_name");
+
+    return hr->capabilities & CAP_MARIADB_PROGRESS && name.len == sizeof(NAME) - 1 &&
+           memcmp(name.p, NAME, name.len) == 0;
+}
+
 /* The client's SSLRequest or HandshakeResponse41, whole in client_in. */
 static void on_response(struct session *s)
 {
@@ -249,7 +265,9 @@ static void on_response(struct session *s)
     s->user = memory_copy((const char *)hr.user.p, hr.user.len);
     if (hr.database.len)
         s->database = memory_copy((const char *)hr.database.p, hr.database.len);
-    if (bridge_needed(&hr)) {
+    s->keeps_first_salt = bridge_keeps_first_salt(&hr);
+    s->progress = takes_progress(&hr);
+    if (bridge_needed(&hr, login->plugin)) {
         start_bridge(s, &hr);
         return;
     }

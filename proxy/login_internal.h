@@ -8,7 +8,6 @@
 #ifndef VTSHIM_PROXY_LOGIN_INTERNAL_H
 #define VTSHIM_PROXY_LOGIN_INTERNAL_H
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -37,7 +36,7 @@ enum login_stage {
 
 struct login {
     enum login_stage stage;
-    struct event timer;
+    struct loop_timer timer;
     int64_t deadline_ms;          /* PROXY: until when the header has to be there */
     uint64_t tried;               /* bit set of vtgates, see vtgates_choose */
     size_t addresses_left;        /* of s->vtgate, not tried yet */

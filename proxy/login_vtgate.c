@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proxy/inner.h"
 #include "proxy/log.h"
 #include "proxy/login_internal.h"
 #include "proxy/networks.h"
@@ -14,11 +15,17 @@
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
+/* Not passed on in either direction: what would change the layout of packets that the shim reads.
+ */
+#define CAP_WITHHELD ((uint32_t)(CAP_OPTIONAL_METADATA | CAP_QUERY_ATTRIBUTES))
+/* Settled for each link by itself. */
+#define CAP_OF_LINK ((uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL))
+
 /* Starts connecting to s->vtgate, at its next address. False: that failed at once. */
 static bool dial(struct session *s)
 {
     struct login *login = s->login;
-    evutil_socket_t fd = vtgate_connect(s->vtgate, &login->error);
+    int fd = vtgate_connect(s->vtgate, &login->error);
 
     login->addresses_left--;
     if (fd < 0)
@@ -152,6 +159,13 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
     snprintf(login->plugin, sizeof(login->plugin), "%.*s",
              (int)(login->greeting.plugin.len < PLUGIN_NAME_MAX ? login->greeting.plugin.len : 0),
              (const char *)login->greeting.plugin.p);
+    if (s->inner) {
+        login->backend_next = 1;
+        login_set_timer(s, s->worker->server->config->timeouts_login_ms);
+        stream_pause(&s->backend);
+        inner_greeted(s);
+        return;
+    }
     if (login->change.len > 0) {
         login->backend_next = 1;
         login_set_timer(s, s->worker->server->config->timeouts_login_ms);
@@ -159,12 +173,9 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
         login_challenge(s);
         return;
     }
-    /* Not offered: what would hide the packets from the shim or change their layout. */
-    uint32_t offer =
-        login->greeting.capabilities & ~(uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL |
-                                                   CAP_OPTIONAL_METADATA | CAP_QUERY_ATTRIBUTES);
+    uint32_t offer = login->greeting.capabilities & ~(CAP_OF_LINK | CAP_WITHHELD);
 
-    if (s->worker->server->tls.client)
+    if (s->worker->server->tls->client)
         offer |= CAP_SSL;
     if (s->worker->server->config->compression)
         offer |= CAP_COMPRESS | CAP_ZSTD_COMPRESSION;
@@ -184,16 +195,17 @@ bool login_backend_wants_tls(struct session *s)
 {
     const struct server *server = s->worker->server;
 
-    if (!server->tls.backend)
+    if (!server->tls->backend)
         return false;
     return s->login->greeting.capabilities & CAP_SSL ||
            server->config->vtgate_tls_mode != CONFIG_TLS_PREFERRED;
 }
 
-/* The client's flags but for what is settled on its link alone. */
+/* The client's flags for vtgate. libmysqlclient sets those of its own features whether or not they
+   were offered, and MySQL takes it at its word. */
 static uint32_t backend_capabilities(const uint8_t *payload)
 {
-    return load_u32(payload) & ~(uint32_t)(CAP_SSL | CAP_COMPRESS | CAP_ZSTD_COMPRESSION);
+    return load_u32(payload) & ~(CAP_OF_LINK | CAP_WITHHELD);
 }
 
 /* The client's response, held in client_in, goes to vtgate, whose TLS (if any) is up. */
@@ -235,7 +247,7 @@ static void start_backend_tls(struct session *s)
     SSL *ssl = NULL;
 
     if (login->greeting.capabilities & CAP_SSL)
-        ssl = tls_new_client(&server->tls, server->config, vtgate_endpoint(s->vtgate)->host);
+        ssl = tls_new_client(server->tls, vtgate_endpoint(s->vtgate)->host);
     if (!ssl) {
         session_send_error(s, login->client_next, SHIM_ERROR_NO_VTGATE, vtgate_name(s->vtgate),
                            "TLS is required and vtgate does not offer it");

@@ -17,14 +17,12 @@ struct letter {
     void *context, *arg;
 };
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+void mailbox_run(struct mailbox *mb)
 {
-    struct mailbox *mb = arg;
     struct letter_list letters = STAILQ_HEAD_INITIALIZER(letters);
     uint64_t count;
-    ssize_t ignored = read(fd, &count, sizeof(count));
+    ssize_t ignored = read(mb->wake_fd, &count, sizeof(count));
 
-    (void)what;
     (void)ignored;
     pthread_mutex_lock(&mb->lock);
     STAILQ_CONCAT(&letters, &mb->letters);
@@ -38,21 +36,16 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-bool mailbox_init(struct mailbox *mb, struct event_base *base)
+bool mailbox_init(struct mailbox *mb)
 {
     STAILQ_INIT(&mb->letters);
     pthread_mutex_init(&mb->lock, NULL);
     mb->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (mb->wake_fd < 0)
-        return false;
-    event_assign(&mb->wake_event, base, mb->wake_fd, EV_READ | EV_PERSIST, on_wake, mb);
-    event_add(&mb->wake_event, NULL);
-    return true;
+    return mb->wake_fd >= 0;
 }
 
 void mailbox_fini(struct mailbox *mb)
 {
-    event_del(&mb->wake_event);
     close(mb->wake_fd);
     while (!STAILQ_EMPTY(&mb->letters)) {
         struct letter *l = STAILQ_FIRST(&mb->letters);

@@ -1,11 +1,9 @@
 /*
- * A queue of calls from any thread to the thread of one event base.
+ * A queue of calls from any thread to the thread of one loop.
  */
 #ifndef VTSHIM_PROXY_MAILBOX_H
 #define VTSHIM_PROXY_MAILBOX_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/queue.h>
@@ -17,17 +15,19 @@ STAILQ_HEAD(letter_list, letter);
 struct mailbox {
     pthread_mutex_t lock;
     struct letter_list letters;
-    int wake_fd;
-    struct event wake_event;
+    int wake_fd; /* readable while there are letters: the loop watches it, and runs the mailbox */
 };
 
 /* False when the system has no descriptor left. */
-bool mailbox_init(struct mailbox *mb, struct event_base *base);
+bool mailbox_init(struct mailbox *mb);
 
 /* Letters that were not delivered are dropped; their args must be owned elsewhere. */
 void mailbox_fini(struct mailbox *mb);
 
-/* Calls fn(context, arg) from the base's loop, in the order of posting. Any thread. */
+/* Calls what was posted until now, in that order. The loop's thread. */
+void mailbox_run(struct mailbox *mb);
+
+/* Has fn(context, arg) called by mailbox_run. Any thread. */
 void mailbox_post(struct mailbox *mb, mailbox_fn *fn, void *context, void *arg);
 
 #endif

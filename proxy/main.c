@@ -9,10 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/check.h"
 #include "config/load.h"
 #include "config/options.h"
 #include "proxy/gate.h"
 #include "proxy/log.h"
+#include "proxy/reload.h"
 #include "proxy/server.h"
 
 /* The options that set a setting, and those that do something. */
@@ -55,89 +57,127 @@ static const char *config_path(int argc, char **argv)
     const char *path = NULL;
     int c;
 
+    optind = 0; /* a GNU getopt starts over */
     opterr = 0;
     while ((c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
         if (c == 'c')
             path = optarg;
     }
-    optind = 0; /* a GNU getopt starts over */
+    optind = 0;
     opterr = 1;
     return path;
 }
 
-static bool apply_option(struct config *config, int index, const char *value)
-{
-    struct config_error error;
+/* What the command line asks for besides settings. */
+enum action { RUN, CHECK, HELP, VERSION, MISUSE };
 
-    if (option_set_text(config, OPTIONS[index].name, value, &error))
-        return true;
-    fprintf(stderr, "vtshim: --%s\n", error.text);
-    return false;
+struct command_line {
+    int argc;
+    char **argv;
+};
+
+/* Defaults, file and command line. On false, *error says why. *action: MISUSE was told about. */
+static bool read_settings(const struct command_line *cl, struct config *config, enum action *action,
+                          struct config_error *error)
+{
+    const char *path = config_path(cl->argc, cl->argv);
+    int c, index = 0;
+
+    if (path && !config_load_file(path, config, error))
+        return false;
+    while ((c = getopt_long(cl->argc, cl->argv, "", OPTIONS, &index)) != -1) {
+        if (c == 'c') {
+            continue;
+        } else if (c == 'k') {
+            *action = CHECK;
+        } else if (c == 'h' || c == 'V' || c == '?') {
+            *action = c == 'h' ? HELP : c == 'V' ? VERSION : MISUSE;
+            return true;
+        } else if (!option_set_text(config, OPTIONS[index].name, optarg, error)) {
+            char text[sizeof(error->text)];
+
+            memcpy(text, error->text, sizeof(text));
+            snprintf(error->text, sizeof(error->text), "--%.500s", text);
+            return false;
+        }
+    }
+    return true;
 }
 
-static int run(struct config *config, bool check_only)
+/* What all settings have to be, whatever they are for. */
+static bool check_settings(const struct config *config, struct config_error *error)
 {
-    struct config_error error;
+    const char *rule;
 
-    if (!config_check(config, &error)) {
-        fprintf(stderr, "vtshim: %s\n", error.text);
+    if (!config_check(config, error))
+        return false;
+    rule = gate_check_config(config);
+    if (rule)
+        snprintf(error->text, sizeof(error->text),
+                 "ddl.preflight_allow: %.400s is no rule of the preflight", rule);
+    return !rule;
+}
+
+/* For reload.c: the same once more. */
+static struct config *load_again(void *arg, char *text, size_t size)
+{
+    struct config *config = config_create_default();
+    struct config_error error = {""};
+    enum action action = RUN;
+
+    if (read_settings(arg, config, &action, &error) && check_settings(config, &error))
+        return config;
+    snprintf(text, size, "%s", error.text);
+    config_destroy(config);
+    return NULL;
+}
+
+static int check(const struct config *config)
+{
+    char text[512];
+
+    if (!server_check(config, text, sizeof(text))) {
+        fprintf(stderr, "vtshim: %s\n", text);
         return 2;
     }
-    const char *rule = gate_check_config(config);
-
-    if (rule) {
-        fprintf(stderr, "vtshim: ddl.preflight_allow: %s is no rule of the preflight\n", rule);
-        return 2;
-    }
-    if (check_only) {
-        char text[512];
-
-        if (!server_check(config, text, sizeof(text))) {
-            fprintf(stderr, "vtshim: %s\n", text);
-            return 2;
-        }
-        puts("configuration is fine");
-        return 0;
-    }
-    log_set_level((enum log_level)config->log_level);
-    return server_run(config);
+    puts("configuration is fine");
+    return 0;
 }
 
 static int start(struct config *config, int argc, char **argv)
 {
-    const char *path = config_path(argc, argv);
+    struct command_line cl = {argc, argv};
+    struct reload_source source = {load_again, &cl};
     struct config_error error;
-    bool check_only = false;
-    int c, index = 0;
+    enum action action = RUN;
 
-    if (path && !config_load_file(path, config, &error)) {
+    if (!read_settings(&cl, config, &action, &error)) {
         fprintf(stderr, "vtshim: %s\n", error.text);
         return 2;
     }
-    while ((c = getopt_long(argc, argv, "", OPTIONS, &index)) != -1) {
-        switch (c) {
-        case 'c':
-            break;
-        case 'k':
-            check_only = true;
-            break;
-        case 'h':
-            fputs(USAGE, stdout);
-            return 0;
-        case 'V':
-            puts("vtshim " VTSHIM_VERSION);
-            return 0;
-        case '?':
-            fputs("Try 'vtshim --help'.\n", stderr);
-            return 2;
-        default:
-            if (!apply_option(config, index, optarg))
-                return 2;
-        }
+    switch (action) {
+    case HELP:
+        fputs(USAGE, stdout);
+        return 0;
+    case VERSION:
+        puts("vtshim " VTSHIM_VERSION);
+        return 0;
+    case MISUSE:
+        fputs("Try 'vtshim --help'.\n", stderr);
+        return 2;
+    default:
+        break;
     }
     if (optind < argc)
         return usage_error("arguments are not expected; settings are given as options");
-    return run(config, check_only);
+    if (!check_settings(config, &error)) {
+        fprintf(stderr, "vtshim: %s\n", error.text);
+        return 2;
+    }
+    if (action == CHECK)
+        return check(config);
+    log_set_level((enum log_level)config->log_level);
+    return server_run(config, &source);
 }
 
 /* A descriptor of 0 to 2 that is closed would be given to a socket, and get log lines. */

@@ -1,11 +1,7 @@
 /*
- * The vtgate executor, as a chain of questions over the client's own connection:
- *
- *   read the session's strategy -> set ours -> submit -> restore -> locate -> poll
- * (migration_watch.c)
- *
- * Each step is a callback of ask.c that starts the next. A step that fails after ours was set goes
- * through "restore" all the same, so that the session is as it was.
+ * A migration's beginning and its ends: what is submitted, what the client is told, and who leaves
+ * when. In between it is watched (migration_watch.c); how Vitess is spoken to is the executor's
+ * (executor.h).
  */
 #include "proxy/migration.h"
 
@@ -15,6 +11,9 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/audit_session.h"
+#include "proxy/keeper.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -23,20 +22,24 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-static void migration_free(struct session *s, struct migration *m)
+/* DDL_CONTEXT_PREFIX with any separator at its end. */
+#define SAME_CONTEXT_PREFIX "vtshim_"
+
+static void migration_free(struct session *s)
 {
-    migration_end_cutover(m);
+    struct migration *m = s->migration;
+
+    migration_forget_cutover(m);
     if (m->managed)
         atomic_fetch_sub(&s->worker->server->tracking, 1);
-    event_del(&m->timer);
+    loop_timer_stop(&m->timer);
+    m->executor->forget(s);
     free(m->ddl);
     free(m->uuids);
-    free(m->keyspaces);
     free(m->columns);
-    free(m->old_strategy);
-    free(m->old_context);
     free(m->message);
     free(m);
+    s->migration = NULL;
 }
 
 void migration_publish(struct session *s, const char *status, bool ended)
@@ -44,9 +47,13 @@ void migration_publish(struct session *s, const char *status, bool ended)
     struct migration_record *r = &s->migration->record;
 
     snprintf(r->status, sizeof(r->status), "%s", status);
+    bool first = ended && !r->ended_ms;
+
     if (ended)
         r->ended_ms = clock_ms();
-    migrations_update(s->worker->server->migrations, r);
+    migration_show(s);
+    if (first)
+        audit_migration_ended(s);
 }
 
 void migration_log(struct session *s, const char *event)
@@ -65,15 +72,26 @@ void migration_forget(struct session *s)
 
     if (!m)
         return;
-    if (!m->record.ended_ms) {
-        bool detached = m->submitted;
+    if (!m->record.ended_ms)
+        migration_detach(s);
+    migration_free(s);
+}
 
-        migration_publish(s, detached ? "detached" : "abandoned", true);
-        migration_log(s, "ddl_detached");
-        metrics_add(&s->worker->metrics.ddl_detached, 1);
-    }
-    s->migration = NULL;
-    migration_free(s, m);
+const char *migration_name(const struct migration *m)
+{
+    return m->uuid_count ? m->uuids[0] : m->context;
+}
+
+void migration_detach(struct session *s)
+{
+    struct migration *m = s->migration;
+    bool kept = m->managed && m->submitted && !m->seeing && !m->cancelling && !m->stopping;
+
+    migration_publish(s, kept ? "kept" : m->submitted ? "detached" : "abandoned", !kept);
+    migration_log(s, kept ? "ddl_kept" : "ddl_detached");
+    metrics_add(&s->worker->metrics.ddl_detached, 1);
+    if (kept)
+        keeper_take(s->worker->server, &m->record);
 }
 
 /* Formats a question and asks it. The text is bounded by what was bounded before. */
@@ -94,24 +112,13 @@ void migration_ask(struct session *s, ask_callback *done, const char *format, ..
     free(sql);
 }
 
-static char *quoted(struct bytes value)
-{
-    size_t size = value.len * 2 + 3;
-    char *text = memory_zalloc(size);
-
-    if (!ddl_quote(text, size, (const char *)value.p, value.len))
-        abort(); /* the size is what ddl_quote needs at most */
-    return text;
-}
-
 /* The client gets its answer and the session goes on. `out` is one packet. */
 static void answer_client(struct session *s, struct buffer *out, bool succeeded)
 {
     uint8_t next = (uint8_t)(s->migration->sequence + 1);
     bool gone = s->client_gone;
 
-    migration_free(s, s->migration);
-    s->migration = NULL;
+    migration_free(s);
     bool sent = session_send_client(s, out->data, out->len);
 
     buffer_release(out);
@@ -163,21 +170,29 @@ void migration_answer_ok(struct session *s, const char *info)
     answer_client(s, &out, true);
 }
 
-static void keep_error(struct migration *m, const struct answer *a)
+void migration_keep_error(struct migration *m, uint16_t code, const char *state,
+                          struct bytes message)
 {
-    m->code = a ? a->code : 1105;
-    snprintf(m->state, sizeof(m->state), "%s", a ? a->state : "HY000");
+    m->code = code;
+    snprintf(m->state, sizeof(m->state), "%s", state);
     free(m->message);
-    m->message = a ? memory_copy((const char *)a->message.p, a->message.len)
-                   : memory_copy("vtshim: malformed answer of vtgate", 34);
+    m->message = memory_copy((const char *)message.p, message.len);
 }
 
-/* The DDL was refused: the error is vtgate's own. */
+void migration_keep_malformed(struct migration *m)
+{
+    static const char TEXT[] = "vtshim: malformed answer of vtgate";
+
+    migration_keep_error(m, 1105, "HY000", (struct bytes){(const uint8_t *)TEXT, sizeof(TEXT) - 1});
+}
+
+/* The DDL was refused: the error is Vitess's own. */
 void migration_refused(struct session *s)
 {
     struct migration *m = s->migration;
 
     snprintf(m->record.message, sizeof(m->record.message), "error %u", (unsigned)m->code);
+    m->record.code = m->code;
     migration_publish(s, "refused", true);
     migration_log(s, "ddl_refused");
     metrics_add(&s->worker->metrics.ddl_failed, 1);
@@ -208,22 +223,30 @@ void migration_add_uuid(struct migration *m, struct bytes uuid)
         snprintf(m->record.uuid, sizeof(m->record.uuid), "%s", m->uuids[0]);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void look_again(struct session *s)
 {
-    (void)fd;
-    (void)what;
-    struct session *s = arg;
-
-    if (s->migration->seeing)
+    if (s->migration->queueing)
+        migration_queue(s);
+    else if (s->migration->seeing)
         migration_see(s);
     else
         migration_poll(s);
 }
 
+static void on_timer(void *arg)
+{
+    struct session *s = arg;
+
+    if (locks_due(s, clock_ms()))
+        locks_keep(s, look_again);
+    else
+        look_again(s);
+}
+
 /* --- submitting ------------------------------------------------------------------------------ */
 
 /* The client does not wait for more than that. */
-static void answer_submitted(struct session *s)
+void migration_answer_submitted(struct session *s)
 {
     const struct migration *m = s->migration;
     char info[UUID_MAX + 160];
@@ -236,13 +259,16 @@ static void answer_submitted(struct session *s)
     migration_answer_ok(s, info);
 }
 
-/* The session is as it was; how did the submission go? */
-static void on_restored(struct session *s, const struct answer *a)
+void migration_queued(struct session *s)
+{
+    migration_publish(s, "queued", false);
+    migration_log(s, "ddl_submitted");
+}
+
+void migration_submitted(struct session *s)
 {
     struct migration *m = s->migration;
 
-    if (!a || a->failed)
-        log_warn("ddl_restore_failed", "session:u code:u", s->id, (uint64_t)(a ? a->code : 0));
     if (m->code && m->submitted) {
         migration_cancel_leftovers(s);
     } else if (m->code) {
@@ -250,92 +276,43 @@ static void on_restored(struct session *s, const struct answer *a)
     } else if (s->client_gone && !m->cancelling) {
         session_close(s, CLOSE_CLIENT_CLOSED); /* detached: it goes on in Vitess */
     } else if (m->uuid_count == 0) {
-        migration_publish(s, "complete", true); /* vtgate ran it at once */
+        migration_publish(s, "complete", true); /* Vitess ran it at once */
         metrics_add(&s->worker->metrics.ddl_completed, 1);
         migration_answer_ok(s, "");
     } else if (m->async) {
-        answer_submitted(s);
+        migration_answer_submitted(s);
     } else {
         m->seen_ms = clock_ms();
-        migration_locate(s);
+        m->executor->locate(s);
     }
 }
 
-static void restore(struct session *s)
+/* Whether the shim decides when it cuts over. Somebody has to be able to, whatever becomes of this
+   session: that is control.user. */
+static void manage(struct session *s, bool fit)
 {
-    struct migration *m = s->migration;
+    const struct config *c = s->worker->server->config;
 
-    migration_ask(s, on_restored, "SET @@ddl_strategy = %s, @@migration_context = %s",
-                  m->old_strategy, m->old_context);
-}
-
-static void on_submitted(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-    struct bytes row[1];
-
-    m->submitting = false;
-    if (!a || a->failed) {
-        keep_error(m, a);
-    } else if (a->columns) {
-        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);)
-            migration_add_uuid(m, row[0]);
-        migration_publish(s, "queued", false);
-        migration_log(s, "ddl_submitted");
-    }
-    restore(s);
-}
-
-static void on_set(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-
-    if (!a || a->failed) {
-        keep_error(m, a); /* for instance a ddl.strategy in the config that vtgate does not know */
-        restore(s);
-        return;
-    }
-    m->submitted = m->submitting = true;
-    ask_start(s, m->ddl, m->len, on_submitted);
+    s->migration->managed =
+        fit && c->ddl_cutover != CONFIG_CUTOVER_VITESS && *c->control_user != '\0';
+    if (s->migration->managed)
+        atomic_fetch_add(&s->worker->server->tracking, 1);
 }
 
 /*
- * The strategy, quoted. An ALTER that the shim is to cut over has to wait for it; one that the
- * strategy postpones anyway is somebody else's to complete.
+ * The strategy it is to run with. An ALTER that the shim is to cut over has to wait for it; one
+ * that the strategy postpones anyway is somebody else's to complete, and so is one that nobody
+ * waits for.
  */
-static char *chosen_strategy(struct session *s)
+static void choose_strategy(struct session *s)
 {
-    const struct config *c = s->worker->server->config;
     struct migration *m = s->migration;
-    char text[1200];
+    size_t len = strlen(m->strategy);
 
-    m->managed = c->ddl_cutover == CONFIG_CUTOVER_MANAGED && strcmp(m->record.verb, "alter") == 0 &&
-                 !strstr(m->strategy, "postpone-completion") && !strstr(m->strategy, "direct") &&
-                 !m->async;
+    manage(s, strcmp(m->record.verb, "alter") == 0 && !m->async &&
+                  !strstr(m->strategy, "postpone-completion") && !strstr(m->strategy, "direct"));
     if (m->managed)
-        atomic_fetch_add(&s->worker->server->tracking, 1);
-    snprintf(text, sizeof(text), "%s%s", m->strategy, m->managed ? " --postpone-completion" : "");
-    return quoted((struct bytes){(const uint8_t *)text, strlen(text)});
-}
-
-static void on_read(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-    struct bytes row[2];
-    const uint8_t *at = a ? a->rows_at : NULL;
-
-    if (!a || a->failed || a->columns != 2 || !answer_row(a, &at, row, 2)) {
-        keep_error(m, a && a->failed ? a : NULL);
-        migration_refused(s);
-        return;
-    }
-    m->old_strategy = quoted(row[0]);
-    m->old_context = quoted(row[1]);
-    char *strategy = chosen_strategy(s);
-
-    migration_ask(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
-                  m->context);
-    free(strategy);
+        snprintf(m->strategy + len, sizeof(m->strategy) - len, " --postpone-completion");
 }
 
 static void set_names(struct session *s, const struct statement *ddl)
@@ -356,64 +333,222 @@ static void set_names(struct session *s, const struct statement *ddl)
                          (struct bytes){(const uint8_t *)ddl->name.text, ddl->name.len});
     snprintf(r->verb, sizeof(r->verb), "%s", VERBS[ddl->verb]);
     snprintf(r->user, sizeof(r->user), "%s", s->user);
-    snprintf(r->context, sizeof(r->context), "%s", s->migration->context);
+}
+
+static struct migration *migration_create(struct session *s)
+{
+    struct migration *m = s->migration = memory_zalloc(sizeof(*m));
+
+    m->executor = &executor_vtgate;
+    loop_timer_init(&m->timer, &s->worker->loop, on_timer, s);
+    m->seen_ms = clock_ms();
+    return m;
+}
+
+/*
+ * Generated, but for one that the user asked for. A migration that the user wants to complete has
+ * another separator behind the prefix, so that keeper.c does not take it for one that was left
+ * behind.
+ */
+static void set_context(struct session *s, const char *wanted)
+{
+    struct migration *m = s->migration;
+    unsigned char random[8];
+    char digest[17];
+
+    if (RAND_bytes(random, sizeof(random)) != 1)
+        abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
+    ddl_digest_format(digest, s->user, m->record.keyspace, m->ddl, m->len);
+    ddl_context_format(m->context, s->worker->server->instance, digest, random);
+    if (strstr(m->strategy, "postpone-completion"))
+        m->context[sizeof(DDL_CONTEXT_PREFIX) - 2] = '_';
+    if (*wanted)
+        snprintf(m->context, sizeof(m->context), "%s", wanted);
+    snprintf(m->record.context, sizeof(m->record.context), "%s", m->context);
+}
+
+/* Follows a migration that is there already. */
+static void attach(struct session *s, const char *context)
+{
+    struct migration *m = s->migration;
+
+    snprintf(m->context, sizeof(m->context), "%s", context);
+    snprintf(m->record.context, sizeof(m->record.context), "%s", m->context);
+    m->executor = &executor_vtgate; /* to watch it, the session's own connection is enough */
+    m->adopted = m->submitted = m->record.attached = true;
+    migration_publish(s, "attached", false);
+    migration_log(s, "ddl_attached");
+    m->executor->locate(s);
+}
+
+/* At once, or when those of its table that came first have ended. */
+static void submit(struct session *s)
+{
+    choose_strategy(s);
+    migration_queue(s);
+}
+
+bool migration_same_found(const struct answer *a, char context[64])
+{
+    struct bytes row[EXECUTOR_COLUMNS_MAX];
+    int column = a && !a->failed && a->columns ? answer_column(a, "migration_context") : -1;
+    const uint8_t *at = a ? a->rows_at : NULL;
+
+    if (column < 0 || column >= EXECUTOR_COLUMNS_MAX ||
+        !answer_row(a, &at, row, EXECUTOR_COLUMNS_MAX) || !row[column].p || row[column].len >= 64 ||
+        memchr(row[column].p, '\'', row[column].len))
+        return false;
+    migration_copy_bytes(context, 64, row[column]);
+    return true;
+}
+
+static void on_same_found(struct session *s, const struct answer *a)
+{
+    char context[64];
+
+    if (migration_same_found(a, context))
+        attach(s, context);
+    else
+        submit(s);
+}
+
+/* The instance may be another, and the separator before it: see set_context. Vitess shows
+   migrations outside of transactions only. */
+bool migration_ask_same(struct session *s, const char *keyspace, const char *ddl, size_t len,
+                        ask_callback *done)
+{
+    char digest[17];
+
+    if (!*keyspace || s->status & STATUS_IN_TRANSACTION)
+        return false;
+    ddl_digest_format(digest, s->user, keyspace, ddl, len);
+    migration_ask(s, done,
+                  "SHOW VITESS_MIGRATIONS FROM `%s` WHERE migration_context LIKE "
+                  "'" SAME_CONTEXT_PREFIX "________:%s:%%' AND migration_status IN "
+                  "('queued', 'ready', 'running')",
+                  keyspace, digest);
+    return true;
+}
+
+/*
+ * A tool that lost its connection, or was restarted, sends the same statement again: it waits for
+ * what that has begun instead of starting another. With a context of the user's own Vitess itself
+ * takes the same statement for the same migration.
+ */
+static void look_for_same(struct session *s, const struct migration_request *request)
+{
+    const struct migration *m = s->migration;
+
+    if (*request->same)
+        attach(s, request->same);
+    else if (*request->context ||
+             !migration_ask_same(s, m->record.keyspace, m->ddl, m->len, on_same_found))
+        submit(s);
+}
+
+static void add_record(struct session *s)
+{
+    struct migration *m = s->migration;
+    char more[MIGRATION_MORE_MAX][MIGRATION_NAME_MAX];
+    size_t n = migration_more_tables(&m->record, m->ddl, m->len, more, MIGRATION_MORE_MAX);
+
+    migrations_add(s->worker->server->migrations, &m->record, more, n);
 }
 
 void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more,
                      const struct migration_request *request)
 {
-    struct migration *m = s->migration = memory_zalloc(sizeof(*m));
-    unsigned char random[16];
+    struct migration *m = migration_create(s);
 
+    if (s->worker->server->config->ddl_executor == CONFIG_EXECUTOR_VTCTLD &&
+        !ddl_strategy_is_direct(request->strategy)) /* vtctld takes online ones only */
+        m->executor = &executor_vtctld;
     m->ddl = memory_copy(ddl->text, ddl->len);
     m->len = ddl->len;
     m->sequence = sequence;
     m->more = more;
-    event_assign(&m->timer, s->worker->base, -1, 0, on_timer, s);
-    if (RAND_bytes(random, sizeof(random)) != 1)
-        abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
-    ddl_context_format(m->context, random);
-    if (*request->context)
-        snprintf(m->context, sizeof(m->context), "%s", request->context);
     snprintf(m->strategy, sizeof(m->strategy), "%s", request->strategy);
     m->async = request->async;
     set_names(s, ddl);
+    set_context(s, request->context);
     m->has_columns = ddl->object == DDL_OBJECT_TABLE && ddl->name.len > 0 &&
                      ddl->name.len < sizeof(m->record.table) &&
                      (ddl->verb == DDL_CREATE || ddl->verb == DDL_ALTER);
     m->record.session = s->id;
     m->record.started_ms = clock_ms();
+    m->record.eta_s = -1;
     snprintf(m->record.status, sizeof(m->record.status), "submitting");
-    migrations_add(s->worker->server->migrations, &m->record);
+    add_record(s);
     metrics_add(&s->worker->metrics.ddl_started, 1);
     migration_log(s, "ddl_started");
-    migration_ask(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
+    audit_migration_started(s);
+    look_for_same(s, request);
+}
+
+void migration_adopt(struct session *s, const struct migration_record *r)
+{
+    struct migration *m = migration_create(s);
+
+    m->record = *r;
+    m->record.session = s->id;
+    snprintf(m->context, sizeof(m->context), "%s", r->context);
+    m->adopted = m->submitted = true;
+    m->settled = true; /* nobody waits for what the vtgates know */
+    manage(s, strcmp(r->verb, "alter") == 0);
+    m->record.eta_s = -1;
+    if (!m->record.id)
+        migrations_add(s->worker->server->migrations, &m->record, NULL, 0);
+    migration_publish(s, "adopted", false);
+    migration_log(s, "ddl_adopted");
+    m->executor->locate(s);
 }
 
 /* --- leaving --------------------------------------------------------------------------------- */
 
-bool migration_interrupt(struct session *s)
+void migration_interrupt(struct session *s)
 {
     struct migration *m = s->migration;
     bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
+    char fate[UUID_MAX + 64];
 
-    if (s->state != SESSION_MIGRATING)
-        return false;
-    event_del(&m->timer);
+    bool let_go = s->state == SESSION_CALLING && !m->code && !m->stopping && m->executor->let_go(s);
+
+    m->interrupted = !let_go && s->state != SESSION_MIGRATING;
+    if (m->interrupted)
+        return;
+    loop_timer_stop(&m->timer);
+    if (m->queueing) {
+        migration_queue_leave(s);
+        return;
+    }
     if (m->seeing) {
         migration_answer_ok(s, m->info); /* there is nothing left to interrupt */
-        return true;
+        return;
     }
     if (cancel) {
+        m->killed = true;
         migration_stop_others(s); /* and the next poll sees it cancelled */
-        return true;
+        return;
     }
-    migration_publish(s, "detached", true);
-    migration_log(s, "ddl_detached");
-    metrics_add(&s->worker->metrics.ddl_detached, 1);
-    migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED,
-                                "; this migration goes on in Vitess: ", m->uuids[0]);
-    return true;
+    m->record.code = shim_error_row(SHIM_ERROR_INTERRUPTED)->code;
+    migration_detach(s);
+    snprintf(fate, sizeof(fate), "; migration %s goes on without this session", migration_name(m));
+    migration_answer_shim_error(s, SHIM_ERROR_INTERRUPTED, fate, "");
+}
+
+void migration_fate(const struct session *s, bool leaves, char *dst, size_t size)
+{
+    bool cancel = s->worker->server->config->ddl_on_disconnect == CONFIG_DISCONNECT_CANCEL;
+    const struct migration *m = s->migration;
+
+    if (m->seeing)
+        snprintf(dst, size, "migration %s is complete", m->uuids[0]);
+    else if (!m->submitted)
+        snprintf(dst, size, "its migration %s",
+                 m->queueing || leaves ? "is not submitted" : "is being submitted");
+    else
+        snprintf(dst, size, "migration %s %s", m->uuid_count ? m->uuids[0] : m->context,
+                 cancel ? "is being cancelled" : "goes on without the session");
 }
 
 bool migration_client_gone(struct session *s)
@@ -429,7 +564,7 @@ bool migration_client_gone(struct session *s)
     stream_close(&s->client);
     m->cancelling = cancel;
     if (cancel && s->state == SESSION_MIGRATING) {
-        event_del(&m->timer);
+        loop_timer_stop(&m->timer);
         migration_cancel_next(s);
     }
     return true;

@@ -9,6 +9,7 @@
 #define VTSHIM_PROXY_MIGRATION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "planner/classify.h"
@@ -19,6 +20,7 @@ struct session;
 struct migration_request {
     const char *strategy; /* instead of ddl.strategy */
     const char *context;  /* "": a fresh one */
+    const char *same;     /* "", or the context that migration_same_found() told: attach to it */
     bool async;           /* answer as soon as it is submitted */
 };
 
@@ -30,12 +32,32 @@ struct migration_request {
 void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more,
                      const struct migration_request *request);
 
+struct migration_record;
+struct answer;
+
+/*
+ * Asks Vitess whether the same user's same statement runs there already; `done` gives the answer to
+ * migration_same_found(). False: that cannot be told, nothing was asked.
+ */
+bool migration_ask_same(struct session *s, const char *keyspace, const char *ddl, size_t len,
+                        void (*done)(struct session *s, const struct answer *a));
+
+/* The context of the one that runs already. False: there is none. */
+bool migration_same_found(const struct answer *a, char context[64]);
+
+/* For keeper.c: the session (one of the shim's own, between two commands) follows that migration,
+   which Vitess has by its context, completes it when it is time, and then closes. */
+void migration_adopt(struct session *s, const struct migration_record *r);
+
 /* The client left. True: the session has to live on to cancel the migration, and ends by itself. */
 bool migration_client_gone(struct session *s);
 
 /* KILL QUERY: the client is answered now; the migration is cancelled or goes on, as with a client
-   that left. False: it cannot be interrupted at this moment (it is being submitted). */
-bool migration_interrupt(struct session *s);
+   that left. Not while vtgate is being asked: then as soon as that is over. */
+void migration_interrupt(struct session *s);
+
+/* What that, or a client that leaves (`leaves`), would do to the migration, in words. */
+void migration_fate(const struct session *s, bool leaves, char *dst, size_t size);
 
 /* vtgate's connection is gone: the client is told what that means for its migration. */
 void migration_vtgate_lost(struct session *s);

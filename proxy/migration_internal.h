@@ -1,11 +1,11 @@
 /*
  * What the files of a migration share: migration.c (submitting, answering, ending),
- * migration_watch.c (finding it in Vitess, following it, cancelling it). For them only.
+ * migration_watch.c (following it, cancelling it), migration_see.c, and the executors. For them
+ * only.
  */
 #ifndef VTSHIM_PROXY_MIGRATION_INTERNAL_H
 #define VTSHIM_PROXY_MIGRATION_INTERNAL_H
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,18 +13,20 @@
 #include "planner/hold.h"
 #include "proxy/ask.h"
 #include "proxy/cutover.h"
+#include "proxy/executor.h"
 #include "proxy/migrations.h"
 #include "proxy/session.h"
 
-#define UUID_MAX      64
-#define UUIDS_MAX     4096 /* tables in one DROP TABLE */
-#define KEYSPACES_MAX 1024
+#define UUID_MAX  64
+#define UUIDS_MAX 4096  /* tables in one DROP TABLE */
+#define ROWS_MAX  65536 /* migrations times shards */
 
 /* Where a managed cut-over stands. */
 enum cut_stage {
-    CUT_NOT_YET,   /* not all shards are ready, or a drain was put off */
-    CUT_DRAINING,  /* cutover.c is at work */
-    CUT_COMPLETING /* the shards have been told to complete; the hold lasts */
+    CUT_NOT_YET,    /* not all shards are ready, or a drain was put off */
+    CUT_LOOK_ASKED, /* all are ready; vttablet was asked for the look that is to cut over */
+    CUT_DRAINING,   /* cutover.c is at work */
+    CUT_COMPLETING  /* the shards have been told to complete; the hold lasts */
 };
 
 struct migration {
@@ -32,18 +34,20 @@ struct migration {
     size_t len;
     uint8_t sequence;
     bool more;
-    bool submitted;                   /* the submission is on its way or answered */
-    bool submitting;                  /* ... not answered yet */
-    bool cancelling;                  /* the client left and ddl.on_disconnect is cancel */
-    bool stopping;                    /* one shard failed: the others were told to stop */
-    char *old_strategy, *old_context; /* quoted, to be put back; NULL: not read yet */
+    bool submitted;   /* the submission is on its way or answered */
+    bool submitting;  /* ... not answered yet */
+    bool cancelling;  /* the client left and ddl.on_disconnect is cancel */
+    bool queueing;    /* not submitted: others of its table come first */
+    bool interrupted; /* KILL QUERY came while vtgate was being asked: as soon as that is over */
+    bool killed;      /* KILL QUERY, and ddl.on_disconnect is cancel: the client is to be told so */
+    bool stopping;    /* one shard failed: the others were told to stop */
+    bool async;       /* the client waits for the submission only */
+    bool adopted;     /* not submitted by this session: it follows what another has begun */
+    const struct executor *executor;
+    char strategy[1100]; /* the request's, and what the shim adds to it */
     char context[64];
-    char strategy[1024];     /* to run it with */
-    bool async;              /* the client waits for the submission only */
     char (*uuids)[UUID_MAX]; /* owned; room for uuid_cap */
     size_t uuid_count, uuid_cap, next_cancel;
-    char (*keyspaces)[65]; /* where it may be, while it is looked for; owned */
-    size_t keyspace_count, next_keyspace;
     size_t shards;
     bool has_columns;               /* CREATE or ALTER TABLE, not a view or an index */
     bool settled;                   /* its own vtgate has seen it */
@@ -54,16 +58,29 @@ struct migration {
     size_t column_count;
     bool managed; /* the shim decides when it cuts over */
     enum cut_stage cut;
-    struct cutover *cutover; /* COMPLETING: its hold */
-    size_t next_complete;
-    unsigned drains; /* that were put off */
-    int64_t cut_ms;  /* when the next drain may begin; COMPLETING: when it was told */
-    int64_t seen_ms; /* when all of it was last seen in Vitess */
-    uint16_t code;   /* not 0: the submission failed with this */
+    struct cutover *cutover;      /* COMPLETING: its hold */
+    struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */
+    size_t cut_shard_count;
+    size_t next_told;
+    bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
+    int64_t told_ms;       /* COMPLETING: when a shard was last told */
+    unsigned drains;       /* that were put off */
+    int64_t cut_ms;        /* when the next drain may begin; COMPLETING: when it was told */
+    int64_t seen_ms;       /* when all of it was last seen in Vitess */
+    uint16_t code;         /* not 0: the submission failed with this */
     char state[6];
-    char *message; /* of the failed submission */
-    struct event timer;
+    char *message;         /* of the failed submission */
+    char behind[UUID_MAX]; /* queued in Vitess: a migration that runs there */
+    char logged[64];       /* the last stage that the log was told of */
+    char reported[160];    /* what the client was told last of its progress */
+    int64_t reported_ms;   /* and when */
+    int64_t opens_at;      /* ready, but ddl.cutover_window opens only then (time_t); or 0 */
+    struct loop_timer timer;
     struct migration_record record;
+    /* The executor's: whom its answer is for, and what only it knows. */
+    executor_rows *seen;
+    executor_done *done;
+    void *own;
 };
 
 /* migration.c */
@@ -71,26 +88,72 @@ void migration_ask(struct session *s, ask_callback *done, const char *format, ..
 void migration_publish(struct session *s, const char *status, bool ended);
 void migration_log(struct session *s, const char *event);
 void migration_add_uuid(struct migration *m, struct bytes uuid);
+void migration_keep_error(struct migration *m, uint16_t code, const char *state,
+                          struct bytes message);    /* of the submission */
+void migration_keep_malformed(struct migration *m); /* vtgate's answer to it was no answer */
 /* Each gives the client its answer and lets the session go on. */
+void migration_answer_submitted(struct session *s); /* that it was, and no more */
 void migration_answer_ok(struct session *s, const char *info);
 void migration_answer_error(struct session *s, uint16_t code, const char *state,
                             const char *message);
 void migration_answer_shim_error(struct session *s, enum shim_error error, ...);
 void migration_refused(struct session *s);
+/* For the executor's submit: Vitess has accepted it, its uuids are known; and: all is said. */
+void migration_queued(struct session *s);
+void migration_submitted(struct session *s);
 
 /* migration_watch.c */
-void migration_locate(struct session *s); /* finds its keyspace and shards, then polls */
-void migration_wait(struct session *s);   /* polls again after ddl.poll_interval_ms */
+/* The executor's locate is over: keyspace and shards are known, or else `why` they are not. */
+void migration_located(struct session *s, const char *why);
+void migration_wait(struct session *s); /* polls again after ddl.poll_interval_ms */
 void migration_poll(struct session *s);
 void migration_stop_others(struct session *s); /* cancels it where it still runs, and polls on */
 void migration_cancel_next(struct session *s); /* cancels uuid after uuid, then answers or ends */
+void migration_cancel_leftovers(struct session *s); /* of a submission that was refused */
+bool migration_has_uuid(const struct migration *m, struct bytes uuid);
+void migration_copy_bytes(char *dst, size_t size, struct bytes b);
+
+/* Its uuid, or its context while that is not known. */
+const char *migration_name(const struct migration *m);
+/* The session leaves it: it goes on in Vitess, or with the keeper if somebody has to complete it.
+ */
+void migration_detach(struct session *s);
+
+/* migration_cutover.c */
+/* Takes the managed cut-over a step further, all shards being `ready` or not. True: something was
+   started that polls on by itself. */
+bool migration_cut_over(struct session *s, const struct executor_row *rows, size_t n, bool ready);
 /* The table's transactions have ended, but for in_the_way of them (`example` is one). Takes over c.
  */
 void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example);
 void migration_end_cutover(struct migration *m);    /* the hold, if any; idempotent */
-void migration_cancel_leftovers(struct session *s); /* of a submission that was refused */
-bool migration_has_uuid(const struct migration *m, struct bytes uuid);
-void migration_copy_bytes(char *dst, size_t size, struct bytes b);
+void migration_forget_cutover(struct migration *m); /* and all that belongs to it; idempotent */
+/* How long to wait until the next poll. */
+int64_t migration_cutover_wait_ms(const struct migration *m, int64_t usual_ms);
+
+/* migration_queue.c */
+/* Submits the migration, at once or when those of its table that came first have ended. */
+void migration_queue(struct session *s);
+/* Gives up while it waits, and tells the client so. */
+void migration_queue_leave(struct session *s);
+/* The names of a DROP TABLE behind the first, at most max. *r: see there. */
+size_t migration_more_tables(struct migration_record *r, const char *ddl, size_t len,
+                             char (*names)[MIGRATION_NAME_MAX], size_t max);
+
+/* The migration has that status in Vitess: migration_wait, but for one that is queued there finds
+   out first what it is queued behind. */
+void migration_wait_behind(struct session *s, const char *status);
+
+/* migration_progress.c */
+/* Takes over what Vitess says of each shard, for SHOW MIGRATIONS. */
+void migration_note_rows(struct session *s, const struct executor_row *rows, size_t n);
+/* Says in the record what the migration is doing or waiting for. */
+void migration_describe(struct migration *m);
+/* The record as it is now goes to SHOW MIGRATIONS. */
+void migration_show(struct session *s);
+/* Tells the client how far it is, if it wants to know. False: the client is gone, and with it this
+   session, or its migration is being cancelled: nothing more is to be done. */
+bool migration_report(struct session *s);
 
 /* migration_see.c: answers once vtgate knows the table as it is now */
 void migration_see(struct session *s);

@@ -20,10 +20,8 @@
 
 static void wait_ms(struct session *s, int64_t ms)
 {
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-
     session_set_state(s, SESSION_MIGRATING);
-    event_add(&s->migration->timer, &tv);
+    loop_timer_set(&s->migration->timer, ms);
 }
 
 static void done(struct session *s)

@@ -1,25 +1,21 @@
 /*
- * A submitted migration in Vitess: where it is, how far each shard is, and cancelling it.
+ * A submitted migration in Vitess: how far each shard is, its cut-over, and cancelling it.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/ddl.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/migration.h"
 #include "proxy/migration_internal.h"
 #include "proxy/server.h"
+#include "proxy/vtctld_error.h"
 #include "proxy/worker.h"
 
-#define COLUMNS_MAX         128   /* SHOW VITESS_MIGRATIONS has about 60 */
-#define ROWS_MAX            65536 /* migrations times shards */
-#define COMPLETING_POLL_MS  50    /* the hold ends as soon as all shards are through */
-#define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
-#define DRAIN_BACKOFF_MS    1000  /* doubled for each drain that was put off */
-#define DRAIN_BACKOFF_MAX   60000
-#define BLIND_MS            90000 /* how long a migration may not be seen: a reparent takes less */
+#define BLIND_MS 90000 /* how long a migration may not be seen: a reparent takes less */
 
 static bool same_bytes(struct bytes b, const char *text)
 {
@@ -49,7 +45,7 @@ static void lost_sight(struct session *s, const char *why)
 {
     char text[256];
 
-    snprintf(text, sizeof(text), "%s; migration %s may go on", why, s->migration->uuids[0]);
+    snprintf(text, sizeof(text), "%s; migration %s may go on", why, migration_name(s->migration));
     migration_publish(s, "unknown", true);
     migration_log(s, "ddl_lost");
     metrics_add(&s->worker->metrics.ddl_detached, 1);
@@ -58,13 +54,14 @@ static void lost_sight(struct session *s, const char *why)
 
 void migration_wait(struct session *s)
 {
-    int64_t ms = s->migration->cut == CUT_COMPLETING
-                     ? COMPLETING_POLL_MS
-                     : s->worker->server->config->ddl_poll_interval_ms;
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+    int64_t ms = locks_limit_wait(
+        s,
+        migration_cutover_wait_ms(s->migration, s->worker->server->config->ddl_poll_interval_ms));
 
     session_set_state(s, SESSION_MIGRATING);
-    event_add(&s->migration->timer, &tv);
+    loop_timer_set(&s->migration->timer, ms);
+    if (s->migration->interrupted)
+        migration_interrupt(s);
 }
 
 /* Nothing, or not all of it, was seen: that may pass, but not last. */
@@ -76,21 +73,15 @@ static void wait_blind(struct session *s, const char *why)
         migration_wait(s);
 }
 
-static void ask_migrations(struct session *s, ask_callback *done, const char *keyspace)
-{
-    migration_ask(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", keyspace,
-                  s->migration->context);
-}
-
 /* --- cancelling ------------------------------------------------------------------------------ */
 
-static void on_cancelled(struct session *s, const struct answer *a)
+static void on_cancelled(struct session *s, uint16_t code)
 {
     struct migration *m = s->migration;
 
-    if (!a || a->failed)
+    if (code)
         log_warn("ddl_cancel_failed", "session:u uuid:s code:u", s->id,
-                 m->uuids[m->next_cancel - 1], (uint64_t)(a ? a->code : 0));
+                 m->uuids[m->next_cancel - 1], (uint64_t)code);
     migration_cancel_next(s);
 }
 
@@ -101,8 +92,7 @@ void migration_cancel_next(struct session *s)
     struct migration *m = s->migration;
 
     if (m->next_cancel < m->uuid_count) {
-        migration_ask(s, on_cancelled, "ALTER VITESS_MIGRATION '%s' CANCEL",
-                      m->uuids[m->next_cancel++]);
+        m->executor->cancel(s, m->uuids[m->next_cancel++], on_cancelled);
         return;
     }
     if (m->stopping && !m->cancelling) {
@@ -129,33 +119,20 @@ void migration_stop_others(struct session *s)
     migration_cancel_next(s);
 }
 
-static void on_leftovers(struct session *s, const struct answer *a)
+static void on_leftovers(struct session *s, const struct executor_row *rows, size_t n)
 {
-    struct migration *m = s->migration;
-    struct bytes row[COLUMNS_MAX];
-
-    if (a && !a->failed && a->columns) {
-        int uuid = answer_column(a, "migration_uuid");
-        int status = answer_column(a, "migration_status");
-        const uint8_t *at = a->rows_at;
-
-        while (uuid >= 0 && uuid < COLUMNS_MAX && status >= 0 && status < COLUMNS_MAX &&
-               answer_row(a, &at, row, COLUMNS_MAX)) {
-            enum migration_status st =
-                migration_status_parse((const char *)row[status].p, row[status].len);
-
-            if (!migration_status_is_terminal(st))
-                migration_add_uuid(m, row[uuid]);
-        }
+    for (size_t i = 0; i < n; i++) {
+        if (!migration_status_is_terminal(rows[i].status))
+            migration_add_uuid(s->migration, rows[i].uuid);
     }
     migration_cancel_next(s);
 }
 
-/* What a refused submission left queued on some shards: vtgate's fan-out is not atomic. */
+/* What a refused submission left queued on some shards: Vitess's fan-out is not atomic. */
 void migration_cancel_leftovers(struct session *s)
 {
     if (*s->migration->record.keyspace)
-        ask_migrations(s, on_leftovers, s->migration->record.keyspace);
+        s->migration->executor->look(s, on_leftovers);
     else
         migration_refused(s);
 }
@@ -163,55 +140,35 @@ void migration_cancel_leftovers(struct session *s)
 /* --- polling --------------------------------------------------------------------------------- */
 
 struct tally {
-    enum migration_status *states; /* room for ROWS_MAX */
+    enum migration_status *states; /* room for all rows */
     size_t n;
     uint32_t complete, progress;
-    size_t ready; /* could cut over, or have */
+    size_t ready;                    /* could cut over, or have */
+    const struct executor_row *rows; /* all that were seen, also of others */
+    size_t row_count;
     char failed_shard[64], failed_uuid[UUID_MAX], message[512];
     enum migration_status failed;
 };
-
-enum { UUID, STATUS, SHARD, MESSAGE, PROGRESS, TABLET_FAILURE, RETRIES, READY, TALLY_COLUMNS };
-
-static bool find_columns(const struct answer *a, int column[TALLY_COLUMNS])
-{
-    static const char *const NAMES[TALLY_COLUMNS] = {
-        "migration_uuid", "migration_status", "shard",   "message",
-        "progress",       "tablet_failure",   "retries", "ready_to_complete"};
-
-    for (int i = 0; i < TALLY_COLUMNS; i++) {
-        column[i] = answer_column(a, NAMES[i]);
-        if (column[i] < 0 || column[i] >= COLUMNS_MAX)
-            return false;
-    }
-    return true;
-}
 
 /*
  * The status of one row. A migration that failed with its tablet is taken up again by Vitess
  * itself, once (go/vt/vttablet/onlineddl/schema.go, sqlWhereTabletFailure): to us it is queued.
  */
-static enum migration_status row_status(const struct bytes *row, const int column[TALLY_COLUMNS])
+static enum migration_status row_status(const struct executor_row *row)
 {
-    struct bytes text = row[column[STATUS]];
-    enum migration_status status = migration_status_parse((const char *)text.p, text.len);
-
-    if (status == MIGRATION_FAILED && same_bytes(row[column[TABLET_FAILURE]], "1") &&
-        same_bytes(row[column[RETRIES]], "0"))
+    if (row->status == MIGRATION_FAILED && row->tablet_failure && !row->retried)
         return MIGRATION_QUEUED;
-    return status;
+    return row->status;
 }
 
-static void tally_row(struct tally *t, const struct bytes *row, const int column[TALLY_COLUMNS])
+static void tally_row(struct tally *t, const struct executor_row *row)
 {
-    enum migration_status status = row_status(row, column);
-    char progress[16];
+    enum migration_status status = row_status(row);
 
     t->states[t->n++] = status;
     t->complete += status == MIGRATION_COMPLETE;
-    t->ready += status == MIGRATION_COMPLETE || same_bytes(row[column[READY]], "1");
-    migration_copy_bytes(progress, sizeof(progress), row[column[PROGRESS]]);
-    uint32_t percent = status == MIGRATION_COMPLETE ? 100 : (uint32_t)strtoul(progress, NULL, 10);
+    t->ready += status == MIGRATION_COMPLETE || row->ready;
+    uint32_t percent = status == MIGRATION_COMPLETE ? 100 : row->progress;
 
     if (percent < t->progress)
         t->progress = percent;
@@ -222,25 +179,9 @@ static void tally_row(struct tally *t, const struct bytes *row, const int column
     if (t->failed == status)
         return;
     t->failed = status;
-    migration_copy_bytes(t->failed_uuid, sizeof(t->failed_uuid), row[column[UUID]]);
-    migration_copy_bytes(t->failed_shard, sizeof(t->failed_shard), row[column[SHARD]]);
-    migration_copy_bytes(t->message, sizeof(t->message), row[column[MESSAGE]]);
-}
-
-/* False when it is no answer to our question. */
-static bool tally_rows(const struct migration *m, const struct answer *a, struct tally *t)
-{
-    struct bytes row[COLUMNS_MAX];
-    int column[TALLY_COLUMNS];
-
-    t->progress = 100;
-    if (!a || a->failed || !a->columns || !find_columns(a, column))
-        return false;
-    for (const uint8_t *at = a->rows_at; t->n < ROWS_MAX && answer_row(a, &at, row, COLUMNS_MAX);) {
-        if (row[column[UUID]].p && migration_has_uuid(m, row[column[UUID]]))
-            tally_row(t, row, column);
-    }
-    return true;
+    migration_copy_bytes(t->failed_uuid, sizeof(t->failed_uuid), row->uuid);
+    migration_copy_bytes(t->failed_shard, sizeof(t->failed_shard), row->shard);
+    migration_copy_bytes(t->message, sizeof(t->message), row->message);
 }
 
 static void completed(struct session *s)
@@ -260,23 +201,6 @@ static void completed(struct session *s)
     migration_see(s);
 }
 
-/* MySQL's own code and state, where the migration's message has them: "(errno 1060) (sqlstate
-   42S21)", as Vitess writes errors of MySQL (go/mysql/sqlerror). */
-static void message_code(const char *message, uint16_t *code, char state[6])
-{
-    const char *errno_at = strstr(message, "(errno ");
-    const char *state_at = strstr(message, "(sqlstate ");
-
-    if (!errno_at || !state_at || strlen(state_at) < 15)
-        return;
-    unsigned long n = strtoul(errno_at + 7, NULL, 10);
-
-    if (n == 0 || n > UINT16_MAX)
-        return;
-    *code = (uint16_t)n;
-    memcpy(state, state_at + 10, 5);
-}
-
 static void failed(struct session *s, const struct tally *t)
 {
     struct migration *m = s->migration;
@@ -287,17 +211,21 @@ static void failed(struct session *s, const struct tally *t)
     char state[6], text[1024];
 
     snprintf(state, sizeof(state), "%s", row->state);
-    if (cancelled) {
+    if (cancelled && m->killed) {
+        snprintf(text, sizeof(text), "Query execution was interrupted; migration %s was cancelled",
+                 t->failed_uuid);
+    } else if (cancelled) {
         snprintf(text, sizeof(text), "vtshim: migration %s was cancelled on shard %s%s%s",
                  t->failed_uuid, t->failed_shard, *t->message ? ": " : "", t->message);
     } else {
-        message_code(t->message, &code, state);
+        vitess_error_code(t->message, &code, state);
         snprintf(text, sizeof(text), "vtshim: migration %s failed on shard %s%s: %s",
                  t->failed_uuid, t->failed_shard, t->complete ? " (others have completed)" : "",
                  t->message);
     }
     snprintf(m->record.message, sizeof(m->record.message), "shard %s: error %u", t->failed_shard,
              (unsigned)code);
+    m->record.code = code;
     migration_publish(s, cancelled ? "cancelled" : "failed", true);
     migration_log(s, cancelled ? "ddl_cancelled" : "ddl_failed");
     metrics_add(cancelled ? &s->worker->metrics.ddl_cancelled : &s->worker->metrics.ddl_failed, 1);
@@ -311,104 +239,24 @@ static void still_running(struct session *s, const struct tally *t, const char *
 
     m->record.progress = t->progress;
     migration_publish(s, status, false);
-    if (limit && clock_ms() - m->record.started_ms > limit * 1000) {
-        migration_publish(s, "detached", true);
-        migration_log(s, "ddl_detached");
-        metrics_add(&s->worker->metrics.ddl_detached, 1);
-        migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)limit, m->uuids[0]);
-    } else if (t->n < m->shards * m->uuid_count) {
+    if (m->async) { /* attached: it was submitted before */
+        migration_answer_submitted(s);
+        return;
+    }
+    if (limit && !s->inner && clock_ms() - m->record.started_ms > limit * 1000) {
+        migration_detach(s);
+        migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_TIMEOUT, (long long)limit,
+                                    migration_name(m));
+        return;
+    }
+    if (!migration_report(s))
+        return;
+    if (t->n < m->shards * m->uuid_count) {
         wait_blind(s, "a shard does not show it");
     } else {
         m->seen_ms = clock_ms();
-        migration_wait(s);
+        migration_wait_behind(s, status);
     }
-}
-
-/* --- the managed cut-over -------------------------------------------------------------------- */
-
-void migration_end_cutover(struct migration *m)
-{
-    if (m->cutover)
-        cutover_end(m->cutover);
-    m->cutover = NULL;
-    m->cut = CUT_NOT_YET;
-}
-
-static void complete_next(struct session *s);
-
-static void on_complete(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-
-    if (!a || a->failed)
-        log_warn("ddl_complete_failed", "session:u uuid:s code:u", s->id,
-                 m->uuids[m->next_complete - 1], (uint64_t)(a ? a->code : 0));
-    if (m->cancelling)
-        migration_cancel_next(s);
-    else
-        complete_next(s);
-}
-
-/* Tells all shards to complete, migration by migration. */
-static void complete_next(struct session *s)
-{
-    struct migration *m = s->migration;
-
-    if (m->next_complete < m->uuid_count)
-        migration_ask(s, on_complete, "ALTER VITESS_MIGRATION '%s' COMPLETE",
-                      m->uuids[m->next_complete++]);
-    else
-        migration_wait(s);
-}
-
-void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example)
-{
-    struct migration *m = s->migration;
-
-    m->cutover = c;
-    if (s->state != SESSION_MIGRATING || m->cut != CUT_DRAINING) {
-        migration_end_cutover(m); /* it is being cancelled */
-        return;
-    }
-    if (in_the_way > 0) {
-        int64_t wait = DRAIN_BACKOFF_MS << (m->drains < 6 ? m->drains : 6);
-
-        log_warn("ddl_drain_put_off", "session:u uuid:s in_the_way:u example:u", s->id, m->uuids[0],
-                 (uint64_t)in_the_way, example);
-        m->drains++;
-        migration_end_cutover(m);
-        m->cut_ms = clock_ms() + (wait < DRAIN_BACKOFF_MAX ? wait : DRAIN_BACKOFF_MAX);
-        migration_wait(s);
-        return;
-    }
-    migration_log(s, "ddl_cut_over");
-    m->cut = CUT_COMPLETING;
-    m->cut_ms = clock_ms();
-    m->next_complete = 0;
-    complete_next(s);
-}
-
-/* Every shard is ready: now, unless a drain was put off a moment ago. */
-static bool cut_over(struct session *s, const struct tally *t)
-{
-    struct migration *m = s->migration;
-
-    if (!m->managed || m->stopping)
-        return false;
-    if (m->cut == CUT_COMPLETING && clock_ms() - m->cut_ms > COMPLETING_LIMIT_MS) {
-        log_warn("ddl_cut_over_slow", "session:u uuid:s complete:u", s->id, m->uuids[0],
-                 (uint64_t)t->complete);
-        migration_end_cutover(m); /* Vitess tries again by itself: the applications must not wait */
-        m->managed = false;
-        atomic_fetch_sub(&s->worker->server->tracking, 1);
-    }
-    if (m->cut != CUT_NOT_YET || !m->managed || t->ready < m->shards * m->uuid_count ||
-        clock_ms() < m->cut_ms)
-        return false;
-    m->cut = CUT_DRAINING;
-    session_set_state(s, SESSION_MIGRATING);
-    cutover_start(s, m->record.id, m->record.keyspace, m->record.table);
-    return true;
 }
 
 static void judge(struct session *s, const struct tally *t)
@@ -427,123 +275,59 @@ static void judge(struct session *s, const struct tally *t)
     else if (migration_status_any_lost(t->states, t->n) && !m->stopping)
         /* The others would change alone, or wait for ever with --postpone-completion. */
         migration_stop_others(s);
-    else if (!cut_over(s, t))
+    else if (!migration_cut_over(s, t->rows, t->row_count, t->ready >= m->shards * m->uuid_count))
         still_running(s, t, migration_status_name(status));
 }
 
-static void on_poll(struct session *s, const struct answer *a)
+static void on_poll(struct session *s, const struct executor_row *rows, size_t n)
 {
     struct migration *m = s->migration;
-    struct tally t = {.states = NULL};
+    struct tally t = {.progress = 100, .rows = rows, .row_count = n};
 
     if (m->cancelling) {
         migration_cancel_next(s);
         return;
     }
-    t.states = memory_zalloc(ROWS_MAX * sizeof(*t.states));
-    if (tally_rows(m, a, &t))
-        judge(s, &t);
+    if (!rows) {
+        wait_blind(s, "Vitess does not tell how it is doing");
+        return;
+    }
+    t.states = memory_zalloc((n + 1) * sizeof(*t.states));
+    for (size_t i = 0; i < n; i++) {
+        if (m->adopted)
+            migration_add_uuid(m, rows[i].uuid); /* whatever has its context is its own */
+        if (rows[i].uuid.p && migration_has_uuid(m, rows[i].uuid))
+            tally_row(&t, &rows[i]);
+    }
+    migration_note_rows(s, rows, n);
+    if (m->uuid_count == 0)
+        wait_blind(s, "no keyspace shows it");
     else
-        wait_blind(s, "vtgate does not answer SHOW VITESS_MIGRATIONS");
+        judge(s, &t);
     free(t.states);
 }
 
 void migration_poll(struct session *s)
 {
+    const struct executor *executor = s->migration->executor;
+
     if (s->migration->shards)
-        ask_migrations(s, on_poll, s->migration->record.keyspace);
+        executor->look(s, on_poll);
     else
-        migration_locate(s);
+        executor->locate(s);
 }
 
-/* --- locating -------------------------------------------------------------------------------- */
-
-/* Its keyspace is known: how many shards has it? */
-static void on_shards(struct session *s, const struct answer *a)
+void migration_located(struct session *s, const char *why)
 {
     struct migration *m = s->migration;
-    size_t prefix = strlen(m->record.keyspace);
-    struct bytes row[1];
 
-    if (a && !a->failed && a->columns) {
-        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);) {
-            if (row[0].len > prefix && memcmp(row[0].p, m->record.keyspace, prefix) == 0 &&
-                row[0].p[prefix] == '/')
-                m->shards++;
-        }
-    }
     m->record.shards = (uint32_t)m->shards;
     if (m->cancelling)
         migration_cancel_next(s);
+    else if (why)
+        wait_blind(s, why);
     else if (m->shards * m->uuid_count > ROWS_MAX)
         lost_sight(s, "it has too many shards and tables");
-    else if (m->shards == 0)
-        wait_blind(s, "the keyspace's shards cannot be counted");
     else
         migration_poll(s);
-}
-
-static void try_next_keyspace(struct session *s);
-
-static void on_found(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-    const uint8_t *at = a ? a->rows_at : NULL;
-    struct bytes row[1];
-
-    if (a && !a->failed && a->columns && answer_row(a, &at, row, 1))
-        migration_ask(s, on_shards, "SHOW VITESS_SHARDS");
-    else if (m->cancelling)
-        migration_cancel_next(s);
-    else
-        try_next_keyspace(s);
-}
-
-static void on_keyspaces(struct session *s, const struct answer *a)
-{
-    struct migration *m = s->migration;
-    struct bytes row[1];
-
-    free(m->keyspaces);
-    m->keyspaces = memory_zalloc(KEYSPACES_MAX * sizeof(*m->keyspaces));
-    m->keyspace_count = m->next_keyspace = 0;
-    if (a && !a->failed && a->columns) {
-        for (const uint8_t *p = a->rows_at;
-             m->keyspace_count < KEYSPACES_MAX && answer_row(a, &p, row, 1);) {
-            /* Names have no backtick, which would end the quoting, and fit. */
-            if (row[0].p && row[0].len < sizeof(m->keyspaces[0]) &&
-                !memchr(row[0].p, '`', row[0].len))
-                migration_copy_bytes(m->keyspaces[m->keyspace_count++], sizeof(m->keyspaces[0]),
-                                     row[0]);
-        }
-    }
-    try_next_keyspace(s);
-}
-
-static void try_next_keyspace(struct session *s)
-{
-    struct migration *m = s->migration;
-
-    if (!m->keyspaces) {
-        migration_ask(s, on_keyspaces, "SHOW KEYSPACES");
-    } else if (m->next_keyspace < m->keyspace_count) {
-        memcpy(m->record.keyspace, m->keyspaces[m->next_keyspace++], sizeof(m->record.keyspace));
-        ask_migrations(s, on_found, m->record.keyspace);
-    } else {
-        free(m->keyspaces);
-        m->keyspaces = NULL; /* the next round looks everywhere again */
-        wait_blind(s, "no keyspace shows it");
-    }
-}
-
-/*
- * The statement does not always tell the keyspace: the session may have none (vtgate finds the
- * table by its name), and routing rules may lead elsewhere. The context tells.
- */
-void migration_locate(struct session *s)
-{
-    if (*s->migration->record.keyspace)
-        ask_migrations(s, on_found, s->migration->record.keyspace);
-    else
-        try_next_keyspace(s);
 }

@@ -10,11 +10,16 @@
 
 #include "proxy/memory.h"
 
-#define HISTORY_MAX 100
+#define HISTORY_MAX  100
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct item {
     TAILQ_ENTRY(item) link;
     struct migration_record record;
+    char (*more)[MIGRATION_NAME_MAX]; /* tables besides the record's; owned */
+    size_t more_count;
+    struct migration_shard *shards; /* owned */
+    size_t shard_count;
 };
 
 struct migrations {
@@ -22,6 +27,7 @@ struct migrations {
     TAILQ_HEAD(items, item) items;
     size_t n, ended;
     uint64_t last_id;
+    struct migration_stats stats; /* but for `running` */
 };
 
 struct migrations *migrations_create(void)
@@ -37,6 +43,8 @@ static void drop(struct migrations *ms, struct item *it)
 {
     TAILQ_REMOVE(&ms->items, it, link);
     ms->n--;
+    free(it->shards);
+    free(it->more);
     free(it);
 }
 
@@ -48,9 +56,15 @@ void migrations_destroy(struct migrations *ms)
     free(ms);
 }
 
-void migrations_add(struct migrations *ms, struct migration_record *r)
+void migrations_add(struct migrations *ms, struct migration_record *r,
+                    char (*more)[MIGRATION_NAME_MAX], size_t n)
 {
     struct item *it = memory_zalloc(sizeof(*it));
+
+    it->more = memory_zalloc((n + 1) * sizeof(*it->more));
+    it->more_count = n;
+    if (n > 0)
+        memcpy(it->more, more, n * sizeof(*more));
 
     pthread_mutex_lock(&ms->lock);
     r->id = ++ms->last_id;
@@ -74,6 +88,125 @@ static void forget_oldest(struct migrations *ms)
     }
 }
 
+static size_t label(const char *text, const char *const *labels, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n - 1 && strcmp(text, labels[i]) != 0)
+        i++;
+    return i;
+}
+
+static void count_end(struct migration_stats *stats, const struct migration_record *r)
+{
+    static const char *const VERBS[] = MIGRATION_VERBS;
+    static const char *const OUTCOMES[] = MIGRATION_OUTCOMES;
+    static const int64_t BUCKETS[] = MIGRATION_BUCKETS;
+    int64_t ms = r->ended_ms - r->started_ms;
+    size_t verb = label(r->verb, VERBS, COUNT(VERBS));
+
+    stats->ended[verb][label(r->status, OUTCOMES, COUNT(OUTCOMES))]++;
+    if (strcmp(r->status, "complete") != 0)
+        return;
+    stats->took_n++;
+    stats->took_ms += (uint64_t)ms;
+    for (size_t i = 0; i < COUNT(BUCKETS); i++) {
+        if (ms <= BUCKETS[i] * 1000) {
+            stats->took[i]++;
+            return;
+        }
+    }
+}
+
+void migrations_stats(struct migrations *ms, struct migration_stats *stats)
+{
+    pthread_mutex_lock(&ms->lock);
+    *stats = ms->stats;
+    stats->running = ms->n - ms->ended;
+    pthread_mutex_unlock(&ms->lock);
+}
+
+/* --- who comes first ------------------------------------------------------------------------- */
+
+static bool touches(const struct item *it, const char *table)
+{
+    if (strcmp(it->record.table, table) == 0)
+        return true;
+    for (size_t i = 0; i < it->more_count; i++) {
+        if (strcmp(it->more[i], table) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool same_table(const struct item *a, const struct item *b)
+{
+    if (*a->record.keyspace && *b->record.keyspace &&
+        strcmp(a->record.keyspace, b->record.keyspace) != 0)
+        return false;
+    if (touches(b, a->record.table))
+        return true;
+    for (size_t i = 0; i < a->more_count; i++) {
+        if (touches(b, a->more[i]))
+            return true;
+    }
+    return false;
+}
+
+size_t migrations_ahead(struct migrations *ms, uint64_t id, char first[64])
+{
+    const struct item *it, *own;
+    size_t ahead = 0;
+
+    *first = '\0';
+    pthread_mutex_lock(&ms->lock);
+    TAILQ_FOREACH(own, &ms->items, link)
+    {
+        if (own->record.id == id)
+            break;
+    }
+    TAILQ_FOREACH(it, &ms->items, link)
+    {
+        if (it == own || !own)
+            break;
+        if (it->record.ended_ms || !same_table(it, own))
+            continue;
+        if (ahead++ == 0)
+            memcpy(first, it->record.uuid, 64);
+    }
+    pthread_mutex_unlock(&ms->lock);
+    return ahead;
+}
+
+bool migrations_touching(struct migrations *ms, const char *keyspace, const char *table)
+{
+    const struct item *it;
+    bool found = false;
+
+    pthread_mutex_lock(&ms->lock);
+    TAILQ_FOREACH(it, &ms->items, link)
+    {
+        bool elsewhere =
+            *keyspace && *it->record.keyspace && strcmp(keyspace, it->record.keyspace) != 0;
+
+        found = found || (!it->record.ended_ms && !elsewhere && touches(it, table));
+    }
+    pthread_mutex_unlock(&ms->lock);
+    return found;
+}
+
+bool migrations_follows(struct migrations *ms, const char *context)
+{
+    const struct item *it;
+    bool found = false;
+
+    pthread_mutex_lock(&ms->lock);
+    TAILQ_FOREACH(it, &ms->items, link)
+    found = found || (!it->record.ended_ms && strcmp(it->record.context, context) == 0);
+    pthread_mutex_unlock(&ms->lock);
+    return found;
+}
+
 void migrations_update(struct migrations *ms, const struct migration_record *r)
 {
     struct item *it;
@@ -83,14 +216,71 @@ void migrations_update(struct migrations *ms, const struct migration_record *r)
     {
         if (it->record.id != r->id)
             continue;
-        if (r->ended_ms && !it->record.ended_ms)
+        if (r->ended_ms && !it->record.ended_ms) {
             ms->ended++;
+            count_end(&ms->stats, r);
+        }
         it->record = *r;
         break;
     }
     if (ms->ended > HISTORY_MAX)
         forget_oldest(ms);
     pthread_mutex_unlock(&ms->lock);
+}
+
+void migrations_set_shards(struct migrations *ms, uint64_t id, const struct migration_shard *shards,
+                           size_t n)
+{
+    struct item *it;
+
+    if (n > MIGRATION_SHARDS_MAX)
+        n = MIGRATION_SHARDS_MAX;
+    pthread_mutex_lock(&ms->lock);
+    TAILQ_FOREACH(it, &ms->items, link)
+    {
+        if (it->record.id != id)
+            continue;
+        if (it->shard_count < n)
+            it->shards = memory_resize(it->shards, n * sizeof(*it->shards));
+        if (n > 0)
+            memcpy(it->shards, shards, n * sizeof(*shards));
+        it->shard_count = n;
+        break;
+    }
+    pthread_mutex_unlock(&ms->lock);
+}
+
+static bool has_uuid(const struct item *it, const char *uuid)
+{
+    if (strcmp(it->record.uuid, uuid) == 0)
+        return true;
+    for (size_t i = 0; i < it->shard_count; i++) {
+        if (strcmp(it->shards[i].uuid, uuid) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool migrations_find(struct migrations *ms, const char *uuid, struct migration_record *r,
+                     struct migration_shard **shards, size_t *n)
+{
+    struct item *it;
+
+    pthread_mutex_lock(&ms->lock);
+    TAILQ_FOREACH_REVERSE(it, &ms->items, items, link)
+    {
+        if (has_uuid(it, uuid))
+            break;
+    }
+    if (it) {
+        *r = it->record;
+        *n = it->shard_count;
+        *shards = memory_zalloc((it->shard_count + 1) * sizeof(**shards));
+        if (it->shard_count > 0)
+            memcpy(*shards, it->shards, it->shard_count * sizeof(**shards));
+    }
+    pthread_mutex_unlock(&ms->lock);
+    return it != NULL;
 }
 
 struct migration_record *migrations_copy(struct migrations *ms, size_t *n)

@@ -11,6 +11,10 @@
 
 #include "proxy/memory.h"
 
+/* ::ffff:0:0/96, the IPv4-mapped addresses of IPv6. */
+#define MAPPED_BITS 96u
+static const uint8_t MAPPED[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
+
 struct network {
     int family;
     uint8_t address[16];
@@ -42,11 +46,27 @@ static size_t address_bytes(const struct sockaddr_storage *sa, int *family, cons
     return 4;
 }
 
+/* What stands behind the '/': digits only, and at most max. */
+static bool parse_bits(const char *text, unsigned max, unsigned *bits)
+{
+    *bits = 0;
+    if (!*text)
+        return false;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        *bits = *bits * 10 + (unsigned)(*text - '0');
+        if (*bits > max)
+            return false;
+    }
+    return !*text;
+}
+
 static bool parse_network(const char *text, struct network *n)
 {
-    char host[64], *slash, *end;
+    char host[64], *slash;
 
-    snprintf(host, sizeof(host), "%s", text);
+    if (strlen(text) >= sizeof(host))
+        return false;
+    strcpy(host, text);
     if (strcmp(host, "unix") == 0) {
         n->family = AF_UNIX;
         return true;
@@ -54,11 +74,17 @@ static bool parse_network(const char *text, struct network *n)
     if ((slash = strchr(host, '/')))
         *slash++ = '\0';
     n->family = strchr(host, ':') ? AF_INET6 : AF_INET;
-    unsigned max = n->family == AF_INET6 ? 128 : 32;
-
-    n->bits = slash ? (unsigned)strtoul(slash, &end, 10) : max;
-    return inet_pton(n->family, host, n->address) == 1 && n->bits <= max &&
-           (!slash || (*slash >= '0' && *slash <= '9' && !*end));
+    n->bits = n->family == AF_INET6 ? 128 : 32;
+    if (inet_pton(n->family, host, n->address) != 1 ||
+        (slash && !parse_bits(slash, n->bits, &n->bits)))
+        return false;
+    if (n->family == AF_INET6 && n->bits >= MAPPED_BITS &&
+        memcmp(n->address, MAPPED, sizeof(MAPPED)) == 0) {
+        n->family = AF_INET;
+        n->bits -= MAPPED_BITS;
+        memmove(n->address, n->address + sizeof(MAPPED), 4);
+    }
+    return true;
 }
 
 struct networks *networks_create(const struct string_list *list, const char **bad)

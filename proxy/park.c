@@ -14,10 +14,8 @@
 
 static void park_arm(struct worker *w)
 {
-    struct timeval tick = {0, TICK_MS * 1000};
-
-    if (!TAILQ_EMPTY(&w->parked) && !event_pending(&w->park_event, EV_TIMEOUT, NULL))
-        event_add(&w->park_event, &tick);
+    if (!TAILQ_EMPTY(&w->parked) && !loop_timer_is_set(&w->park_timer))
+        loop_timer_set(&w->park_timer, TICK_MS);
 }
 
 static void park_leave(struct session *s)
@@ -85,7 +83,7 @@ static bool hold_exists(const struct hold_set *holds, uint64_t id)
     return false;
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_tick(void *arg)
 {
     struct worker *w = arg;
     const struct config *c = w->server->config;
@@ -93,12 +91,12 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     int64_t budget = c->hold_release_rate ? c->hold_release_rate * TICK_MS / 1000 : INT64_MAX;
     struct session *s, *next;
 
-    (void)fd;
-    (void)what;
     if (budget == 0)
         budget = 1;
     for (s = TAILQ_FIRST(&w->parked); s; s = next) {
         next = TAILQ_NEXT(s, parked_link);
+        if (s->ask)
+            continue; /* its locks are kept alive: in a moment */
         if (!hold_exists(w->holds, s->parked_by)) {
             if (budget-- <= 0)
                 break; /* in order: the ones behind wait for their turn */
@@ -113,7 +111,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 void park_init(struct worker *w)
 {
     TAILQ_INIT(&w->parked);
-    event_assign(&w->park_event, w->base, -1, 0, on_tick, w);
+    loop_timer_init(&w->park_timer, &w->loop, on_tick, w);
 }
 
 bool park_session(struct session *s, const struct hold *hold)
@@ -139,7 +137,7 @@ bool park_session(struct session *s, const struct hold *hold)
 void park_review(struct worker *w)
 {
     if (!TAILQ_EMPTY(&w->parked))
-        event_active(&w->park_event, EV_TIMEOUT, 1);
+        loop_timer_set(&w->park_timer, 0);
 }
 
 void park_forget(struct session *s)

@@ -13,10 +13,12 @@
 
 #include "planner/traffic.h"
 #include "proxy/ask.h"
+#include "proxy/audit_session.h"
 #include "proxy/fallback.h"
 #include "proxy/flights.h"
 #include "proxy/gate.h"
 #include "proxy/kill.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/notes.h"
@@ -52,6 +54,17 @@ struct plan_facts query_facts(const struct session *s)
         .resolved = s->resolved != NULL,
         .temporary = s->temporary,
     };
+}
+
+bool query_no_control(const struct session *s)
+{
+    const struct string_list *users = &s->worker->server->config->ddl_control_users;
+
+    for (size_t i = 0; i < users->n; i++) {
+        if (s->user && strcmp(users->items[i], s->user) == 0)
+            return false;
+    }
+    return users->n > 0;
 }
 
 static const struct prepared *find_named(void *arg, struct sql_name name)
@@ -138,6 +151,12 @@ void query_set_effect(struct session *s, const struct plan *plan, const char *te
         keep_text(s, plan->name.text, plan->name.len);
         flights_begin(s->worker->server->flights, s->effect_text, s->effect_len);
         break;
+    case EFFECT_LOCK:
+        locks_expect(s, plan->lock);
+        break;
+    case EFFECT_CONTROL:
+        keep_text(s, plan->statement.text, plan->statement.len);
+        break;
     default:
         break;
     }
@@ -149,6 +168,7 @@ static void apply_effect(struct session *s)
 
     switch (s->effect) {
     case EFFECT_NONE:
+    case EFFECT_CONTROL:
         break;
     case EFFECT_DATABASE:
         free(s->database);
@@ -191,11 +211,15 @@ static void apply_effect(struct session *s)
             s->temporary = memory_zalloc(sizeof(*s->temporary));
         names_add(s->temporary, s->effect_text, s->effect_len);
         break;
+    case EFFECT_LOCK:
+        locks_settle(s, true);
+        break;
     case EFFECT_RESET:
         statements_destroy(s->statements);
         s->statements = NULL;
         free(s->temporary);
         s->temporary = NULL;
+        locks_released(s);
         if (s->command == COM_CHANGE_USER) {
             free(s->database); /* whatever the new login chose */
             s->database = NULL;
@@ -211,8 +235,11 @@ void query_settle(struct session *s, bool succeeded)
     if (s->effect == EFFECT_VSCHEMA)
         flights_end(s->worker->server->flights, s->effect_text, s->effect_len,
                     clock_ms() + (succeeded ? s->worker->server->config->ddl_settle_ms : 0));
+    if (s->effect == EFFECT_CONTROL)
+        audit_controlled(s, s->effect_text, s->effect_len, succeeded);
     if (succeeded)
         apply_effect(s);
+    locks_settle(s, false);
     free(s->effect_text);
     if (s->effect_prepared) {
         prepared_fini(s->effect_prepared);
@@ -295,15 +322,12 @@ static void track_command(struct session *s, const struct head *h)
     }
 }
 
-/* Now and then a statement is looked at for the columns that it names. */
-static void watch_columns(struct session *s, const struct head *h)
+/* Out of line, as consume_planned is. */
+__attribute__((noinline)) static void note_columns(struct session *s, const struct head *h)
 {
     const struct server *server = s->worker->server;
-    int64_t every = server->config->ddl_watch_columns;
     uint32_t pairs[TRAFFIC_PAIRS_MAX];
 
-    if (every == 0 || (s->id + s->commands) % (uint64_t)every != 0)
-        return;
     if (h->command == COM_QUERY) {
         size_t len = h->available - 1 < WATCH_MAX ? h->available - 1 : WATCH_MAX;
         size_t n = traffic_pairs((const char *)h->packet + PACKET_HEADER + 1, len, pairs);
@@ -318,10 +342,20 @@ static void watch_columns(struct session *s, const struct head *h)
     }
 }
 
-void query_log_passed(struct session *s, const struct plan *plan)
+/* Now and then a statement is looked at for the columns that it names. */
+static void watch_columns(struct session *s, const struct head *h)
+{
+    int64_t every = s->worker->server->config->ddl_watch_columns;
+
+    if (every != 0 && (s->id + s->commands) % (uint64_t)every == 0)
+        note_columns(s, h);
+}
+
+void query_log_passed(struct session *s, const struct plan *plan, const char *text, size_t len)
 {
     if (!plan->passed)
         return;
+    audit_passed(s, plan, text, len);
     metrics_add(&s->worker->metrics.ddl_passed, 1);
     log_info("ddl_passed", "session:u user:s database:s reason:s", s->id, s->user, s->database,
              plan->passed);
@@ -351,13 +385,28 @@ static void request_sent(struct session *s)
 }
 
 /* Passes on the pieces of a command (or drops them, when it was answered already). */
+/*
+ * The next packets of a command, in p[0..n), get the numbers that vtgate expects. MariaDB's client
+ * library numbers every packet 0 once the connection is compressed (libmariadb/ma_net.c,
+ * ma_net_write), for then it is the frames that count.
+ */
+static void renumber(struct session *s, const uint8_t *p, size_t n)
+{
+    size_t left = packet_cursor_header_left(&s->request);
+
+    if (s->client.codec && left > 0 && left <= n)
+        ((uint8_t *)p)[left - 1] = s->request_next++; /* our own buffer: scratch or s->input */
+}
+
 static size_t consume_request(struct session *s, const uint8_t *p, size_t n)
 {
     size_t used = 0;
     bool complete = false;
 
-    while (used < n && !(complete && s->request.length < PACKET_MAX_PAYLOAD))
+    while (used < n && !(complete && s->request.length < PACKET_MAX_PAYLOAD)) {
+        renumber(s, p + used, n - used);
         used += packet_cursor_feed(&s->request, p + used, n - used, &complete);
+    }
     complete = complete && s->request.length < PACKET_MAX_PAYLOAD;
     if (!s->discard && !session_send_backend(s, p, used))
         return used;
@@ -378,8 +427,10 @@ static size_t consume_infile(struct session *s, const uint8_t *p, size_t n)
     size_t used = 0;
     bool complete = false;
 
-    while (used < n && !(complete && s->request.length == 0))
+    while (used < n && !(complete && s->request.length == 0)) {
+        renumber(s, p + used, n - used);
         used += packet_cursor_feed(&s->request, p + used, n - used, &complete);
+    }
     if (!session_send_backend(s, p, used))
         return used;
     if (complete && s->request.length == 0) {
@@ -404,6 +455,7 @@ static size_t forward(struct session *s, const struct head *h, const uint8_t *p,
         return len;
     }
     packet_cursor_init(&s->request);
+    s->request_next = p[3];
     session_set_state(s, SESSION_REQUEST);
     return consume_request(s, p, n);
 }
@@ -492,6 +544,11 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
     case PLAN_RESOLVE:
         query_resolve(s, &plan->body);
         return 0;
+    case PLAN_DENY:
+        count_command(s, h->command);
+        audit_denied(s, &plan->statement);
+        session_send_error(s, (uint8_t)(h->packet[3] + 1), SHIM_ERROR_CONTROL_DENIED, s->user);
+        return s->state == SESSION_DEAD ? n : drop(s, h, p, n);
     case PLAN_KILL:
         if (!h->whole)
             break;
@@ -512,7 +569,7 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         return PACKET_HEADER + h->length;
     }
     if (plan->passed)
-        query_log_passed(s, plan);
+        query_log_passed(s, plan, h->command == COM_QUERY ? text : NULL, text_len);
     if (plan->effect != EFFECT_NONE)
         query_set_effect(s, plan, text, text_len, h->whole);
     track_command(s, h);
@@ -526,6 +583,8 @@ static struct plan plan_text_command(struct session *s, const struct head *h)
     size_t limit = (size_t)s->worker->server->config->limits_max_inspect_bytes;
     bool may_grow = h->available < h->length && h->available < limit;
     struct plan_facts facts = query_facts(s);
+
+    facts.no_control = query_no_control(s);
     struct plan plan = query_plan(s, &facts, text, h->available - 1, h->whole, may_grow,
                                   h->command == COM_STMT_PREPARE);
 
@@ -547,10 +606,12 @@ static struct plan plan_statement_command(struct session *s, const struct head *
     if (h->command == COM_STMT_EXECUTE) {
         struct plan_facts facts = query_facts(s);
 
+        facts.no_control = query_no_control(s);
         plan = plan_execute(&facts, statements_get(s->statements, id));
         /* What the shim does itself it does with a whole command: DDL has no parameters, so that it
            is short. */
-        if (plan.action != PLAN_FORWARD && plan.action != PLAN_PARK && !h->whole)
+        if (plan.action != PLAN_FORWARD && plan.action != PLAN_PARK && plan.action != PLAN_DENY &&
+            !h->whole)
             plan.action = h->length < PACKET_MAX_PAYLOAD ? PLAN_MORE : PLAN_FORWARD;
         return plan;
     }
@@ -604,11 +665,42 @@ static bool settle_notes(struct session *s, const struct head *h)
     return false;
 }
 
+/* A command that has to be looked at. Out of line: it would crowd the way of those that have not.
+ */
+__attribute__((noinline)) static size_t consume_planned(struct session *s, const struct head *h,
+                                                        const uint8_t *p, size_t n)
+{
+    struct plan plan;
+
+    switch (h->command) {
+    case COM_QUIT:
+        return quit(s, h);
+    case COM_QUERY:
+    case COM_STMT_PREPARE:
+        plan = plan_text_command(s, h);
+        break;
+    case COM_STMT_EXECUTE:
+    case COM_STMT_CLOSE:
+        plan = plan_statement_command(s, h);
+        break;
+    default:
+        plan = plan_other_command(h);
+    }
+    return act(s, h, &plan, p, n);
+}
+
+static bool is_plain(const struct session *s, const struct head *h)
+{
+    struct plan_facts facts = query_facts(s);
+
+    return h->command == COM_QUERY && h->whole &&
+           plan_is_plain(&facts, (const char *)h->packet + PACKET_HEADER + 1, h->available - 1);
+}
+
 /* The command at the head of p[0..n), while none is under way. 0: it needs more bytes, or waits. */
 static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
 {
     struct head h = {.packet = p};
-    struct plan plan;
 
     if (n < PACKET_HEADER)
         return 0;
@@ -625,21 +717,11 @@ static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
     h.command = p[PACKET_HEADER];
     if (s->notes && h.whole && settle_notes(s, &h))
         return PACKET_HEADER + h.length;
-    switch (h.command) {
-    case COM_QUIT:
-        return quit(s, &h);
-    case COM_QUERY:
-    case COM_STMT_PREPARE:
-        plan = plan_text_command(s, &h);
-        break;
-    case COM_STMT_EXECUTE:
-    case COM_STMT_CLOSE:
-        plan = plan_statement_command(s, &h);
-        break;
-    default:
-        plan = plan_other_command(&h);
-    }
-    return act(s, &h, &plan, p, n);
+    if (!is_plain(s, &h))
+        return consume_planned(s, &h, p, n);
+    track_command(s, &h);
+    watch_columns(s, &h);
+    return forward(s, &h, p, n);
 }
 
 /* Acts on as much of p[0..n) as can be acted on now; returns how much that was. */

@@ -5,6 +5,7 @@
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
 #include "proxy/gate.h"
+#include "proxy/locks.h"
 #include "proxy/migration.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
@@ -15,6 +16,8 @@ void relay_response(struct session *s, const uint8_t *data, size_t len)
 {
     size_t used = response_feed(&s->response, data, len);
 
+    if (s->lock_call)
+        locks_feed(s, data, used);
     /* First the bytes, then the bookkeeping: the client can go on meanwhile. */
     if (!session_send_client(s, data, used))
         return;
@@ -24,6 +27,7 @@ void relay_response(struct session *s, const uint8_t *data, size_t len)
         break;
     case RESPONSE_INFILE:
         packet_cursor_init(&s->request);
+        s->request_next = (uint8_t)(s->response.cursor.sequence + 1);
         session_set_state(s, SESSION_INFILE);
         query_continue(s);
         break;
@@ -64,7 +68,7 @@ void relay_readable(struct session *s)
         script_feed(s, w->scratch, (size_t)n);
     else if (s->state == SESSION_RESPONSE)
         relay_response(s, w->scratch, (size_t)n);
-    else if (s->state == SESSION_ASKING)
+    else if (s->ask) /* ASKING, or PARKED */
         ask_feed(s, w->scratch, (size_t)n);
     else
         session_send_client(s, w->scratch, (size_t)n);

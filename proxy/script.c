@@ -7,8 +7,10 @@
 
 #include <stdlib.h>
 
+#include "proxy/audit_session.h"
 #include "proxy/gate.h"
 #include "proxy/kill.h"
+#include "proxy/locks.h"
 #include "proxy/memory.h"
 #include "proxy/notes.h"
 #include "proxy/server.h"
@@ -50,7 +52,7 @@ static void send_statement(struct session *s, const struct plan *plan, const str
 
     if (plan->effect != EFFECT_NONE)
         query_set_effect(s, plan, st->text, st->len, true);
-    query_log_passed(s, plan);
+    query_log_passed(s, plan, st->text, st->len);
     query_track(s, st->text, st->len, true);
     s->command = COM_QUERY;
     buffer_init(&out, st->len + 64);
@@ -63,6 +65,15 @@ static void send_statement(struct session *s, const struct plan *plan, const str
     session_set_state(s, SESSION_RESPONSE);
     session_send_backend(s, out.data, out.len);
     buffer_release(&out);
+}
+
+static void deny(struct session *s, const struct plan *plan)
+{
+    uint8_t sequence = s->script->next_sequence;
+
+    audit_denied(s, &plan->statement);
+    if (session_send_error(s, sequence, SHIM_ERROR_CONTROL_DENIED, s->user))
+        script_statement_done(s, false, (uint8_t)(sequence + 1));
 }
 
 static void run_next(struct session *s)
@@ -84,6 +95,7 @@ static void run_next(struct session *s)
     script->last = !next_statement(script->text, script->len, &peek, &following);
     facts.holds = &no_holds;
     facts.multi_statements = false;
+    facts.no_control = query_no_control(s);
     struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);
     uint8_t sequence = script->next_sequence;
 
@@ -96,6 +108,8 @@ static void run_next(struct session *s)
 
     if (plan.action == PLAN_RESOLVE)
         query_resolve(s, &plan.body);
+    else if (plan.action == PLAN_DENY)
+        deny(s, &plan);
     else if (plan.action == PLAN_KILL)
         kill_start(s, plan.kill_id, plan.kill_query, script->next_sequence);
     else if (!(plan.action == PLAN_MIGRATE || plan.action == PLAN_EXPLAIN || plan.passed) ||
@@ -168,6 +182,7 @@ static bool relay_packet(struct session *s, uint8_t *packet, size_t len)
     struct script *script = s->script;
 
     response_feed(&s->response, packet, len);
+    locks_feed(s, packet, len);
     if (s->response.state == RESPONSE_BROKEN || s->response.state == RESPONSE_INFILE) {
         session_finish(s, CLOSE_VTGATE_PROTOCOL);
         return false;

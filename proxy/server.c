@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <event2/thread.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,24 +16,30 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "planner/ddl.h"
 #include "planner/traffic.h"
 #include "protocol/reply.h"
 #include "proxy/admin.h"
+#include "proxy/audit.h"
 #include "proxy/cutover.h"
 #include "proxy/flights.h"
 #include "proxy/holds.h"
 #include "proxy/http.h"
+#include "proxy/keeper.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migrations.h"
 #include "proxy/networks.h"
 #include "proxy/quota.h"
+#include "proxy/reload.h"
+#include "proxy/vtctld.h"
 #include "proxy/vtgate_control.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
 #define DRAIN_CHECK_MS 50
+#define TRIM_SESSIONS  500 /* how many have to leave before their memory is worth giving back */
 
 int64_t clock_us(void)
 {
@@ -205,10 +212,60 @@ static void on_end_signal(evutil_socket_t number, short what, void *arg)
     event_add(server->drain_timer, &tv);
 }
 
+/* --- housekeeping ---------------------------------------------------------------------------- */
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+
+    (void)fd;
+    (void)what;
+    mailbox_run(&server->mailbox);
+}
+
+/* What was freed the allocator keeps, most of it. When a crowd has left (and not while it is still
+   leaving) the system gets it back. */
+static void trim_memory(struct server *server)
+{
+    uint64_t now = atomic_load(&server->sessions);
+    bool falling = now < server->last_sessions;
+
+    server->last_sessions = now;
+    if (now > server->most_sessions)
+        server->most_sessions = now;
+    if (falling || server->most_sessions - now < TRIM_SESSIONS || now > server->most_sessions / 2)
+        return;
+    malloc_trim(0);
+    server->most_sessions = now;
+}
+
+/* A worker's loop has no timer of its own while its sessions only pass bytes on: it waits and
+   wakes cheaper so. */
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+
+    (void)fd;
+    (void)what;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        mailbox_post(&server->workers[i].mailbox, worker_sweep, &server->workers[i], NULL);
+    trim_memory(server);
+}
+
+static void add_housekeeping(struct server *server)
+{
+    struct timeval interval = {WORKER_SWEEP_MS / 1000, (WORKER_SWEEP_MS % 1000) * 1000};
+
+    server->wake =
+        event_new(server->base, server->mailbox.wake_fd, EV_READ | EV_PERSIST, on_wake, server);
+    event_add(server->wake, NULL);
+    server->sweep = event_new(server->base, -1, EV_PERSIST, on_sweep, server);
+    event_add(server->sweep, &interval);
+}
+
 /* --- start ----------------------------------------------------------------------------------- */
 
-/* Two descriptors a session: the soft limit is usually 1024. */
-static void raise_descriptor_limit(const struct config *c)
+void server_raise_descriptor_limit(const struct config *c)
 {
     struct rlimit limit;
     rlim_t want = (rlim_t)c->limits_max_connections * 2 + 256;
@@ -239,60 +296,90 @@ static bool start_workers(struct server *server)
     return true;
 }
 
-static void add_signal(struct server *server, size_t slot, int number)
+static void on_reload_signal(evutil_socket_t number, short what, void *arg)
 {
-    server->signals[slot] = evsignal_new(server->base, number, on_end_signal, server);
-    event_add(server->signals[slot], NULL);
+    struct server *server = arg;
+    char error[RELOAD_ERROR_SIZE];
+
+    (void)number;
+    (void)what;
+    if (!server->draining)
+        reload_run(server, NULL, NULL, NULL, error, sizeof(error));
 }
 
-/* The parts of the configuration that have to be turned into something first. */
-static bool prepare(struct server *server, char *error, size_t size)
+static void add_signal(struct server *server, size_t slot, int number, event_callback_fn handler)
 {
-    const char *bad;
-
-    server->proxy_networks = networks_create(&server->config->proxy_protocol_from, &bad);
-    if (!server->proxy_networks) {
-        snprintf(error, size,
-                 "proxy_protocol.from: '%s' is no network; write 10.0.0.0/8, ::1 or unix", bad);
-        return false;
-    }
-    return tls_contexts_create(&server->tls, server->config, error, size);
+    server->signals[slot] = evsignal_new(server->base, number, handler, server);
+    event_add(server->signals[slot], NULL);
 }
 
 bool server_check(const struct config *config, char *error, size_t size)
 {
-    struct server server = {.config = config};
-    bool ok = prepare(&server, error, size);
+    struct tls_contexts *tls;
+    struct networks *networks;
 
-    networks_destroy(server.proxy_networks);
-    tls_contexts_destroy(&server.tls);
-    return ok;
+    if (!reload_prepare(config, &tls, &networks, error, size))
+        return false;
+    networks_destroy(networks);
+    tls_contexts_destroy(tls);
+    return true;
+}
+
+static bool prepare(struct server *server, char *error, size_t size)
+{
+    struct tls_contexts *tls;
+    struct networks *networks;
+
+    if (!reload_prepare(server->config, &tls, &networks, error, size))
+        return false;
+    atomic_init(&server->tls, tls);
+    atomic_init(&server->proxy_networks, networks);
+    return true;
+}
+
+/* Its name among other shims. */
+static void set_instance(struct server *server)
+{
+    const struct config *c = server->config;
+    char name[600], host[256] = "";
+
+    gethostname(host, sizeof(host) - 1);
+    snprintf(name, sizeof(name), "%s:%s", host, c->listen.items[0].text);
+    ddl_instance_format(server->instance, *c->instance ? c->instance : name);
 }
 
 static bool start(struct server *server)
 {
-    char error[512];
+    char error[RELOAD_ERROR_SIZE];
 
     if (!prepare(server, error, sizeof(error))) {
         log_error("start_failed", "error:s", error);
         return false;
     }
     server->base = event_base_new();
-    if (!server->base || !mailbox_init(&server->mailbox, server->base)) {
+    if (!server->base || !mailbox_init(&server->mailbox)) {
         log_error("start_failed", "error:s", strerror(errno));
         return false;
     }
-    raise_descriptor_limit(server->config);
+    server_raise_descriptor_limit(server->config);
     server->vtgates = vtgates_create(&server->config->vtgate);
     server->migrations = migrations_create();
     server->flights = flights_create();
     server->traffic = memory_zalloc(sizeof(*server->traffic));
+    server->audit = audit_create(server->config->audit_file);
     server->quota = quota_create();
     server->holds = holds_create(server);
-    add_signal(server, 0, SIGTERM);
-    add_signal(server, 1, SIGINT);
-    if (!start_workers(server) || !open_listeners(server))
+    set_instance(server);
+    add_housekeeping(server);
+    add_signal(server, 0, SIGTERM, on_end_signal);
+    add_signal(server, 1, SIGINT, on_end_signal);
+    add_signal(server, 2, SIGHUP, on_reload_signal);
+    bool failed;
+
+    server->vtctld = vtctld_start(server, &failed);
+    if (failed || !start_workers(server) || !open_listeners(server))
         return false;
+    server->keeper = keeper_create(server);
     server->control = vtgate_control_start(server);
     server->admin = server->config->admin.text ? admin_create(server) : NULL;
     server->http = server->config->http.text ? http_create(server) : NULL;
@@ -308,6 +395,7 @@ static void block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -318,15 +406,15 @@ static void block_signals(void)
 static void deliver_rest(struct server *server)
 {
     do {
-        /* The loop may leave a ready descriptor for its next turn; the mailbox must not be it. */
-        event_active(&server->mailbox.wake_event, EV_READ, 1);
+        mailbox_run(&server->mailbox);
         event_base_loop(server->base, EVLOOP_NONBLOCK);
     } while (server->broadcasts > 0);
     event_base_loop(server->base, EVLOOP_NONBLOCK); /* the bytes of the last answers */
 }
 
 /*
- * The order matters. At first nothing new comes in. The workers end before the control thread,
+ * The order matters. At first nothing new comes in. vtctld's thread ends before the workers, to
+ * which its answers go; the workers before the control thread,
  * whose answers (to KILL) therefore go to the control loop. That loop's last turns come when nobody
  * else is running, and before anything that its callbacks use is gone.
  */
@@ -340,6 +428,10 @@ static void stop(struct server *server)
         admin_stop(server->admin);
     if (server->drain_timer)
         event_free(server->drain_timer);
+    if (server->vtctld)
+        vtctld_stop(server->vtctld);
+    if (server->sweep)
+        event_free(server->sweep);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(&server->workers[i]);
     if (server->control)
@@ -350,13 +442,19 @@ static void stop(struct server *server)
         deliver_rest(server);
     if (server->admin)
         admin_destroy(server->admin);
+    if (server->keeper)
+        keeper_destroy(server->keeper);
     cutover_stop_all(server);
+    if (server->vtctld)
+        vtctld_destroy(server->vtctld);
     if (server->holds)
         holds_destroy(server->holds);
     if (server->migrations)
         migrations_destroy(server->migrations);
     flights_destroy(server->flights);
     free(server->traffic);
+    if (server->audit)
+        audit_destroy(server->audit);
     if (server->quota)
         quota_destroy(server->quota);
     networks_destroy(server->proxy_networks);
@@ -368,18 +466,22 @@ static void stop(struct server *server)
         if (server->signals[i])
             event_free(server->signals[i]);
     }
+    if (server->wake)
+        event_free(server->wake);
     if (server->base) {
         mailbox_fini(&server->mailbox);
         event_base_free(server->base);
     }
-    tls_contexts_destroy(&server->tls);
+    tls_contexts_destroy(server->tls);
+    config_destroy(server->reloaded);
 }
 
-int server_run(const struct config *config)
+int server_run(const struct config *config, const struct reload_source *source)
 {
-    struct server server = {.config = config, .started_ms = clock_ms()};
+    struct server server = {.source = source, .started_ms = clock_ms()};
     int status = 1;
 
+    atomic_init(&server.config, config);
     signal(SIGPIPE, SIG_IGN);
     if (start(&server)) {
         char vtgates[1024];
@@ -388,6 +490,7 @@ int server_run(const struct config *config)
         log_info("ready", "version:s listen:s vtgate:s admin:s http:s workers:u", VTSHIM_VERSION,
                  config->listen.items[0].text, vtgates, config->admin.text, config->http.text,
                  (uint64_t)server.worker_count);
+        reload_log_certificate(server.tls);
         event_base_loop(server.base, 0);
         log_info("stopped", "sessions:u", (uint64_t)atomic_load(&server.sessions));
         status = 0;

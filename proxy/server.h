@@ -20,6 +20,7 @@ struct listener;
 struct worker;
 struct vtgates;
 struct holds;
+struct audit;
 struct migrations;
 struct flights;
 struct traffic;
@@ -28,12 +29,23 @@ struct quota;
 struct admin;
 struct http;
 struct vtgate_control;
+struct reload_source;
+struct keeper;
+struct vtctld;
 
 struct server {
-    const struct config *config; /* immutable; outlives every thread */
-    struct tls_contexts tls;
+    /* These three are immutable. A reload (reload.c) puts others in their place and destroys the
+       old ones when every thread has begun a new turn of its loop: do not keep them across turns.
+     */
+    _Atomic(const struct config *) config;
+    _Atomic(struct tls_contexts *) tls;
+    _Atomic(struct networks *) proxy_networks; /* proxy_protocol.from */
+    const struct reload_source *source;        /* where a reload gets the settings */
+    struct config *reloaded; /* owned; NULL while config is the one of the start */
     struct event_base *base; /* the control loop */
     struct mailbox mailbox;  /* to the control loop */
+    struct event *wake;      /* of the mailbox */
+    struct event *sweep;     /* has the workers look their sessions over */
     struct worker *workers;
     unsigned worker_count;
     struct vtgates *vtgates;
@@ -41,14 +53,17 @@ struct server {
     struct migrations *migrations;
     struct flights *flights; /* VSchema changes */
     struct traffic *traffic; /* columns that statements name */
+    struct audit *audit;
     LIST_HEAD(, cutover) cutovers; /* cutover.c */
-    struct networks *proxy_networks; /* proxy_protocol.from */
     struct quota *quota;
     struct admin *admin;
     struct http *http;
     struct vtgate_control *control;
+    struct vtctld *vtctld; /* NULL: no vtctld.addresses */
     struct listener **listeners;
     size_t listener_count;
+    char instance[9]; /* see ddl_instance_format */
+    struct keeper *keeper;
     struct event *signals[4];
     struct event *drain_timer;
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */
@@ -58,6 +73,8 @@ struct server {
     size_t broadcasts;             /* control loop only: under way */
     _Atomic uint64_t next_session; /* ids of sessions, from 1 on */
     _Atomic uint64_t sessions;     /* open now */
+    uint64_t most_sessions;        /* control loop only: see trim_memory */
+    uint64_t last_sessions;        /* likewise */
     _Atomic unsigned tracking;     /* migrations that need to know what transactions touch */
     _Atomic uint64_t parked;       /* parked now, all workers */
     _Atomic uint64_t refused; /* connections over limits.max_connections; control loop writes */
@@ -67,8 +84,11 @@ struct server {
  */
 bool server_check(const struct config *config, char *error, size_t size);
 
-/* Runs until a signal ends it. config must have passed config_check. Returns the exit status. */
-int server_run(const struct config *config);
+/*
+ * Runs until a signal ends it. config must have passed config_check and stays valid until this
+ * returns; source is asked at each reload. Returns the exit status.
+ */
+int server_run(const struct config *config, const struct reload_source *source);
 
 /*
  * Calls fn(worker, arg) on each worker's thread and then done(server, arg) on the control loop,
@@ -76,6 +96,10 @@ int server_run(const struct config *config);
  * allow it. Once the workers have ended, at the very end of the process, only done is called.
  */
 void server_broadcast(struct server *server, mailbox_fn *fn, mailbox_fn *done, void *arg);
+
+/* Allows two descriptors a session, as far as the hard limit lets it: the soft one is usually 1024.
+ */
+void server_raise_descriptor_limit(const struct config *config);
 
 /* The sum of a counter over all workers. Any thread. */
 uint64_t server_metric(const struct server *server, const struct metric_row *row);

@@ -13,6 +13,8 @@
 #include "proxy/ask.h"
 #include "proxy/fallback.h"
 #include "proxy/gate.h"
+#include "proxy/inner.h"
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
@@ -64,6 +66,10 @@ void session_balance(struct session *s)
                 s->state != SESSION_LOGIN;
 
     if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING || s->state == SESSION_LOGIN)
+        return;
+    /* Nothing waits anywhere: as it nearly always is. */
+    if ((s->client.out.len | s->backend.out.len | s->input.len) == 0 && s->client.reading &&
+        s->backend.reading && !s->client_gone)
         return;
     if (stream_backlog(&s->backend) >= limit || (busy && s->input.len >= limit) || s->client_gone)
         stream_pause(&s->client);
@@ -117,13 +123,13 @@ static void on_backend(struct stream *st, enum stream_event what, void *arg)
     session_balance(s);
 }
 
-void session_open_backend(struct session *s, evutil_socket_t fd)
+void session_open_backend(struct session *s, int fd)
 {
     stream_init(&s->backend);
-    stream_open(&s->backend, s->worker->base, fd, on_backend, s);
+    stream_open(&s->backend, &s->worker->loop, fd, on_backend, s);
 }
 
-void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_storage *peer)
+static struct session *session_alloc(struct worker *w)
 {
     struct session *s = memory_zalloc(sizeof(*s));
 
@@ -131,17 +137,35 @@ void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_
     s->id = atomic_fetch_add(&w->server->next_session, 1) + 1;
     s->state = SESSION_LOGIN;
     s->connected_ms = s->since_ms = clock_ms();
-    s->client_is_local = peer->ss_family == AF_UNIX;
-    address_format(s->peer, sizeof(s->peer), peer);
     stream_init(&s->client);
     stream_init(&s->backend);
     buffer_init(&s->input, (size_t)w->server->config->limits_max_inspect_bytes +
                                (size_t)w->server->config->limits_session_buffer_bytes +
                                2 * WORKER_SCRATCH);
-    stream_open(&s->client, w->base, fd, on_client, s);
     TAILQ_INSERT_TAIL(&w->sessions, s, link);
     metrics_add(&w->metrics.sessions, 1);
+    return s;
+}
+
+void session_create(struct worker *w, int fd, const struct sockaddr_storage *peer)
+{
+    struct session *s = session_alloc(w);
+
+    s->client_is_local = peer->ss_family == AF_UNIX;
+    address_format(s->peer, sizeof(s->peer), peer);
+    stream_open(&s->client, &w->loop, fd, on_client, s);
     login_begin(s, peer);
+}
+
+struct session *session_create_inner(struct worker *w)
+{
+    struct session *s = session_alloc(w);
+
+    atomic_fetch_add(&w->server->sessions, 1);
+    s->client_gone = true;
+    s->client_is_local = true; /* no password crosses a link to a client */
+    snprintf(s->peer, sizeof(s->peer), "inner");
+    return s;
 }
 
 /* The keys of the quota: "user app", "address 10.0.0.1". */
@@ -215,6 +239,7 @@ void session_leave_vtgate(struct session *s)
     s->user = s->database = NULL;
     s->temporary = NULL;
     s->strategy_own = false;
+    locks_released(s);
 }
 
 static void session_forget(struct session *s)
@@ -230,10 +255,12 @@ static void session_forget(struct session *s)
     statements_destroy(s->statements);
     s->statements = NULL;
     query_settle(s, false);
+    locks_released(s);
     if (s->vtgate)
         vtgate_release(s->vtgate);
     s->vtgate = NULL;
     session_uncount(s);
+    inner_end(s);
 }
 
 void session_close(struct session *s, enum close_reason reason)

@@ -36,6 +36,7 @@ enum close_reason {
     X(INFILE, "infile")       /* the client sends a LOCAL INFILE's data */                         \
     X(PARKED, "parked")       /* a command waits behind a hold */                                  \
     X(ASKING, "asking")       /* vtgate answers a question of the shim */                          \
+    X(CALLING, "calling")     /* vtctld answers a call for a migration */                          \
     X(MIGRATING, "migrating") /* waiting to ask again how a migration is doing */                  \
     X(KILLING, "killing")     /* a KILL of its client looks for its victim */                      \
     X(STREAMING, "streaming") /* bytes without structure, both ways, until one side closes */      \
@@ -54,9 +55,11 @@ struct login;
 struct ask;
 struct script;
 struct fallback;
+struct lock_call;
 struct migration;
 struct gate;
 struct notes;
+struct inner;
 struct statements;
 
 struct session {
@@ -72,7 +75,9 @@ struct session {
     uint16_t status;                    /* status flags of the last response */
     bool client_is_local;               /* over a unix socket: as safe as TLS for a password */
     bool counted_user, counted_address; /* in server->quota */
+    bool progress;                      /* the client takes MariaDB's progress packets */
     bool bridged;                       /* it logged in through bridge.c, and has to again */
+    bool keeps_first_salt;              /* see bridge_keeps_first_salt */
     bool strategy_own;                  /* the user set @@ddl_strategy */
     bool client_gone;          /* the client left while the shim still had work on vtgate's side */
     bool discard;              /* REQUEST: the command was answered already; its rest is dropped */
@@ -87,6 +92,7 @@ struct session {
     struct names *temporary;      /* temporary tables created here, or NULL (owned) */
     uint32_t effect_id;           /* with EFFECT_CLOSE_PREPARED */
     struct packet_cursor request; /* of a command that is passed on in pieces */
+    uint8_t request_next;         /* the number that its next packet must have */
     struct response response;
     struct buffer input; /* from the client, not yet acted upon: the start of a command, a parked
                             one, pipelined ones */
@@ -99,6 +105,11 @@ struct session {
     struct migration *migration; /* a DDL under way, or NULL */
     struct gate *gate;           /* ... or one that is looked at first, or NULL */
     struct notes *notes;         /* what SHOW WARNINGS tells of the last DDL, or NULL */
+    struct inner *inner;         /* a session of the shim's own (inner.h), or NULL (owned) */
+    unsigned locks;              /* user-level ones that it holds (locks.h) */
+    struct lock_call *lock_call; /* a lock function under way, or NULL */
+    int64_t locks_touched_ms;
+    void (*locks_then)(struct session *s); /* what follows keeping them alive */
     int64_t since_ms;   /* IDLE: when the last command was seen to have ended; CLOSING: began */
     int64_t stalled_ms; /* since when the client takes none of what waits for it; 0: it does */
     size_t stalled_backlog;
@@ -111,10 +122,13 @@ struct session {
 };
 
 /* Takes over the client's socket and begins the login. */
-void session_create(struct worker *w, evutil_socket_t fd, const struct sockaddr_storage *peer);
+void session_create(struct worker *w, int fd, const struct sockaddr_storage *peer);
+
+/* A session without a client, for inner.c. */
+struct session *session_create_inner(struct worker *w);
 
 /* Gives the session a socket to vtgate (connecting or connected); replaces a closed one. */
-void session_open_backend(struct session *s, evutil_socket_t fd);
+void session_open_backend(struct session *s, int fd);
 
 void session_set_state(struct session *s, enum session_state state);
 const char *session_state_name(enum session_state state);
@@ -165,6 +179,7 @@ void query_continue(struct session *s);
 
 /* The session's streams report here: one for each phase (login.c, query.c, relay.c). */
 void login_begin(struct session *s, const struct sockaddr_storage *peer);
+void login_begin_inner(struct session *s); /* of a session of the shim's own */
 /* COM_CHANGE_USER: a fresh login on a new connection to vtgate, behind the same client connection.
    hr is what the client asked for; the next packet to it gets that sequence number. */
 void login_change_user(struct session *s, const struct handshake_response *hr, uint8_t sequence);
@@ -214,7 +229,10 @@ void query_track(struct session *s, const char *text, size_t len, bool whole);
 /* Sends vtgate a command that was kept, and follows its response. */
 void query_send_command(struct session *s, uint8_t command, const uint8_t *packet, size_t len);
 
-/* Says in the log why DDL went to vtgate as it is, and counts it. */
-void query_log_passed(struct session *s, const struct plan *plan);
+/* Says in the log why DDL went to vtgate as it is, and counts it. text: the command's, or NULL. */
+void query_log_passed(struct session *s, const struct plan *plan, const char *text, size_t len);
+
+/* Whether ddl.control_users keeps this session's user from controlling migrations. */
+bool query_no_control(const struct session *s);
 
 #endif

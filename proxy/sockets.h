@@ -1,5 +1,6 @@
 /*
- * Options that every TCP connection of the shim has, towards clients and towards vtgate.
+ * Options that every TCP connection of the shim has, towards clients and towards vtgate. Accepted
+ * ones inherit them from their listener.
  */
 #ifndef VTSHIM_PROXY_SOCKETS_H
 #define VTSHIM_PROXY_SOCKETS_H

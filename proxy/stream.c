@@ -1,6 +1,7 @@
 /*
- * Sockets, TLS and compression behind one face. Invariant: `out` holds bytes only while write_event
- * is pending.
+ * Sockets, TLS and compression behind one face. Invariants: `out` holds bytes only while EPOLLOUT
+ * is watched; while reading, or shaking hands, EPOLLIN is. It stays watched through a pause until
+ * something comes: most pauses are over before.
  */
 #include "proxy/stream.h"
 
@@ -15,8 +16,18 @@
 void stream_init(struct stream *st)
 {
     memset(st, 0, sizeof(*st));
-    st->fd = -1;
+    st->fd = st->watch.fd = -1;
     buffer_init(&st->out, STREAM_OUT_MAX);
+}
+
+static void watch_more(struct stream *st, uint32_t events)
+{
+    loop_watch_set(&st->watch, st->watch.events | events);
+}
+
+static void watch_less(struct stream *st, uint32_t events)
+{
+    loop_watch_set(&st->watch, st->watch.events & ~events);
 }
 
 static void stream_fail(struct stream *st)
@@ -24,7 +35,7 @@ static void stream_fail(struct stream *st)
     if (st->failed)
         return;
     st->failed = true;
-    event_del(&st->write_event);
+    watch_less(st, EPOLLOUT);
     st->callback(st, STREAM_FAILED, st->arg);
 }
 
@@ -35,8 +46,6 @@ static void stream_handshake(struct stream *st)
 
     if (rc == 1) {
         st->handshaking = false;
-        if (!st->reading)
-            event_del(&st->read_event);
         st->callback(st, STREAM_TLS_READY, st->arg);
         return;
     }
@@ -44,23 +53,21 @@ static void stream_handshake(struct stream *st)
     case SSL_ERROR_WANT_READ:
         break;
     case SSL_ERROR_WANT_WRITE:
-        event_add(&st->write_event, NULL);
+        watch_more(st, EPOLLOUT);
         break;
     default:
         stream_fail(st);
     }
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_readable(struct stream *st)
 {
-    struct stream *st = arg;
-
-    (void)fd;
-    (void)what;
     if (st->handshaking)
         stream_handshake(st);
-    else
+    else if (st->reading)
         st->callback(st, STREAM_READABLE, st->arg);
+    else
+        watch_less(st, EPOLLIN);
 }
 
 /* One try: bytes taken, 0 when the socket is full, -2 on an error. */
@@ -82,13 +89,10 @@ static ssize_t stream_write_some(struct stream *st, const uint8_t *data, size_t 
     return SSL_get_error(st->ssl, n) == SSL_ERROR_WANT_WRITE ? 0 : -2;
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void on_writable(struct stream *st)
 {
-    struct stream *st = arg;
-
-    (void)fd;
-    (void)what;
     if (st->handshaking) {
+        watch_less(st, EPOLLOUT);
         stream_handshake(st);
         return;
     }
@@ -100,37 +104,43 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
             return;
         }
         st->out_sent += (size_t)n;
-        if (stream_backlog(st) > 0) {
-            event_add(&st->write_event, NULL);
+        if (stream_backlog(st) > 0)
             return;
-        }
         buffer_release(&st->out);
         st->out_sent = 0;
     }
+    loop_watch_set(&st->watch, EPOLLIN); /* after a connect, that is what comes next */
     st->callback(st, STREAM_DRAINED, st->arg);
 }
 
-void stream_open(struct stream *st, struct event_base *base, evutil_socket_t fd,
-                 stream_callback *callback, void *arg)
+/* One of the two: the callback may close the stream and open it anew. What else is ready now is
+   ready in the next turn, too. */
+static void on_ready(struct loop_watch *w, uint32_t ready)
+{
+    if (ready & EPOLLOUT)
+        on_writable(w->arg);
+    else
+        on_readable(w->arg);
+}
+
+void stream_open(struct stream *st, struct loop *loop, int fd, stream_callback *callback, void *arg)
 {
     st->fd = fd;
     st->callback = callback;
     st->arg = arg;
-    event_assign(&st->read_event, base, fd, EV_READ | EV_PERSIST, on_readable, st);
-    event_assign(&st->write_event, base, fd, EV_WRITE, on_writable, st);
+    loop_watch_init(&st->watch, loop, fd, on_ready, st);
 }
 
 void stream_wait_connected(struct stream *st)
 {
-    event_add(&st->write_event, NULL);
+    watch_more(st, EPOLLOUT);
 }
 
 void stream_close(struct stream *st)
 {
     if (st->fd < 0)
         return;
-    event_del(&st->read_event);
-    event_del(&st->write_event);
+    loop_watch_end(&st->watch);
     if (st->ssl) {
         if (!st->failed && !st->handshaking)
             SSL_shutdown(st->ssl);
@@ -149,7 +159,7 @@ void stream_close(struct stream *st)
 
 bool stream_has_pending(const struct stream *st)
 {
-    return (st->codec && codec_pending(st->codec) > 0) || (st->ssl && SSL_has_pending(st->ssl));
+    return (st->codec && codec_is_ready(st->codec)) || (st->ssl && SSL_has_pending(st->ssl));
 }
 
 void stream_resume(struct stream *st)
@@ -157,18 +167,14 @@ void stream_resume(struct stream *st)
     if (st->reading || st->fd < 0)
         return;
     st->reading = true;
-    event_add(&st->read_event, NULL);
+    watch_more(st, EPOLLIN);
     if (stream_has_pending(st))
-        event_active(&st->read_event, EV_READ, 1);
+        loop_watch_owe(&st->watch, EPOLLIN);
 }
 
 void stream_pause(struct stream *st)
 {
-    if (!st->reading)
-        return;
     st->reading = false;
-    if (!st->handshaking)
-        event_del(&st->read_event);
 }
 
 static ssize_t raw_read(struct stream *st, void *into, size_t size)
@@ -208,14 +214,16 @@ static ssize_t raw_read(struct stream *st, void *into, size_t size)
     /* What the socket will not announce: bytes in OpenSSL, or an end that was read with them. */
     if (st->reading &&
         (stream_has_pending(st) || SSL_get_shutdown(st->ssl) & SSL_RECEIVED_SHUTDOWN))
-        event_active(&st->read_event, EV_READ, 1);
+        loop_watch_owe(&st->watch, EPOLLIN);
     return (ssize_t)got;
 }
 
 /* Unpacked bytes; `into` serves for the packed ones first. */
 static ssize_t unpacked_read(struct stream *st, void *into, size_t size)
 {
-    if (codec_pending(st->codec) == 0) {
+    size_t given;
+
+    if (!codec_is_ready(st->codec)) {
         ssize_t n = raw_read(st, into, size);
 
         if (n <= 0)
@@ -223,11 +231,11 @@ static ssize_t unpacked_read(struct stream *st, void *into, size_t size)
         if (!codec_take(st->codec, into, (size_t)n))
             return -2;
     }
-    ssize_t given = (ssize_t)codec_give(st->codec, into, size);
-
+    if (!codec_give(st->codec, into, size, &given))
+        return -2;
     if (st->reading && stream_has_pending(st))
-        event_active(&st->read_event, EV_READ, 1);
-    return given;
+        loop_watch_owe(&st->watch, EPOLLIN);
+    return (ssize_t)given;
 }
 
 ssize_t stream_read(struct stream *st, void *into, size_t size)
@@ -240,8 +248,8 @@ bool stream_set_codec(struct stream *st, struct codec *codec, const void *raw, s
     st->codec = codec;
     if (!codec_take(codec, raw, len))
         return false;
-    if (codec_pending(codec) > 0)
-        event_active(&st->read_event, EV_READ, 1);
+    if (codec_is_ready(codec))
+        loop_watch_owe(&st->watch, EPOLLIN);
     return true;
 }
 
@@ -284,7 +292,7 @@ static bool raw_send(struct stream *st, const void *data, size_t len)
         }
         if (len == 0)
             return true;
-        event_add(&st->write_event, NULL);
+        watch_more(st, EPOLLOUT);
     }
     if (st->out_sent > st->out.len / 2) {
         buffer_consume(&st->out, st->out_sent);
@@ -308,6 +316,6 @@ void stream_start_tls(struct stream *st, SSL *ssl, bool accept)
         SSL_set_accept_state(ssl);
     else
         SSL_set_connect_state(ssl);
-    event_add(&st->read_event, NULL);
+    watch_more(st, EPOLLIN);
     stream_handshake(st);
 }

@@ -1,14 +1,12 @@
 /*
- * One end of a session: a non-blocking socket, TLS or not, its two events and the bytes that the
- * socket did not take yet. Everything above reads and writes plain bytes.
+ * One end of a session: a non-blocking socket, TLS or not, what is watched of it and the bytes that
+ * it did not take yet. Everything above reads and writes plain bytes.
  *
- * A stream is embedded in its owner and used by the thread of its event base only.
+ * A stream is embedded in its owner and used by the thread of its loop only.
  */
 #ifndef VTSHIM_PROXY_STREAM_H
 #define VTSHIM_PROXY_STREAM_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +14,7 @@
 #include <sys/types.h>
 
 #include "protocol/bytes.h"
+#include "proxy/loop.h"
 
 enum stream_event {
     STREAM_READABLE,  /* bytes, the end, or an error can be read */
@@ -37,17 +36,17 @@ struct stream {
     struct codec *codec; /* NULL without compression */
     struct buffer out;
     size_t out_sent; /* how much of `out` the socket already took */
-    struct event read_event, write_event;
     stream_callback *callback;
     void *arg;
+    struct loop_watch watch;
 };
 
 /* No socket yet: stream_close is allowed. */
 void stream_init(struct stream *st);
 
 /* Takes over fd (non-blocking). Reading starts paused. */
-void stream_open(struct stream *st, struct event_base *base, evutil_socket_t fd,
-                 stream_callback *callback, void *arg);
+void stream_open(struct stream *st, struct loop *loop, int fd, stream_callback *callback,
+                 void *arg);
 
 /* Waits for a connect in progress: STREAM_DRAINED when it is through, STREAM_FAILED else. */
 void stream_wait_connected(struct stream *st);

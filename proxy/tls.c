@@ -8,7 +8,11 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "proxy/memory.h"
 
 const char *tls_last_error(char *buf, size_t size)
 {
@@ -77,40 +81,89 @@ static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files 
     return ctx;
 }
 
-bool tls_contexts_create(struct tls_contexts *tls, const struct config *c, char *error, size_t size)
+static bool create_for_vtctld(struct tls_contexts *tls, char *error, size_t size)
 {
-    memset(tls, 0, sizeof(*tls));
-    if (*c->tls_cert) {
-        struct tls_files files = {"tls", c->tls_cert, c->tls_key, c->tls_ca};
+    const struct config *c = tls->config;
+    struct tls_files files = {"vtctld_tls", c->vtctld_tls_cert, c->vtctld_tls_key,
+                              c->vtctld_tls_ca};
 
-        tls->client = context_create(TLS_server_method(), &files, error, size);
-        if (!tls->client)
-            return false;
-        if (*c->tls_ca)
-            SSL_CTX_set_verify(tls->client, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                               NULL);
-        SSL_CTX_set_session_id_context(tls->client, (const unsigned char *)"vtshim", 6);
-    }
-    if (c->vtgate_tls_mode != CONFIG_TLS_OFF) {
-        struct tls_files files = {"vtgate_tls", c->vtgate_tls_cert, c->vtgate_tls_key,
-                                  c->vtgate_tls_ca};
+    if (c->vtctld_tls_mode == CONFIG_VTCTLD_TLS_OFF)
+        return true;
+    tls->vtctld = context_create(TLS_client_method(), &files, error, size);
+    if (tls->vtctld && c->vtctld_tls_mode >= CONFIG_VTCTLD_TLS_VERIFY_CA)
+        SSL_CTX_set_verify(tls->vtctld, SSL_VERIFY_PEER, NULL);
+    return tls->vtctld;
+}
 
-        tls->backend = context_create(TLS_client_method(), &files, error, size);
-        if (!tls->backend) {
-            tls_contexts_destroy(tls);
-            return false;
-        }
-        if (c->vtgate_tls_mode >= CONFIG_TLS_VERIFY_CA)
-            SSL_CTX_set_verify(tls->backend, SSL_VERIFY_PEER, NULL);
-    }
+static bool create_for_clients(struct tls_contexts *tls, char *error, size_t size)
+{
+    const struct config *c = tls->config;
+    struct tls_files files = {"tls", c->tls_cert, c->tls_key, c->tls_ca};
+
+    if (!*c->tls_cert)
+        return true;
+    tls->client = context_create(TLS_server_method(), &files, error, size);
+    if (!tls->client)
+        return false;
+    if (*c->tls_ca)
+        SSL_CTX_set_verify(tls->client, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_session_id_context(tls->client, (const unsigned char *)"vtshim", 6);
     return true;
+}
+
+static bool create_for_vtgate(struct tls_contexts *tls, char *error, size_t size)
+{
+    const struct config *c = tls->config;
+    struct tls_files files = {"vtgate_tls", c->vtgate_tls_cert, c->vtgate_tls_key,
+                              c->vtgate_tls_ca};
+
+    if (c->vtgate_tls_mode == CONFIG_TLS_OFF)
+        return true;
+    tls->backend = context_create(TLS_client_method(), &files, error, size);
+    if (!tls->backend)
+        return false;
+    if (c->vtgate_tls_mode >= CONFIG_TLS_VERIFY_CA)
+        SSL_CTX_set_verify(tls->backend, SSL_VERIFY_PEER, NULL);
+    return true;
+}
+
+struct tls_contexts *tls_contexts_create(const struct config *c, char *error, size_t size)
+{
+    struct tls_contexts *tls = memory_zalloc(sizeof(*tls));
+
+    tls->config = c;
+    if (create_for_clients(tls, error, size) && create_for_vtgate(tls, error, size) &&
+        create_for_vtctld(tls, error, size))
+        return tls;
+    tls_contexts_destroy(tls);
+    return NULL;
 }
 
 void tls_contexts_destroy(struct tls_contexts *tls)
 {
+    if (!tls)
+        return;
     SSL_CTX_free(tls->client);
     SSL_CTX_free(tls->backend);
-    memset(tls, 0, sizeof(*tls));
+    SSL_CTX_free(tls->vtctld);
+    free(tls);
+}
+
+bool tls_describe(const struct tls_contexts *tls, char *expires, size_t expires_size,
+                  char *fingerprint, size_t fingerprint_size)
+{
+    X509 *certificate = tls->client ? SSL_CTX_get0_certificate(tls->client) : NULL;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    struct tm end;
+
+    if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1 ||
+        X509_digest(certificate, EVP_sha256(), digest, &n) != 1)
+        return false;
+    strftime(expires, expires_size, "%Y-%m-%dT%H:%M:%SZ", &end);
+    for (size_t i = 0; i < 8 && 2 * i + 2 < fingerprint_size; i++)
+        snprintf(fingerprint + 2 * i, 3, "%02x", digest[i]);
+    return true;
 }
 
 SSL *tls_new_server(const struct tls_contexts *tls)
@@ -137,16 +190,29 @@ static bool expect_name(SSL *ssl, const char *name, bool verify)
            SSL_set1_host(ssl, name) == 1;
 }
 
-SSL *tls_new_client(const struct tls_contexts *tls, const struct config *c, const char *host)
+static SSL *new_checked(SSL_CTX *context, const char *name, bool verify)
 {
-    SSL *ssl = SSL_new(tls->backend);
-    const char *name = *c->vtgate_tls_server_name ? c->vtgate_tls_server_name : host;
+    SSL *ssl = SSL_new(context);
 
-    if (!ssl)
-        return NULL;
-    if (!expect_name(ssl, name, c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY)) {
+    if (ssl && !expect_name(ssl, name, verify)) {
         SSL_free(ssl); /* never go on without the check that was asked for */
         return NULL;
     }
     return ssl;
+}
+
+SSL *tls_new_client(const struct tls_contexts *tls, const char *host)
+{
+    const struct config *c = tls->config;
+
+    return new_checked(tls->backend, *c->vtgate_tls_server_name ? c->vtgate_tls_server_name : host,
+                       c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY);
+}
+
+SSL *tls_new_vtctld(const struct tls_contexts *tls, const char *host)
+{
+    const struct config *c = tls->config;
+
+    return new_checked(tls->vtctld, *c->vtctld_tls_server_name ? c->vtctld_tls_server_name : host,
+                       c->vtctld_tls_mode == CONFIG_VTCTLD_TLS_VERIFY_IDENTITY);
 }

@@ -1,6 +1,7 @@
 /*
- * TLS contexts made from the configuration: one for clients, one for vtgate. Contexts are shared
- * by all threads and never change; a reload makes new ones.
+ * TLS contexts made from the configuration: for clients, for vtgate, for vtctld. Contexts are
+ * shared by all threads and never change; a reload makes new ones, and connections keep those that
+ * they began with.
  */
 #ifndef VTSHIM_PROXY_TLS_H
 #define VTSHIM_PROXY_TLS_H
@@ -12,20 +13,32 @@
 #include "config/options.h"
 
 struct tls_contexts {
-    SSL_CTX *client;  /* NULL: clients cannot use TLS */
-    SSL_CTX *backend; /* NULL: vtgate_tls.mode is off */
+    SSL_CTX *client;             /* NULL: clients cannot use TLS */
+    SSL_CTX *backend;            /* NULL: vtgate_tls.mode is off */
+    SSL_CTX *vtctld;             /* NULL: vtctld_tls.mode is off */
+    const struct config *config; /* what they were made from; outlives them */
 };
 
-/* False when a file cannot be read or does not fit: *error then says which setting and why. */
-bool tls_contexts_create(struct tls_contexts *tls, const struct config *config, char *error,
-                         size_t error_size);
-void tls_contexts_destroy(struct tls_contexts *tls);
+/* NULL when a file cannot be read or does not fit: *error then says which setting and why. */
+struct tls_contexts *tls_contexts_create(const struct config *config, char *error,
+                                         size_t error_size);
+void tls_contexts_destroy(struct tls_contexts *tls); /* NULL is allowed */
 
 /* A connection object for one client; NULL when out of memory. The stream takes it over. */
 SSL *tls_new_server(const struct tls_contexts *tls);
 
 /* One towards the vtgate at `host`, checked as vtgate_tls.mode demands. */
-SSL *tls_new_client(const struct tls_contexts *tls, const struct config *config, const char *host);
+SSL *tls_new_client(const struct tls_contexts *tls, const char *host);
+
+/*
+ * What clients are shown, for the log: until when the certificate is valid, and the first 16
+ * hexadecimal digits of its SHA-256. False without tls.cert.
+ */
+bool tls_describe(const struct tls_contexts *tls, char *expires, size_t expires_size,
+                  char *fingerprint, size_t fingerprint_size);
+
+/* One towards the vtctld at `host`, checked as vtctld_tls.mode demands. */
+SSL *tls_new_vtctld(const struct tls_contexts *tls, const char *host);
 
 /* The reason of the last TLS failure of this thread, for the log; never NULL. */
 const char *tls_last_error(char *buf, size_t size);

@@ -1,5 +1,5 @@
 /*
- * Health checks of the vtgates, and KILL QUERY.
+ * Health checks of the vtgates, KILL QUERY, and what else control.user says to vtgate.
  */
 #include "proxy/vtgate_control.h"
 
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/control_query.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
@@ -26,9 +27,10 @@
 #define CER_MAX_ERROR 0
 #endif
 
-/* A KILL QUERY to run. */
+/* A KILL QUERY to run on that vtgate, statements to run on any, or neither. */
 struct job {
     STAILQ_ENTRY(job) next;
+    struct control_query *query;
     struct vtgate *vtgate;
     uint32_t connection_id;
     const char **error;
@@ -263,9 +265,49 @@ static const char *kill_query(struct vtgate_control *control, const struct job *
     return error;
 }
 
+/* --- statements ------------------------------------------------------------------------------ */
+
+/* Healthy ones first; a vtgate that was healthy a moment ago may be gone. */
+static MYSQL *log_in_anywhere(struct vtgate_control *control)
+{
+    struct vtgates *vs = control->server->vtgates;
+
+    for (int healthy = 1; healthy >= 0; healthy--) {
+        for (size_t i = 0; i < vtgates_count(vs); i++) {
+            struct vtgate *v = vtgates_at(vs, i);
+            unsigned code;
+            MYSQL *m = vtgate_is_healthy(v) == (healthy == 1) ? log_in(control, v, &code) : NULL;
+
+            if (m)
+                return m;
+        }
+    }
+    return NULL;
+}
+
+static void run_query(struct vtgate_control *control, struct control_query *q)
+{
+    if (!*control->server->config->control_user) {
+        control_query_fail(q, "vtshim: this needs control.user (and control.password), a user of "
+                              "vtgate for the shim itself, which is not set");
+        return;
+    }
+    MYSQL *m = log_in_anywhere(control);
+
+    if (!m) {
+        control_query_fail(q, "vtshim: control.user cannot log in to any vtgate");
+        return;
+    }
+    control_query_run(q, m);
+    mysql_close(m);
+}
+
+/* --- jobs ------------------------------------------------------------------------------------ */
+
 static void job_end(struct job *job, const char *error)
 {
-    *job->error = error;
+    if (job->error)
+        *job->error = error;
     mailbox_post(job->mailbox, job->done, job->context, job->arg);
     free(job);
 }
@@ -278,28 +320,53 @@ static void run_jobs(struct vtgate_control *control)
 
         STAILQ_REMOVE_HEAD(&control->jobs, next);
         pthread_mutex_unlock(&control->lock);
-        job_end(job, kill_query(control, job));
+        if (job->query)
+            run_query(control, job->query);
+        job_end(job, job->vtgate ? kill_query(control, job) : NULL);
         pthread_mutex_lock(&control->lock);
     }
+}
+
+static void add_job(struct vtgate_control *control, const struct job *job)
+{
+    struct job *copy = memory_zalloc(sizeof(*copy));
+
+    *copy = *job;
+    pthread_mutex_lock(&control->lock);
+    STAILQ_INSERT_TAIL(&control->jobs, copy, next);
+    pthread_cond_signal(&control->wake);
+    pthread_mutex_unlock(&control->lock);
 }
 
 void vtgate_control_kill(struct vtgate_control *control, struct vtgate *v, uint32_t connection_id,
                          const char **error, struct mailbox *mailbox, mailbox_fn *done,
                          void *context, void *arg)
 {
-    struct job *job = memory_zalloc(sizeof(*job));
+    struct job job = {.vtgate = v,
+                      .connection_id = connection_id,
+                      .error = error,
+                      .mailbox = mailbox,
+                      .done = done,
+                      .context = context,
+                      .arg = arg};
 
-    *job = (struct job){.vtgate = v,
-                        .connection_id = connection_id,
-                        .error = error,
-                        .mailbox = mailbox,
-                        .done = done,
-                        .context = context,
-                        .arg = arg};
-    pthread_mutex_lock(&control->lock);
-    STAILQ_INSERT_TAIL(&control->jobs, job, next);
-    pthread_cond_signal(&control->wake);
-    pthread_mutex_unlock(&control->lock);
+    add_job(control, &job);
+}
+
+void vtgate_control_run(struct vtgate_control *control, struct control_query *q,
+                        struct mailbox *mailbox, mailbox_fn *done, void *context, void *arg)
+{
+    struct job job = {.query = q, .mailbox = mailbox, .done = done, .context = context, .arg = arg};
+
+    add_job(control, &job);
+}
+
+void vtgate_control_come_by(struct vtgate_control *control, struct mailbox *mailbox,
+                            mailbox_fn *done, void *context, void *arg)
+{
+    struct job job = {.mailbox = mailbox, .done = done, .context = context, .arg = arg};
+
+    add_job(control, &job);
 }
 
 /* Sleeps until the next round; false when it is time to end. */
@@ -387,6 +454,8 @@ void vtgate_control_stop(struct vtgate_control *control)
         struct job *job = STAILQ_FIRST(&control->jobs);
 
         STAILQ_REMOVE_HEAD(&control->jobs, next);
+        if (job->query)
+            control_query_fail(job->query, "vtshim: the shim is ending");
         job_end(job, "the shim is ending");
     }
     pthread_cond_destroy(&control->wake);

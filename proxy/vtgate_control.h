@@ -34,6 +34,20 @@ void vtgate_control_kill(struct vtgate_control *control, struct vtgate *v, uint3
                          const char **error, struct mailbox *mailbox, mailbox_fn *done,
                          void *context, void *arg);
 
+/*
+ * Has the control thread run the statements on a vtgate, a healthy one if there is any, with
+ * control.user's login; then done(context, arg) is posted to the mailbox. q is the control thread's
+ * until then. Without control.user, or when no vtgate lets it in, q says so. Any thread.
+ */
+struct control_query;
+void vtgate_control_run(struct vtgate_control *control, struct control_query *q,
+                        struct mailbox *mailbox, mailbox_fn *done, void *context, void *arg);
+
+/* Posts done(context, arg) to the mailbox once the control thread is between two calls and looks at
+   nothing of the settings that it may have looked at before. Any thread. */
+void vtgate_control_come_by(struct vtgate_control *control, struct mailbox *mailbox,
+                            mailbox_fn *done, void *context, void *arg);
+
 /* The version of the client library, for SHOW VERSION. (Its header and protocol/ both name the
    commands COM_*: only vtgate_control.c includes it.) */
 const char *vtgate_control_library(void);

@@ -124,7 +124,7 @@ static bool take_fingerprint(const SSL *ssl, const EVP_MD *digest,
 static bool start_tls(const struct server *server, const struct vtgate *v, const struct probe *p,
                       const EVP_MD *digest, char fingerprint[FINGERPRINT_SIZE])
 {
-    SSL *ssl = tls_new_client(&server->tls, server->config, vtgate_endpoint(v)->host);
+    SSL *ssl = tls_new_client(server->tls, vtgate_endpoint(v)->host);
     bool ok = ssl && shake_hands(p, ssl) && take_fingerprint(ssl, digest, fingerprint);
 
     SSL_free(ssl);

@@ -157,7 +157,7 @@ static bool next_address(struct vtgate *v, struct address *a)
     return any;
 }
 
-evutil_socket_t vtgate_connect(struct vtgate *v, int *error)
+int vtgate_connect(struct vtgate *v, int *error)
 {
     struct address a;
 

@@ -4,7 +4,6 @@
 #ifndef VTSHIM_PROXY_VTGATES_H
 #define VTSHIM_PROXY_VTGATES_H
 
-#include <event2/util.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,7 +33,7 @@ void vtgate_release(struct vtgate *v);
  * Starts connecting, without blocking. Returns the socket, or -1 with *error an errno (or EAI
  * failure as EHOSTUNREACH). Names are resolved by vtgate_resolve beforehand.
  */
-evutil_socket_t vtgate_connect(struct vtgate *v, int *error);
+int vtgate_connect(struct vtgate *v, int *error);
 
 /* Looks up the name again; blocking: for start-up and the control thread. False: no address; the
    old ones, if any, are kept. */

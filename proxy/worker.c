@@ -7,22 +7,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/park.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
-#include "proxy/sockets.h"
 
-#define SWEEP_MS        500  /* how often sessions are looked over for time limits */
 #define CLOSE_LINGER_MS 5000 /* how long a client may take to fetch the last bytes */
 
-static void on_reap(evutil_socket_t fd, short what, void *arg)
+static void reap(struct worker *w)
 {
-    struct worker *w = arg;
-
-    (void)fd;
-    (void)what;
     while (!TAILQ_EMPTY(&w->dead)) {
         struct session *s = TAILQ_FIRST(&w->dead);
 
@@ -33,8 +28,6 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
 
 void worker_bury(struct worker *w, struct session *s)
 {
-    if (TAILQ_EMPTY(&w->dead))
-        event_active(&w->reap_event, EV_TIMEOUT, 1);
     TAILQ_INSERT_TAIL(&w->dead, s, link);
 }
 
@@ -62,8 +55,13 @@ static void sweep_session(struct session *s, int64_t now)
         session_client_gone(s, CLOSE_WRITE_TIMEOUT);
         return;
     }
-    if (s->worker->draining && session_at_rest(s)) {
+    if (s->worker->draining && (session_at_rest(s) || s->inner)) {
         session_finish(s, CLOSE_SHUTDOWN);
+        return;
+    }
+    if ((s->state == SESSION_IDLE || (s->state == SESSION_PARKED && !s->ask)) &&
+        locks_due(s, now)) {
+        locks_keep(s, s->state == SESSION_IDLE ? query_next : NULL);
         return;
     }
     /* The number of commands tells whether anything happened since the last look. */
@@ -75,14 +73,13 @@ static void sweep_session(struct session *s, int64_t now)
     }
 }
 
-static void on_sweep(evutil_socket_t fd, short what, void *arg)
+void worker_sweep(void *context, void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = context;
     struct session *s, *next;
     int64_t now = clock_ms();
 
-    (void)fd;
-    (void)what;
+    (void)arg;
     for (s = TAILQ_FIRST(&w->sessions); s; s = next) {
         next = TAILQ_NEXT(s, link);
         sweep_session(s, now);
@@ -93,35 +90,40 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
 
-    event_base_loop(w->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    while (!w->ended) {
+        loop_turn(&w->loop);
+        reap(w);
+    }
     return NULL;
+}
+
+static void on_wake(struct loop_watch *wake, uint32_t ready)
+{
+    struct worker *w = wake->arg;
+
+    (void)ready;
+    mailbox_run(&w->mailbox);
 }
 
 bool worker_start(struct worker *w, struct server *server, unsigned index)
 {
-    struct timeval sweep = {SWEEP_MS / 1000, (SWEEP_MS % 1000) * 1000};
-
     memset(w, 0, sizeof(*w));
     w->server = server;
     w->index = index;
-    w->base = event_base_new();
-    if (!w->base)
+    if (!loop_init(&w->loop))
         return false;
-    if (!mailbox_init(&w->mailbox, w->base)) {
-        event_base_free(w->base);
+    if (!mailbox_init(&w->mailbox)) {
+        loop_fini(&w->loop);
         return false;
     }
+    loop_watch_init(&w->wake, &w->loop, w->mailbox.wake_fd, on_wake, w);
+    loop_watch_set(&w->wake, EPOLLIN);
     w->scratch = memory_zalloc(WORKER_SCRATCH);
     w->holds = hold_set_create(0);
     TAILQ_INIT(&w->sessions);
     TAILQ_INIT(&w->dead);
     park_init(w);
-    event_assign(&w->reap_event, w->base, -1, 0, on_reap, w);
-    event_assign(&w->sweep_event, w->base, -1, EV_PERSIST, on_sweep, w);
-    event_add(&w->sweep_event, &sweep);
-    if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
-        return false;
-    return true;
+    return pthread_create(&w->thread, NULL, worker_main, w) == 0;
 }
 
 static void worker_end(void *context, void *arg)
@@ -133,20 +135,16 @@ static void worker_end(void *context, void *arg)
         park_shut_down(TAILQ_FIRST(&w->parked));
     while (!TAILQ_EMPTY(&w->sessions))
         session_close(TAILQ_FIRST(&w->sessions), CLOSE_SHUTDOWN);
-    event_base_loopbreak(w->base);
+    w->ended = true;
 }
 
 void worker_stop(struct worker *w)
 {
     mailbox_post(&w->mailbox, worker_end, w, NULL);
     pthread_join(w->thread, NULL);
-    on_reap(-1, 0, w);
-    event_del(&w->sweep_event);
-    event_del(&w->park_event);
-    event_del(&w->reap_event);
     mailbox_fini(&w->mailbox);
+    loop_fini(&w->loop);
     hold_set_release(w->holds);
-    event_base_free(w->base);
     free(w->scratch);
 }
 
@@ -155,7 +153,6 @@ void worker_take_connection(void *context, void *arg)
     struct worker *w = context;
     struct new_connection *c = arg;
 
-    socket_tune(c->fd);
     metrics_add(&w->metrics.connections_accepted, 1);
     session_create(w, c->fd, &c->peer);
     free(c);
@@ -167,5 +164,5 @@ void worker_drain(void *context, void *arg)
 
     (void)arg;
     w->draining = true;
-    on_sweep(-1, 0, w);
+    worker_sweep(w, NULL);
 }

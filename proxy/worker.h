@@ -5,8 +5,6 @@
 #ifndef VTSHIM_PROXY_WORKER_H
 #define VTSHIM_PROXY_WORKER_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "planner/hold.h"
+#include "proxy/loop.h"
 #include "proxy/mailbox.h"
 #include "proxy/metrics.h"
 
@@ -30,16 +29,17 @@ struct worker {
     struct server *server;
     unsigned index;
     pthread_t thread;
-    struct event_base *base;
+    struct loop loop;
     struct mailbox mailbox;
-    uint8_t *scratch; /* WORKER_SCRATCH bytes; anybody's until the next read */
+    struct loop_watch wake; /* of the mailbox */
+    uint8_t *scratch;       /* WORKER_SCRATCH bytes; anybody's until the next read */
     struct metrics metrics;
     struct session_list sessions;
     struct session_list parked; /* in the order in which they parked */
     struct session_list dead;   /* closed in this loop turn, freed at its end */
     struct hold_set *holds;     /* never NULL */
-    struct event reap_event, park_event, sweep_event;
-    bool draining;
+    struct loop_timer park_timer;
+    bool draining, ended;
 };
 
 /* Makes the loop and its thread. False when the system refuses. */
@@ -50,7 +50,7 @@ void worker_stop(struct worker *w);
 
 /* A connection for the worker, given to it by the control loop. Allocated; the worker frees it. */
 struct new_connection {
-    evutil_socket_t fd;
+    int fd;
     struct sockaddr_storage peer;
     socklen_t peer_len;
 };
@@ -61,7 +61,13 @@ void worker_take_connection(void *context, void *arg);
 /* mailbox_fn: the worker closes sessions as soon as they are idle outside of a transaction. */
 void worker_drain(void *context, void *arg);
 
-/* The session's memory is freed once the current callbacks have returned. */
+/* How often the control loop posts worker_sweep, for time limits, in milliseconds. */
+#define WORKER_SWEEP_MS 500
+
+/* mailbox_fn: looks all sessions over for time limits. */
+void worker_sweep(void *context, void *arg);
+
+/* The session's memory is freed at the end of this turn of the loop. */
 void worker_bury(struct worker *w, struct session *s);
 
 #endif

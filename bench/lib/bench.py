@@ -16,6 +16,7 @@ from pathlib import Path
 import measure
 import report
 import servers
+import sessions
 from drive import fill_table
 from process import LOOPBACK, Failure
 from targets import Bench
@@ -27,7 +28,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--seconds", type=int, required=True)
     parser.add_argument("--idle", required=True, help="counts of connections, with commas; none: 0")
-    parser.add_argument("--only", default="", help="keys of workloads, with commas")
+    parser.add_argument("--sessions", type=int, required=True, help="0: none")
+    parser.add_argument("--only", default="", help="keys of workloads, idle, sessions, with commas")
     parser.add_argument("--built", type=Path, required=True)
     parser.add_argument("--shim", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
@@ -76,27 +78,35 @@ def programs(options: argparse.Namespace) -> dict:
     return {name: number for name, number in result.items() if number}
 
 
+def wanted(options: argparse.Namespace) -> set[str]:
+    """The keys of what is to be measured; all without --only."""
+    known = [*measure.KEYS, "idle", "sessions"]
+    keys = set(options.only.split(",")) if options.only else set(known)
+    if keys - set(known):
+        raise Failure(f"no such workload: {', '.join(sorted(keys - set(known)))}; there are {', '.join(known)}")
+    return keys
+
+
 def run(options: argparse.Namespace, folder: Path) -> dict:
+    keys = wanted(options)
+    crowd = sessions.allowed(options.sessions, say) if options.sessions and "sessions" in keys else 0
     say(f"- starting {options.server}")
-    server = servers.start_mysql(folder) if options.server == "mysql" else servers.use_vtgate()
+    connections = max(8000, crowd + 200)
+    server = servers.start_mysql(folder, connections) if options.server == "mysql" else servers.use_vtgate()
     try:
         bench = Bench(server, folder, options.built, options.shim, make_certificate(folder))
-        say(f"- filling a table with {servers.TABLE_ROWS:,} rows")
-        fill_table(bench)
-        chosen = measure.workloads(server)
-        if options.only:
-            keys = options.only.split(",")
-            unknown = set(keys) - {w.key for w in chosen}
-            if unknown:
-                raise Failure(f"no such workload: {', '.join(sorted(unknown))}; "
-                              f"there are {', '.join(w.key for w in chosen)}")
-            chosen = [w for w in chosen if w.key in keys]
+        chosen = [w for w in measure.workloads(server) if w.key in keys]
+        if chosen:
+            say(f"- filling a table with {servers.TABLE_ROWS:,} rows")
+            fill_table(bench)
         load_before = os.getloadavg()[0]
         results = measure.run(bench, chosen, options.rounds, options.seconds, say)
-        counts = [int(n) for n in options.idle.split(",") if int(n)]
+        counts = [int(n) for n in options.idle.split(",") if int(n)] if "idle" in keys else []
         idle = measure.run_idle(bench, counts, counts, say) if counts else []
+        checked = sessions.check_sessions(bench, crowd, say) if crowd else None
         return {"server": options.server, "rounds": options.rounds, "seconds": options.seconds, "machine": machine(),
-                "programs": programs(options), "load": [load_before, os.getloadavg()[0]], "workloads": results, "idle": idle}
+                "programs": programs(options), "load": [load_before, os.getloadavg()[0]], "workloads": results,
+                "idle": idle, "sessions": checked}
     finally:
         server.stop()
 

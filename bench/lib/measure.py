@@ -11,12 +11,13 @@ from drive import Load, Sample, answer_bytes, drive
 from idle import measure_idle
 from process import Failure
 from servers import Server
-from targets import DIRECT, HAPROXY, HAPROXY_TLS, RELAY, ROUTER, VTSHIM, Bench, Target, start
+from targets import DIRECT, HAPROXY, HAPROXY_TLS, RELAY, ROUTER, VTSHIM, VTSHIM_CORES, Bench, Target, start
 
 PLAIN = (RELAY, HAPROXY, ROUTER, VTSHIM, DIRECT)
 # How the client speaks to each when the traffic is encrypted; all but the first two end TLS.
 ENCRYPTED = {RELAY: "mysql", HAPROXY: "mysql", HAPROXY_TLS: "plain", ROUTER: "mysql", VTSHIM: "mysql", DIRECT: "mysql"}
 ENDS_TLS = (HAPROXY_TLS, ROUTER, VTSHIM)
+WORKERS = (RELAY, VTSHIM, VTSHIM_CORES)
 
 
 @dataclass
@@ -24,7 +25,11 @@ class Workload:
     key: str
     title: str
     load: Load
-    encrypted: bool = False
+    targets: Sequence[str] = PLAIN
+
+    @property
+    def encrypted(self) -> bool:
+        return self.targets is ENCRYPTED
 
 
 def workloads(server: Server) -> list[Workload]:
@@ -37,22 +42,27 @@ def workloads(server: Server) -> list[Workload]:
         Workload("range_prepared", "1,000-row ranges, prepared, 8 connections", Load(8, 1000, prepared=True)),
         Workload("bulk", f"{bulk:,}-row results, text, 2 connections", Load(2, bulk)),
         Workload("connect", "log in and out, 8 at a time", Load(8, connects=True)),
-        Workload("tls_point", "TLS: point selects, text, 8 connections", Load(8), True),
-        Workload("tls_range", "TLS: 1,000-row ranges, text, 8 connections", Load(8, 1000), True),
-        Workload("tls_connect", "TLS: log in and out, 8 at a time", Load(8, connects=True), True),
+        Workload("tls_point", "TLS: point selects, text, 8 connections", Load(8), ENCRYPTED),
+        Workload("tls_range", "TLS: 1,000-row ranges, text, 8 connections", Load(8, 1000), ENCRYPTED),
+        Workload("tls_connect", "TLS: log in and out, 8 at a time", Load(8, connects=True), ENCRYPTED),
+        Workload("workers_point", "a worker for each core: point selects, text, 16 connections", Load(16), WORKERS),
+        Workload("workers_range", "a worker for each core: 1,000-row ranges, text, 16 connections", Load(16, 1000), WORKERS),
     ]
 
+
+# For who asks before there is a server.
+KEYS = [w.key for w in workloads(Server("", 0, "", 0))]
 
 Say = Callable[[str], None]
 
 
 def run(bench: Bench, chosen: Sequence[Workload], rounds: int, seconds: int, say: Say) -> list[dict]:
     results = []
-    for encrypted in (False, True):
-        group = [w for w in chosen if w.encrypted == encrypted]
+    for names in (PLAIN, ENCRYPTED, WORKERS):
+        group = [w for w in chosen if w.targets is names]
         if not group:
             continue
-        targets = start_all(bench, ENCRYPTED if encrypted else PLAIN, encrypted)
+        targets = start_all(bench, names, names is ENCRYPTED)
         try:
             for workload in group:
                 results.append(run_workload(bench, workload, targets, rounds, seconds, say))

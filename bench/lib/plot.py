@@ -16,12 +16,12 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 HIGHEST = 2.5  # ratios above are cut off, and written down
 COLOURS = {"relay": "#8c8c8c", "haproxy": "#4c78a8", "haproxy-tls": "#9ecae9", "router": "#f2a541",
-           "vtshim": "#2a9d5c", "direct": "#d0d0d0"}
+           "vtshim": "#2a9d5c", "vtshim-cores": "#8fd3ae", "direct": "#d0d0d0"}
 
 
 def ratios(axes, run: dict, field: str, title: str) -> None:
     """Bars for each workload: the target's value over the relay's, with the quartiles of the rounds."""
-    shown = [w for w in run["workloads"] if not w["encrypted"]
+    shown = [w for w in run["workloads"] if not w["encrypted"] and "vtshim-cores" not in w["targets"]
              and any(of.get(f"{field}_ratio") for of in w["targets"].values())]
     names = [n for n in COLOURS if any(n in w["targets"] and w["targets"][n].get(f"{field}_ratio") for w in shown)]
     width = 0.8 / max(1, len(names))

@@ -52,6 +52,12 @@ def idle_table(idle: dict) -> str:
     return f"### {idle['title']}\n\n{table(head, rows)}\n"
 
 
+def sessions_table(sessions: dict) -> str:
+    rows = [[name, number(pss / 1024, 0)] for name, pss in sessions["points"].items()]
+    return (f"### {sessions['sessions']:,} sessions at once, {sessions['answers']:,} answers, all right\n\n"
+            f"{table(['', 'PSS KiB'], rows)}\n\n{number(sessions['bytes_each'], 0)} bytes a session.\n")
+
+
 def heading(run: dict) -> str:
     machine = run["machine"]
     names = ", ".join(f"{name} {number}" for name, number in run["programs"].items())
@@ -61,7 +67,8 @@ def heading(run: dict) -> str:
 
 
 def text(run: dict) -> str:
-    return "\n".join([heading(run), *(workload_table(w) for w in run["workloads"]), *(idle_table(i) for i in run["idle"])])
+    return "\n".join([heading(run), *(workload_table(w) for w in run["workloads"]), *(idle_table(i) for i in run["idle"]),
+                      *([sessions_table(run["sessions"])] if run["sessions"] else [])])
 
 
 def save(run: dict, folder: Path) -> Path:

@@ -44,7 +44,7 @@ def sql(text: str, *arguments: str) -> str:
     return done.stdout
 
 
-def start_mysql(folder: Path) -> Server:
+def start_mysql(folder: Path, connections: int) -> Server:
     port = free_ports(1)[0]
     data = folder / "mysql"
     data.mkdir()
@@ -52,7 +52,7 @@ def start_mysql(folder: Path) -> Server:
     if user:
         os.chown(data, int(os.environ["BENCH_UID"]), int(os.environ["BENCH_GID"]))
     cnf = folder / "my.cnf"
-    cnf.write_text(mysql_cnf(data, port))
+    cnf.write_text(mysql_cnf(data, port, connections))
     command = [*user, os.environ["BENCH_MYSQLD"], f"--defaults-file={cnf}"]
     with (folder / "mysql-init.log").open("wb") as log:
         done = subprocess.run([*command, "--initialize-insecure"], stdout=log, stderr=log, timeout=300)
@@ -71,13 +71,13 @@ def start_mysql(folder: Path) -> Server:
     return server
 
 
-def mysql_cnf(data: Path, port: int) -> str:
+def mysql_cnf(data: Path, port: int, connections: int) -> str:
     lines = [
         "[mysqld]", f"datadir = {data / 'data'}", f"socket = {data / 'sock'}", f"port = {port}",
         f"bind-address = {LOOPBACK}", "mysqlx = 0", "skip-log-bin", "skip-name-resolve", "secure-file-priv = NULL",
         # The server is not what is measured: it should cost little, and hold many connections.
         "innodb_buffer_pool_size = 256M", "innodb_flush_log_at_trx_commit = 0", "performance_schema = OFF",
-        "max_connections = 8000", "back_log = 4096", "thread_cache_size = 256", os.environ["BENCH_MYSQL_CNF"],
+        f"max_connections = {connections}", f"open_files_limit = {connections + 2000}", "back_log = 4096", "thread_cache_size = 256", os.environ["BENCH_MYSQL_CNF"],
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""The ways to the server: straight, and through each proxy. All proxies have one data thread."""
+"""The ways to the server: straight, and through each proxy. All but one have one data thread."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from servers import Server
 
 # What the benchmark calls them, in the order of each round.
 RELAY, HAPROXY, ROUTER, VTSHIM, DIRECT = "relay", "haproxy", "router", "vtshim", "direct"
+# The shim with a worker for each core.
+VTSHIM_CORES = "vtshim-cores"
 # With TLS: HAProxy cannot answer MySQL's STARTTLS, so it either passes TLS on to the server or ends
 # TLS that begins with the first byte, as our own client can speak it.
 HAPROXY_TLS = "haproxy-tls"
@@ -40,9 +42,9 @@ class Bench:
     cert: Path     # chain and key in one file, as HAProxy wants it
 
 
-def max_connections() -> int:
+def max_connections(spare_files: int = 500) -> int:
     """Every proxied connection takes two descriptors."""
-    return min(12_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 2 - 250)
+    return min(12_000, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - spare_files) // 2)
 
 
 def start(bench: Bench, name: str, tls: bool = False) -> Target | None:
@@ -123,15 +125,19 @@ server_ssl_mode = DISABLED
     return [os.environ["BENCH_ROUTER"], "-c", str(config)]
 
 
-def vtshim_command(bench: Bench, port: int, tls: bool) -> list[str]:
+def vtshim_command(bench: Bench, port: int, tls: bool, workers: int = 1) -> list[str]:
     config = bench.folder / f"vtshim-{port}.json"
-    lines = [f'"limits.max_connections": {max_connections()}', '"log.level": "warn"', '"admin": ""', '"http": ""']
+    lines = [f'"limits.max_connections": {max_connections(40)}', '"log.level": "warn"', '"admin": ""', '"http": ""']
     if tls:
         lines += [f'"tls.cert": "{bench.cert}"', f'"tls.key": "{bench.cert}"']
     config.write_text("{" + ",\n ".join(lines) + "}\n")
     # DDL interception is on: it is the default, and what the shim is for.
-    return [str(bench.shim), "--config", str(config), "--workers", "1", "--listen", f"{LOOPBACK}:{port}",
+    return [str(bench.shim), "--config", str(config), "--workers", str(workers), "--listen", f"{LOOPBACK}:{port}",
             "--vtgate", f"{LOOPBACK}:{bench.server.port}"]
+
+
+def vtshim_cores_command(bench: Bench, port: int, tls: bool) -> list[str]:
+    return vtshim_command(bench, port, tls, os.cpu_count() or 1)
 
 
 COMMANDS: dict[str, Callable[[Bench, int, bool], list[str]]] = {
@@ -140,4 +146,5 @@ COMMANDS: dict[str, Callable[[Bench, int, bool], list[str]]] = {
     HAPROXY_TLS: haproxy_tls_command,
     ROUTER: router_command,
     VTSHIM: vtshim_command,
+    VTSHIM_CORES: vtshim_cores_command,
 }

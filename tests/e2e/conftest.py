@@ -12,7 +12,7 @@ import pytest
 from lib import bed as bed_module
 from lib.bed import Bed
 from lib.certificates import Certificates
-from lib.shim import Shim, find_program
+from lib.shim import Shim, find_program, merge
 
 BED_NAME = "e2e"
 BED_BASE_PORT = "17300"
@@ -56,12 +56,18 @@ def program() -> Path:
 
 
 @pytest.fixture
-def start_shim(program: Path, bed: Bed, tmp_path: Path) -> Iterator[Callable[..., Shim]]:
+def executor() -> dict:
+    """Settings that choose the DDL executor; files that test the other one have a fixture of their own."""
+    return {}
+
+
+@pytest.fixture
+def start_shim(program: Path, bed: Bed, tmp_path: Path, executor: dict) -> Iterator[Callable[..., Shim]]:
     """Starts shims; at the end each must leave with status 0, no sanitizer report and a clean log."""
     shims: list[Shim] = []
 
     def start(config: dict | None = None, options: tuple[str, ...] = (), **environment: str) -> Shim:
-        shims.append(Shim(program, tmp_path, bed, config, options, environment))
+        shims.append(Shim(program, tmp_path, bed, merge(executor, config or {}), options, environment))
         return shims[-1].start()
 
     yield start

@@ -221,11 +221,15 @@ class FakeVtgate:
     """The server: a thread for each connection. `queries` has what was asked, in order."""
 
     def __init__(self, scripts: dict[str, Script] | Callable[[str], Script | None] | None = None, *,
-                 login: Callable = accept, greeting: Script | None = None, version: bytes = VERSION):
+                 login: Callable = accept, greeting: Script | None = None, version: bytes = VERSION,
+                 plugin: str = "mysql_native_password", capabilities: int = CAPABILITIES,
+                 wrap: Callable[[socket.socket], socket.socket] | None = None):
         self.scripts = scripts or {}
         self.login = login
         self.greeting = greeting
         self.version = version
+        self.wrap = wrap  # around each connection's socket
+        self.plugin, self.capabilities = plugin, capabilities
         self.queries: list[str] = []
         self.connections = 0
         self.failure: BaseException | None = None
@@ -265,7 +269,7 @@ class FakeVtgate:
     def _serve(self, connection: socket.socket, number: int) -> None:
         try:
             with connection:
-                self._talk(Client(connection), number)
+                self._talk(Client(self.wrap(connection) if self.wrap else connection), number)
         except (Closed, OSError):
             pass
         except BaseException as failure:  # a mistake in this file must not look like the shim's
@@ -278,10 +282,10 @@ class FakeVtgate:
             return
         salt = os.urandom(20).replace(b"\0", b"x")
         client.send_packet(b"\x0a" + self.version + b"\0" + struct.pack("<I", number) + salt[:8] + b"\0"
-                           + struct.pack("<HBHHB", CAPABILITIES & 0xFFFF, 45, client.status, CAPABILITIES >> 16, 21)
-                           + bytes(10) + salt[8:] + b"\0mysql_native_password\0")
+                           + struct.pack("<HBHHB", self.capabilities & 0xFFFF, 45, client.status, self.capabilities >> 16, 21)
+                           + bytes(10) + salt[8:] + b"\0" + self.plugin.encode() + b"\0")
         response = client.read_packet()
-        client.capabilities = struct.unpack_from("<I", response)[0] & CAPABILITIES
+        client.capabilities = struct.unpack_from("<I", response)[0] & self.capabilities
         self.login(client, response)
         while True:
             self._command(client, client.read_packet())
@@ -290,6 +294,8 @@ class FakeVtgate:
         command, body = payload[0], payload[1:]
         if command == wire.COM_QUIT:
             raise Closed
+        if command in wire.UNANSWERED:
+            return
         if command != wire.COM_QUERY:
             return Ok().run(client)
         sql = body.decode("utf-8", "replace")

@@ -8,11 +8,12 @@ import pymysql
 import pytest
 
 from lib import wire
-from lib.clients import connector, go_ddl, mariadb_through
+from lib.clients import connector, go_ddl, mariadb, mariadb_through
 from lib.poll import until
 from lib.wire import Wire
 
 
+@pytest.mark.threads
 def test_kill_an_idle_session(shim):
     """KILL with the id from the victim's greeting, of a session that may be on the other vtgate."""
     with shim.connect() as killer, killer.cursor() as cursor:
@@ -34,6 +35,7 @@ def test_kill_nobody(shim):
         cursor.execute("SELECT 1")
 
 
+@pytest.mark.threads
 def test_kill_query_of_a_parked_statement(shim):
     """KILL QUERY ends the wait behind a hold: 1317, the statement is not run, the connection is kept."""
     shim.hold("TABLE commerce.demo")
@@ -46,6 +48,7 @@ def test_kill_query_of_a_parked_statement(shim):
         assert victim.value("SELECT count(*) FROM demo WHERE id = -626000") == "0"
 
 
+@pytest.mark.threads
 def test_kill_a_session_at_work(shim):
     """KILL ends a connection whose statement runs."""
     with shim.wire() as victim, shim.connect() as killer, killer.cursor() as cursor:
@@ -94,6 +97,22 @@ def test_compression(shim):
     assert done.out == "1000000\t" + "z" * 20_000_000 + "\n", done.err[-300:]
     answer, = go_ddl(shim.dsn(compress="true"), "SELECT repeat('g', 20000000)")
     assert answer["rows"] == [["g" * 20_000_000]]
+
+
+def test_compressed_large_packets(shim):
+    """A statement of more than one packet, which MariaDB's library numbers 0 and 0; and results of which
+    connector/python reads two frames a packet at most."""
+    done = mariadb_through(shim, f"SELECT length('{'v' * 17_000_000}');", "--compress", "-N", "-B",
+                           "--max-allowed-packet=100M")
+    # vtgate's limit for one statement is 16 MiB; it is vtgate that says so, and the connection lives.
+    straight = mariadb(shim.bed.gates[0], shim.bed.user, shim.bed.password, f"SELECT length('{'v' * 17_000_000}');",
+                       "-N", "-B", "--max-allowed-packet=100M", database=shim.bed.keyspace)
+    assert (done.out, done.err) == (straight.out, straight.err)
+    with connector(shim, compress=True) as connection:
+        cursor = connection.cursor()
+        for size in (300_000, 1_000_000, 16_777_000):
+            cursor.execute(f"SELECT repeat('p', {size})")
+            assert cursor.fetchall() == [("p" * size,)]
 
 
 def test_no_compression_unless_asked_for(shim):

@@ -329,6 +329,7 @@ def test_max_wait_of_a_prepared_statement(start_shim):
         assert client.execute(statement, 5).error is None
 
 
+@pytest.mark.threads
 def test_max_parked(start_shim):
     """One more than hold.max_parked gets 1205 at once; those who wait are not touched."""
     shim = start_shim({"hold": {"max_parked": 3}})
@@ -347,6 +348,7 @@ def test_max_parked(start_shim):
         client.close()
 
 
+@pytest.mark.threads
 def test_order(start_shim):
     """First come, first served, on each worker, and paced by hold.release_rate."""
     shim = start_shim({"workers": 1, "hold": {"release_rate": 100}})
@@ -387,6 +389,7 @@ def test_client_leaves_while_parked(shim, client, second):
     assert second.value("SELECT count(*) FROM demo WHERE id = -620010") == "0"
 
 
+@pytest.mark.threads
 def test_shutdown_while_parked(start_shim):
     """SIGTERM does not wait for a hold to end: the parked are told, and the shim leaves in time."""
     shim = start_shim({"timeouts": {"shutdown_s": 2}})

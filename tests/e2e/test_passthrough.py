@@ -6,6 +6,7 @@ import random
 import re
 import struct
 import threading
+from typing import Callable
 
 import pymysql
 import pytest
@@ -101,10 +102,16 @@ SCRIPTS: dict[str, list[Command]] = {
 }
 
 
-def play(address: tuple[str, int], bed: Bed, capabilities: int, script: list[Command]) -> list[bytes]:
+def play(address: tuple[str, int], bed: Bed, capabilities: int, script: list[Command],
+         before_login: Callable[[Wire], None] | None = None,
+         after_login: Callable[[Wire], None] | None = None) -> list[bytes]:
     """The bytes of the answers to each command."""
     with Wire(address) as client:
+        if before_login:
+            before_login(client)
         client.login(bed.user, bed.password, bed.keyspace, capabilities)
+        if after_login:
+            after_login(client)
         answers = []
         for command, body in script:
             answers.append(client.command(command, body).raw)

@@ -169,6 +169,7 @@ def test_port_in_use(program, tmp_path, bed, which):
     assert address in done.stderr and "in use" in done.stderr, done.stderr
 
 
+@pytest.mark.threads
 def test_sigterm_at_rest(shim):
     """Sessions between commands are closed at once, and the program ends with status 0."""
     clients = [shim.wire() for _ in range(5)]
@@ -186,6 +187,7 @@ def test_sigterm_at_rest(shim):
     assert shim.events("shutdown") and shim.events("stopped")
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sigterm_lets_work_finish(start_shim, number):
     """A statement and a transaction under way come to their end; new clients are not let in meanwhile."""
@@ -210,6 +212,7 @@ def test_sigterm_lets_work_finish(start_shim, number):
     transaction.close()
 
 
+@pytest.mark.threads
 def test_sigterm_does_not_wait_for_ever(start_shim):
     """After timeouts.shutdown_s what is still at work is closed."""
     shim = start_shim({"timeouts": {"shutdown_s": 1}})
@@ -222,6 +225,7 @@ def test_sigterm_does_not_wait_for_ever(start_shim):
         assert 0.5 < time.monotonic() - began < 8
 
 
+@pytest.mark.threads
 def test_second_sigterm_is_final(start_shim):
     """Whoever insists gets it."""
     shim = start_shim({"timeouts": {"shutdown_s": 60}})
@@ -234,6 +238,7 @@ def test_second_sigterm_is_final(start_shim):
         assert shim.wait(8) == 0
 
 
+@pytest.mark.threads
 def test_sigterm_during_a_migration(start_shim, bed, table):
     """A client that waits for its migration does not keep the shim from ending; the migration goes on."""
     shim = start_shim({"timeouts": {"shutdown_s": 1},

@@ -3,24 +3,11 @@
  * reported lies inside its statement and is one that names_collect finds; what classify_quick says
  * of a prefix stays true of the whole, and PLAIN is never a statement the shim acts upon.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "planner/classify.h"
+#include "planner/ddl_tables.h"
 #include "planner/names.h"
-
-/* Not assert(): this must hold in every build type. */
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static bool is_plain(enum statement_kind kind)
 {
@@ -59,8 +46,32 @@ static void check_name(const struct statement *st, struct sql_name name, const s
     }
 }
 
+/* Every table of a DDL lies in the statement, and a text without the keyspace's name is no longer
+   than with it. */
+static void check_tables(const struct statement *st)
+{
+    struct ddl_table tables[3];
+    size_t n = ddl_tables(st, tables, 3);
+    char *keyspace = malloc(st->len + 1), *text = malloc(st->len + 1);
+    for (size_t i = 0; i < n && i < 3; i++) {
+        const struct sql_name *name = &tables[i].name;
+        CHECK(name->text >= st->text && name->text + name->len <= st->text + st->len);
+        if (i > 0)
+            continue;
+        size_t len = tables[i].qualifier.len;
+        memcpy(keyspace, tables[i].qualifier.text ? tables[i].qualifier.text : "", len);
+        keyspace[len] = '\0';
+        size_t left = ddl_unqualify(text, st->text, st->len, keyspace);
+        CHECK(left <= st->len && text[left] == '\0');
+    }
+    free(keyspace);
+    free(text);
+}
+
 static void check_statement(const struct statement *st)
 {
+    if (st->kind == STATEMENT_ONLINE_DDL)
+        check_tables(st);
     struct names names;
     names_collect(&names, st->text, st->len, true);
     if (st->kind == STATEMENT_USE) /* ks@replica is more than a name */
@@ -74,6 +85,7 @@ static void check_statement(const struct statement *st)
     CHECK(!st->sets_global || st->sets_ddl_strategy);
     CHECK(!st->ddl_strategy_default || (st->sets_ddl_strategy && !st->sets_global));
     CHECK(!st->sets_ddl_strategy || st->kind == STATEMENT_SET);
+    CHECK(st->lock == LOCK_NONE || st->kind == STATEMENT_READ);
     CHECK((st->verb != DDL_NONE) ==
           (st->kind == STATEMENT_ONLINE_DDL || st->kind == STATEMENT_DIRECT_DDL));
     CHECK(strcmp(statement_kind_name(st->kind), "unknown") != 0);
@@ -100,7 +112,7 @@ static void check_quick(const char *sql, size_t size, const struct statement *fi
         last = quick;
     }
     if (whole == QUICK_PLAIN)
-        CHECK(is_plain(first->kind));
+        CHECK(is_plain(first->kind) && first->lock == LOCK_NONE);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

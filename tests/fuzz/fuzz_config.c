@@ -4,20 +4,14 @@
  */
 #include "config/load.h"
 
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void check_error(const struct config_error *err)
 {
     size_t len = strnlen(err->text, sizeof(err->text));
-    assert(len > 0 && len < sizeof(err->text));
+    CHECK(len > 0 && len < sizeof(err->text));
     for (size_t i = 0; i < len; i++) {
-        assert((unsigned char)err->text[i] >= 0x20 && err->text[i] != 0x7F);
+        CHECK((unsigned char)err->text[i] >= 0x20 && err->text[i] != 0x7F);
     }
 }
 
@@ -27,13 +21,13 @@ static void check_value(const struct config *c, const struct option_row *row, st
     char cut[5];
     struct config_error err;
     size_t len = option_format(c, row, cut, sizeof(cut));
-    assert(strlen(cut) == (len < sizeof(cut) ? len : sizeof(cut) - 1));
+    CHECK(strlen(cut) == (len < sizeof(cut) ? len : sizeof(cut) - 1));
     char *text = malloc(len + 1);
-    assert(text != NULL);
-    assert(option_format(c, row, text, len + 1) == len && strlen(text) == len);
+    CHECK(text != NULL);
+    CHECK(option_format(c, row, text, len + 1) == len && strlen(text) == len);
     if (row->type != OPTION_SECRET && row->type != OPTION_USERS && len > 0) {
-        assert(option_set_text(again, row->key, text, &err));
-        assert(option_equal(c, again, row));
+        CHECK(option_set_text(again, row->key, text, &err));
+        CHECK(option_equal(c, again, row));
     }
     free(text);
 }
@@ -50,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct config *clone = config_clone(c), *again = config_create_default();
     for (size_t i = 0; i < n; i++) {
         check_value(clone, &rows[i], again);
-        assert(option_equal(c, clone, &rows[i]));
+        CHECK(option_equal(c, clone, &rows[i]));
     }
     if (!config_check(c, &err)) {
         check_error(&err);

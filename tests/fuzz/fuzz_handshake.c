@@ -4,17 +4,11 @@
  */
 #include "protocol/handshake.h"
 
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void check_inside(struct bytes b, const uint8_t *data, size_t size)
 {
-    assert(b.len == 0 || (b.p >= data && b.p + b.len <= data + size));
+    CHECK(b.len == 0 || (b.p >= data && b.p + b.len <= data + size));
 }
 
 static bool same(struct bytes a, struct bytes b)
@@ -31,24 +25,24 @@ static void fuzz_greeting(uint8_t *data, size_t size)
         return;
     check_inside(g.version, data, size);
     check_inside(g.plugin, data, size);
-    assert(g.capabilities_at_low + 2 <= size && g.capabilities_at_high + 2 <= size);
+    CHECK(g.capabilities_at_low + 2 <= size && g.capabilities_at_high + 2 <= size);
     uint32_t other = g.capabilities ^ (CAP_SSL | CAP_COMPRESS | CAP_DEPRECATE_EOF);
     greeting_set_capabilities(data, &g, other);
-    assert(greeting_parse(data, size, &again));
-    assert(again.capabilities == other);
-    assert(same(again.version, g.version) && same(again.plugin, g.plugin));
+    CHECK(greeting_parse(data, size, &again));
+    CHECK(again.capabilities == other);
+    CHECK(same(again.version, g.version) && same(again.plugin, g.plugin));
 
     buffer_init(&b, size + 100);
     g.capabilities |= CAP_PLUGIN_AUTH;
     greeting_append(&b, &g);
-    assert(!b.failed);
-    assert(greeting_parse(b.data, b.len, &again));
-    assert(same(again.version, g.version));
-    assert(again.capabilities == g.capabilities && again.connection_id == g.connection_id);
-    assert(again.charset == g.charset && again.status == g.status);
-    assert(memcmp(again.salt, g.salt, SALT_LENGTH) == 0);
+    CHECK(!b.failed);
+    CHECK(greeting_parse(b.data, b.len, &again));
+    CHECK(same(again.version, g.version));
+    CHECK(again.capabilities == g.capabilities && again.connection_id == g.connection_id);
+    CHECK(again.charset == g.charset && again.status == g.status);
+    CHECK(memcmp(again.salt, g.salt, SALT_LENGTH) == 0);
     /* A name without its NUL gets one. */
-    assert(same(again.plugin, g.plugin));
+    CHECK(same(again.plugin, g.plugin));
     buffer_release(&b);
 }
 
@@ -58,10 +52,10 @@ static void fuzz_response(uint8_t *data, size_t size)
     uint32_t capabilities;
 
     if (ssl_request_parse(data, size, &capabilities))
-        assert(size == SSL_REQUEST_LENGTH && capabilities & CAP_SSL);
+        CHECK(size == SSL_REQUEST_LENGTH && capabilities & CAP_SSL);
     if (!handshake_response_parse(data, size, &hr))
         return;
-    assert(size > SSL_REQUEST_LENGTH && hr.capabilities & CAP_PROTOCOL_41);
+    CHECK(size > SSL_REQUEST_LENGTH && hr.capabilities & CAP_PROTOCOL_41);
     check_inside(hr.user, data, size);
     check_inside(hr.auth, data, size);
     check_inside(hr.database, data, size);
@@ -69,10 +63,10 @@ static void fuzz_response(uint8_t *data, size_t size)
     check_inside(hr.attributes, data, size);
     check_inside(handshake_attribute(&hr, "_pid"), data, size);
     handshake_response_set_capabilities(data, hr.capabilities ^ (CAP_SSL | CAP_COMPRESS));
-    assert(handshake_response_parse(data, size, &again));
-    assert(again.capabilities == (hr.capabilities ^ (CAP_SSL | CAP_COMPRESS)));
-    assert(same(again.user, hr.user) && same(again.auth, hr.auth));
-    assert(same(again.database, hr.database) && same(again.plugin, hr.plugin));
+    CHECK(handshake_response_parse(data, size, &again));
+    CHECK(again.capabilities == (hr.capabilities ^ (CAP_SSL | CAP_COMPRESS)));
+    CHECK(same(again.user, hr.user) && same(again.auth, hr.auth));
+    CHECK(same(again.database, hr.database) && same(again.plugin, hr.plugin));
 }
 
 static void fuzz_switch(const uint8_t *data, size_t size)
@@ -81,18 +75,16 @@ static void fuzz_switch(const uint8_t *data, size_t size)
 
     if (!auth_switch_parse(data, size, &plugin, &rest))
         return;
-    assert(data[0] == 0xfe);
+    CHECK(data[0] == 0xfe);
     check_inside(plugin, data, size);
     check_inside(rest, data, size);
-    assert(size == 1 || 1 + plugin.len + 1 + rest.len == size);
+    CHECK(size == 1 || 1 + plugin.len + 1 + rest.len == size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size ? size : 1);
+    uint8_t *copy = fuzz_copy(data, size);
 
-    assert(copy);
-    memcpy(copy, data, size);
     fuzz_greeting(copy, size);
     memcpy(copy, data, size);
     fuzz_response(copy, size);

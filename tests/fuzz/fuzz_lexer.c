@@ -2,23 +2,10 @@
  * The tokenizer on arbitrary bytes. Holds: every token but the last consumes something, lies inside
  * the input and behind the one before; the end repeats; what is collected as a name is found.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "planner/lexer.h"
 #include "planner/names.h"
-
-/* Not assert(): this must hold in every build type. */
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -6,58 +6,50 @@
  */
 #include "protocol/packet.h"
 
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* The next piece's size, 0 to 15 or everything. */
-static size_t next_piece(uint32_t *seed, size_t left)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    size_t n = *seed >> 28;
-
-    return n > left || (*seed >> 24 & 15) == 0 ? left : n;
-}
+#include "tests/fuzz/fuzz.h"
 
 /* One whole packet at p, whose cursor has just told so. */
 static void check_packet(const struct packet_cursor *c, const uint8_t *p, bool continued)
 {
     size_t kept = c->length < PACKET_PREFIX ? c->length : PACKET_PREFIX;
 
-    assert(c->length == load_u24(p));
-    assert(c->sequence == p[3]);
-    assert(c->prefix_have == kept);
-    assert(memcmp(c->prefix, p + PACKET_HEADER, kept) == 0);
-    assert(c->continued == continued);
-    assert(packet_cursor_at_boundary(c));
+    CHECK(c->length == load_u24(p));
+    CHECK(c->sequence == p[3]);
+    CHECK(c->prefix_have == kept);
+    CHECK(memcmp(c->prefix, p + PACKET_HEADER, kept) == 0);
+    CHECK(c->continued == continued);
+    CHECK(packet_cursor_at_boundary(c));
 }
 
 static void walk(const uint8_t *data, size_t len, uint32_t seed)
 {
-    struct packet_cursor c;
+    struct packet_cursor c, taken;
     size_t at = 0, start = 0;
     bool continued = false;
 
     packet_cursor_init(&c);
+    packet_cursor_init(&taken);
     while (at < len) {
-        size_t n = next_piece(&seed, len - at);
+        size_t n = fuzz_piece(&seed, len - at);
         bool complete;
         size_t used = packet_cursor_feed(&c, data + at, n, &complete);
 
-        assert(used <= n);
-        assert(complete || used == n);
+        CHECK(used <= n);
+        CHECK(complete || used == n);
         at += used;
         if (!complete) {
-            assert(packet_cursor_at_boundary(&c) == (at == start));
+            CHECK(packet_cursor_at_boundary(&c) == (at == start));
             continue;
         }
         check_packet(&c, data + start, continued);
+        if (c.length > 0)
+            packet_cursor_take(&taken, data + start, c.length);
+        else
+            taken = c;
+        check_packet(&taken, data + start, continued);
         continued = c.length == PACKET_MAX_PAYLOAD;
         start += PACKET_HEADER + c.length;
-        assert(at == start);
+        CHECK(at == start);
     }
 }
 
@@ -73,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t mark = packet_begin(&b);
     buffer_u8(&b, 1);
     packet_end(&b, mark, 7);
-    assert(!b.failed && b.len == size - 1 + 2 * PACKET_HEADER + 1);
+    CHECK(!b.failed && b.len == size - 1 + 2 * PACKET_HEADER + 1);
     walk(b.data, b.len, data[0]);
     buffer_release(&b);
     return 0;

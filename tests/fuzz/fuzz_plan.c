@@ -7,13 +7,7 @@
  */
 #include "planner/plan.h"
 
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static const char *const DATABASES[] = {NULL, "ks", "ks:-80", "@replica"};
 
@@ -31,7 +25,7 @@ static void check_inside(struct sql_name n, const char *text, size_t len,
     bool in_other =
         other && other->text && n.text >= other->text && n.text + n.len <= other->text + other->len;
 
-    assert(in_text || in_other);
+    CHECK(in_text || in_other);
 }
 
 static void check_plan(const struct plan *p, const struct plan_facts *facts, bool whole,
@@ -39,34 +33,37 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
 {
     bool held = facts->holds->n > 0 && !facts->in_transaction;
 
-    assert(!p->passed || p->action == PLAN_FORWARD);
+    CHECK(!p->passed || p->action == PLAN_FORWARD);
     switch (p->action) {
     case PLAN_FORWARD:
         break;
     case PLAN_MORE:
-        assert(!whole && may_grow);
+        CHECK(!whole && may_grow);
         break;
     case PLAN_PARK:
-        assert(held && p->hold >= facts->holds->items);
-        assert(p->hold < facts->holds->items + facts->holds->n);
+        CHECK(held && p->hold >= facts->holds->items);
+        CHECK(p->hold < facts->holds->items + facts->holds->n);
         break;
     case PLAN_MIGRATE:
-        assert(facts->intercept && !facts->strategy_own);
-        assert(!plan_target_is_shard(facts->database));
-        assert(p->statement.kind == STATEMENT_ONLINE_DDL && p->statement.len > 0);
+        CHECK(facts->intercept && !facts->strategy_own);
+        CHECK(!plan_target_is_shard(facts->database));
+        CHECK(p->statement.kind == STATEMENT_ONLINE_DDL && p->statement.len > 0);
         break;
     case PLAN_EXPLAIN:
         assert(facts->intercept && p->statement.kind == STATEMENT_EXPLAIN_DDL);
         assert(p->statement.body.len > 0 && !p->passed);
         break;
     case PLAN_SCRIPT:
-        assert(whole && facts->multi_statements);
+        CHECK(whole && facts->multi_statements);
         break;
     case PLAN_RESOLVE:
-        assert(whole && !facts->resolved && p->body.len > 1 && *p->body.text == '@');
+        CHECK(whole && !facts->resolved && p->body.len > 1 && *p->body.text == '@');
+        break;
+    case PLAN_DENY:
+        assert(facts->no_control);
         break;
     case PLAN_KILL:
-        assert(whole && p->kill_id < UINT64_C(10000000000));
+        CHECK(whole && p->kill_id < UINT64_C(10000000000));
         break;
     }
 }
@@ -78,16 +75,13 @@ static void check_parts(const struct plan_facts *facts, const char *text, size_t
     struct plan whole = plan_text(facts, text, len, true, false, prepare, find_named, named);
 
     for (size_t cut = 0; cut < len; cut += 1 + cut / 4) {
-        char *part = malloc(cut + 1);
-
-        assert(part);
-        memcpy(part, text, cut);
+        char *part = (char *)fuzz_copy(text, cut);
         struct plan p = plan_text(facts, part, cut, false, true, prepare, find_named, named);
 
         check_plan(&p, facts, false, true);
         if (p.action != PLAN_MORE) {
-            assert(p.action == PLAN_FORWARD && p.effect == EFFECT_NONE && !p.passed);
-            assert(whole.action == PLAN_FORWARD && whole.effect == EFFECT_NONE && !whole.passed);
+            CHECK(p.action == PLAN_FORWARD && p.effect == EFFECT_NONE && !p.passed);
+            CHECK(whole.action == PLAN_FORWARD && whole.effect == EFFECT_NONE && !whole.passed);
         }
         free(part);
     }
@@ -100,10 +94,10 @@ static void check_prepared(const struct plan_facts *facts, const struct prepared
 
     check_plan(&p, facts, true, false);
     check_inside(p.name, "", 0, prepared);
-    assert(whole || p.action != PLAN_MIGRATE);
+    CHECK(whole || p.action != PLAN_MIGRATE);
     if (!whole && facts->holds->n > 0 && !facts->in_transaction &&
         facts->holds->items[0].scope == HOLD_ALL)
-        assert(p.action == PLAN_PARK || prepared->kind != STATEMENT_EMPTY);
+        CHECK(p.action == PLAN_PARK || prepared->kind != STATEMENT_EMPTY);
 }
 
 static void fuzz(const struct plan_facts *facts, const char *text, size_t len, uint8_t how)
@@ -116,18 +110,20 @@ static void fuzz(const struct plan_facts *facts, const char *text, size_t len, u
     struct plan p = plan_text(facts, text, len, whole, may_grow, prepare, find_named, &named);
 
     check_plan(&p, facts, whole, may_grow);
+    if (whole && !prepare && plan_is_plain(facts, text, len))
+        assert(p.action == PLAN_FORWARD && p.effect == EFFECT_NONE && !p.passed);
     check_inside(p.name, text, len, &named);
     check_inside(p.body, text, len, NULL);
     if (p.action == PLAN_MIGRATE) {
-        assert(whole);
+        CHECK(whole);
         check_inside((struct sql_name){p.statement.text, p.statement.len}, text, len, &named);
     }
     if (p.effect == EFFECT_PREPARE_NAMED && p.body.text) {
         char *literal = malloc(p.body.len + 1);
 
-        assert(literal);
+        CHECK(literal);
         size_t n = lexer_unescape(literal, p.body.text, p.body.len, p.body.text[-1]);
-        assert(n <= p.body.len);
+        CHECK(n <= p.body.len);
         prepared_init(&other, literal, n, true);
         free(literal);
         check_prepared(facts, &other, true);
@@ -149,17 +145,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .multi_statements = data[0] & 2,
         .strategy_own = data[0] & 4,
         .intercept = data[0] & 8,
+        .no_control = data[0] & 64,
     };
     if (holds->n > 0) {
         holds->items[0].scope = (enum hold_scope)((data[1] & 3) - 1);
         strcpy(holds->items[0].keyspace, "ks");
         strcpy(holds->items[0].table, "t");
     }
-    /* A copy, so that the sanitizer sees a read beyond its end. */
-    char *text = malloc(size - 2 ? size - 2 : 1);
+    char *text = (char *)fuzz_copy(data + 2, size - 2);
 
-    assert(text);
-    memcpy(text, data + 2, size - 2);
     fuzz(&facts, text, size - 2, data[1]);
     free(text);
     hold_set_release(holds);

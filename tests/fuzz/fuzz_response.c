@@ -6,12 +6,7 @@
  */
 #include "protocol/response.h"
 
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static bool is_over(const struct response *r)
 {
@@ -26,13 +21,13 @@ static size_t feed(struct response *r, const uint8_t *p, size_t n)
     for (;;) {
         size_t k = response_feed(r, p + used, n - used);
 
-        assert(k <= n - used);
+        CHECK(k <= n - used);
         used += k;
         if (r->state != RESPONSE_INFILE) {
-            assert(used == n || is_over(r));
+            CHECK(used == n || is_over(r));
             return used;
         }
-        assert(response_feed(r, p + used, n - used) == 0);
+        CHECK(response_feed(r, p + used, n - used) == 0);
         response_infile_sent(r);
     }
 }
@@ -42,12 +37,7 @@ static size_t feed_pieces(struct response *r, const uint8_t *p, size_t n, uint32
     size_t at = 0;
 
     while (at < n && !is_over(r)) {
-        seed = seed * 1664525u + 1013904223u;
-        size_t piece = (seed >> 24 & 15) == 0 ? n - at : seed >> 28;
-
-        if (piece > n - at)
-            piece = n - at;
-        at += feed(r, p + at, piece);
+        at += feed(r, p + at, fuzz_piece(&seed, n - at));
     }
     return at;
 }
@@ -71,11 +61,11 @@ static void check_over(struct response *r, const uint8_t *p, size_t used)
     struct response before = *r;
     uint64_t packets;
 
-    assert(is_packet_end(p, used, &packets));
-    assert(packets == r->packets);
-    assert(response_feed(r, more, sizeof more) == 0);
-    assert(r->state == before.state && r->packets == before.packets);
-    assert(r->status == before.status && r->failed == before.failed);
+    CHECK(is_packet_end(p, used, &packets));
+    CHECK(packets == r->packets);
+    CHECK(response_feed(r, more, sizeof more) == 0);
+    CHECK(r->state == before.state && r->packets == before.packets);
+    CHECK(r->status == before.status && r->failed == before.failed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -94,13 +84,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     response_init(&pieces, shape, deprecate_eof);
     size_t used_pieces = feed_pieces(&pieces, p, n, data[1]);
 
-    assert(used == used_pieces);
-    assert(whole.state == pieces.state && whole.packets == pieces.packets);
-    assert(whole.failed == pieces.failed && whole.error_code == pieces.error_code);
-    assert(whole.status == pieces.status && whole.status_valid == pieces.status_valid);
-    assert(whole.results == pieces.results && whole.statement_id == pieces.statement_id);
-    assert(whole.definitions == pieces.definitions);
-    assert(!whole.failed || whole.state == RESPONSE_DONE || whole.state == RESPONSE_TAIL);
+    CHECK(used == used_pieces);
+    CHECK(whole.state == pieces.state && whole.packets == pieces.packets);
+    CHECK(whole.failed == pieces.failed && whole.error_code == pieces.error_code);
+    CHECK(whole.status == pieces.status && whole.status_valid == pieces.status_valid);
+    CHECK(whole.results == pieces.results && whole.statement_id == pieces.statement_id);
+    CHECK(whole.definitions == pieces.definitions);
+    CHECK(!whole.failed || whole.state == RESPONSE_DONE || whole.state == RESPONSE_TAIL);
     if (is_over(&whole) && shape != SHAPE_NONE)
         check_over(&whole, p, used);
     return 0;

@@ -379,6 +379,7 @@ static const struct {
     {"SELECT 1;SELECT 2", "SELECT 1|SELECT 2", true},
     {"SELECT 1; /* x */ SELECT 2;", "SELECT 1|/* x */ SELECT 2", true},
     {"SELECT 1; /*!40101 SELECT 2 */", "SELECT 1|/*!40101 SELECT 2 */", true},
+    {"SELECT 1; /*!40101; /*! x */", "SELECT 1|/*!40101|/*! x */", true},
     {"; SELECT 1", "|SELECT 1", true},
     {"SELECT ';'", "SELECT ';'", false},
     {"SELECT ';';", "SELECT ';'", false},
@@ -474,8 +475,23 @@ static const struct {
     {"SELECTED x", 'I', 'I'},
     {"SELECT\xff", 'U', 'I'},
     {"SELECT_", 'U', 'I'},
-    {"SELECT(", 'P', 'P'},
-    {"SELECT/", 'P', 'P'},
+    {"SELECT(", 'U', 'P'},
+    {"SELECT/", 'U', 'P'},
+    {"SELECT get_lock", 'I', 'I'},
+    {"SELECT\tGET_LOCK('x', 1)", 'I', 'I'},
+    {"SELECT get_loc", 'U', 'P'},
+    {"SELECT greatest(1, 2)", 'P', 'P'},
+    {"select release_lock(?)", 'I', 'I'},
+    {"SELECT RELEASE_ALL_LOCKS()", 'I', 'I'},
+    {"SELECT r.* FROM r", 'P', 'P'},
+    {"SELECT /* x */ GET_LOCK(", 'I', 'I'},
+    {"SELECT /* x */ c FROM sbtest1", 'P', 'P'},
+    {"SELECT /*!40001 c", 'I', 'I'},
+    {"SELECT ((get_lock(", 'I', 'I'},
+    {"SELECT (c + 1) FROM t", 'P', 'P'},
+    {"SELECT -- x\nget_lock(", 'I', 'I'},
+    {"SELECT -1 FROM sbtest1", 'P', 'P'},
+    {"SELECT is_free_lock('x')", 'P', 'P'},
     {"SELECT`", 'P', 'P'},
     {"SELECT;", 'P', 'P'},
     {"S", 'U', 'I'},
@@ -562,6 +578,32 @@ static void quick_of_each(void **state)
     assert_int_equal(classify_quick(NULL, 0, true), QUICK_PLAIN);
 }
 
+static const struct {
+    const char *sql;
+    enum lock_function lock;
+} locks[] = {
+    {"SELECT GET_LOCK('x', 1)", LOCK_GET},
+    {"select get_lock ( ?, -1 ) as l;", LOCK_GET},
+    {"/* a */ SELECT /* b */ (GET_LOCK('x', 1))", LOCK_GET},
+    {"SELECT RELEASE_LOCK('x') FROM dual", LOCK_RELEASE},
+    {"SELECT RELEASE_ALL_LOCKS()", LOCK_RELEASE_ALL},
+    {"SELECT get_lock FROM t", LOCK_NONE},
+    {"SELECT `get_lock`(1)", LOCK_NONE},
+    {"SELECT 'get_lock('", LOCK_NONE},
+    {"SELECT IS_USED_LOCK('x')", LOCK_NONE},
+    {"SELECT get_locks('x')", LOCK_NONE},
+    {"INSERT GET_LOCK('x', 1)", LOCK_NONE},
+};
+
+static void lock_functions_are_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(locks); i++) {
+        if (classify(locks[i].sql).lock != locks[i].lock)
+            fail_msg("'%s': %d", locks[i].sql, classify(locks[i].sql).lock);
+    }
+}
+
 /* Split at every byte, quick never turns out wrong: decided once, it stays with what it said. */
 static void quick_of_every_prefix(void **state)
 {
@@ -595,7 +637,7 @@ int main(void)
         cmocka_unit_test(set_of_each),           cmocka_unit_test(name_of_each),
         cmocka_unit_test(text_of_each),          cmocka_unit_test(truncation_of_each),
         cmocka_unit_test(quick_of_each),         cmocka_unit_test(quick_of_every_prefix),
-        cmocka_unit_test(every_kind_has_a_name),
+        cmocka_unit_test(every_kind_has_a_name), cmocka_unit_test(lock_functions_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

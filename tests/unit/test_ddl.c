@@ -103,24 +103,48 @@ static void many_states_as_one(void **state)
 
 static void context_tags(void **state)
 {
+    static const unsigned char zeros[8] = {0},
+                               some[8] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
+    char tag[64];
+
     (void)state;
+    ddl_context_format(tag, "0a0b0c0d", "0011223344556677", zeros);
+    assert_string_equal(tag, "vtshim:0a0b0c0d:0011223344556677:0000000000000000");
+    ddl_context_format(tag, "ffffffff", "ffffffffffffffff", some);
+    assert_string_equal(tag, "vtshim:ffffffff:ffffffffffffffff:0123456789abcdef");
+}
+
+/* The same statement, however it is written; not another one, another user or keyspace. */
+static void digests_know_a_statement_again(void **state)
+{
     static const struct {
-        unsigned char random[16];
-        const char *tag;
+        const char *user, *keyspace, *sql;
+        bool same;
     } cases[] = {
-        {{0}, "vtshim:00000000-0000-4000-8000-000000000000"},
-        {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-          0xff},
-         "vtshim:ffffffff-ffff-4fff-bfff-ffffffffffff"},
-        {{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd,
-          0xef},
-         "vtshim:01234567-89ab-4def-8123-456789abcdef"},
+        {"app", "commerce", "ALTER TABLE t ADD COLUMN c int", true},
+        {"app", "commerce", " ALTER  TABLE\n t /* by the tool */ ADD COLUMN c int ;", true},
+        {"app", "commerce", "-- again\nALTER TABLE t ADD COLUMN c int", true},
+        {"app", "commerce", "ALTER TABLE t ADD COLUMN d int", false},
+        {"app", "commerce", "ALTER TABLE t ADD COLUMN cint", false},
+        {"dba", "commerce", "ALTER TABLE t ADD COLUMN c int", false},
+        {"app", "other", "ALTER TABLE t ADD COLUMN c int", false},
+        {"appc", "ommerce", "ALTER TABLE t ADD COLUMN c int", false},
     };
+    char first[17], digest[17], instance[9], other[9];
+
+    (void)state;
+    ddl_digest_format(first, cases[0].user, cases[0].keyspace, cases[0].sql, strlen(cases[0].sql));
+    assert_int_equal(strlen(first), 16);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char tag[64];
-        ddl_context_format(tag, cases[i].random);
-        assert_string_equal(tag, cases[i].tag);
+        ddl_digest_format(digest, cases[i].user, cases[i].keyspace, cases[i].sql,
+                          strlen(cases[i].sql));
+        if ((strcmp(first, digest) == 0) != cases[i].same)
+            fail_msg("case %zu", i);
     }
+    ddl_instance_format(instance, "host:3306");
+    ddl_instance_format(other, "host:3307");
+    assert_int_equal(strlen(instance), 8);
+    assert_string_not_equal(instance, other);
 }
 
 /* The plan that vtgate explains: does it select the columns that the table has? */
@@ -164,6 +188,7 @@ int main(void)
         cmocka_unit_test(states_by_name),
         cmocka_unit_test(many_states_as_one),
         cmocka_unit_test(context_tags),
+        cmocka_unit_test(digests_know_a_statement_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

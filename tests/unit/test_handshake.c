@@ -13,6 +13,11 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define BYTES(text)  (const uint8_t *)(text), sizeof(text) - 1
 
+struct packet {
+    const uint8_t *wire;
+    size_t len;
+};
+
 #define SALT_1  "\x01\x02\x03\x04\x05\x06\x07\x08"
 #define SALT_2  "\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c"
 #define SALT    SALT_1 SALT_2
@@ -163,10 +168,7 @@ static void a_short_greeting_is_refused(void **state)
 static void other_first_packets_are_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const uint8_t *wire;
-        size_t len;
-    } cases[] = {
+    static const struct packet cases[] = {
         {BYTES("\xff\x10\x04"
                "Too many connections")},
         {BYTES("\xff\x6a\x04#HY000Host is not allowed to connect")},
@@ -364,10 +366,7 @@ static void a_short_response_is_refused(void **state)
 static void malformed_responses_are_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const uint8_t *wire;
-        size_t len;
-    } cases[] = {
+    static const struct packet cases[] = {
         /* Before 4.1: 16 bits of capabilities, no CAP_PROTOCOL_41. */
         {BYTES("\x05\xa0"
                "\0\0\x01"

@@ -73,13 +73,37 @@ static void append_splits_at_the_maximum(void **state)
     }
 }
 
+/* The same packet, which is whole at p, in one step. */
+static void take(struct packet_cursor *c, const uint8_t *p, uint32_t length)
+{
+    bool complete;
+
+    if (length > 0) {
+        packet_cursor_take(c, p, length);
+        return;
+    }
+    assert_int_equal(packet_cursor_feed(c, p, PACKET_HEADER, &complete), PACKET_HEADER);
+    assert_true(complete);
+}
+
+static void assert_same_packet(const struct packet_cursor *a, const struct packet_cursor *b)
+{
+    assert_true(packet_cursor_at_boundary(a));
+    assert_int_equal(a->length, b->length);
+    assert_int_equal(a->sequence, b->sequence);
+    assert_int_equal(a->continued, b->continued);
+    assert_int_equal(a->prefix_have, b->prefix_have);
+    assert_memory_equal(a->prefix, b->prefix, b->prefix_have);
+}
+
 /* Feeds all of data in steps and checks each packet that is found against `lengths`. */
 static void walk(const struct buffer *b, size_t step, const uint32_t *lengths, size_t packets)
 {
-    struct packet_cursor c;
+    struct packet_cursor c, taken;
     size_t at = 0, found = 0, start = 0, sent = 0;
 
     packet_cursor_init(&c);
+    packet_cursor_init(&taken);
     assert_true(packet_cursor_at_boundary(&c));
     while (at < b->len) {
         size_t n = b->len - at < step ? b->len - at : step;
@@ -102,6 +126,8 @@ static void walk(const struct buffer *b, size_t step, const uint32_t *lengths, s
         assert_int_equal(c.continued, found > 0 && lengths[found - 1] == FULL);
         assert_int_equal(c.prefix_have, kept);
         assert_memory_equal(c.prefix, payload + sent, kept);
+        take(&taken, b->data + start, lengths[found]);
+        assert_same_packet(&taken, &c);
         sent = c.length == FULL ? sent + c.length : 0;
         start = at;
         found++;
@@ -224,9 +250,25 @@ static void a_packet_that_does_not_fit_fails(void **state)
     }
 }
 
+static void cursor_knows_what_is_left_of_the_header(void **state)
+{
+    static const uint8_t packets[] = {2, 0, 0, 7, 'a', 'b', 0, 0, 0, 8, 1, 0, 0, 9, 'c'};
+    static const size_t left[] = {4, 3, 2, 1, 0, 0, 4, 3, 2, 1, 4, 3, 2, 1, 0};
+    struct packet_cursor c;
+    bool complete;
+
+    (void)state;
+    packet_cursor_init(&c);
+    for (size_t i = 0; i < sizeof(packets); i++) {
+        assert_int_equal(packet_cursor_header_left(&c), left[i]);
+        assert_int_equal(packet_cursor_feed(&c, packets + i, 1, &complete), 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cursor_knows_what_is_left_of_the_header),
         cmocka_unit_test(append_splits_at_the_maximum),
         cmocka_unit_test(cursor_finds_what_append_wrote),
         cmocka_unit_test(cursor_finds_packets_behind_each_other),

@@ -2,7 +2,8 @@
  * The planner's decisions. A case is a text, how the session stands and what is expected:
  *
  *   facts      letters: m the client may send several statements, t in a transaction, s it chose
- * its own ddl_strategy, o ddl.intercept is off, p COM_STMT_PREPARE database   the session's target
+ * its own ddl_strategy, o ddl.intercept is off, n it may not control migrations, p COM_STMT_PREPARE
+ * database   the session's target
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,8 +19,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const char *const ACTIONS[] = {"FORWARD", "MORE",   "PARK",    "MIGRATE",
-                                      "EXPLAIN", "SCRIPT", "RESOLVE", "KILL"};
+static const char *const ACTIONS[] = {"FORWARD", "MORE",    "PARK", "MIGRATE", "EXPLAIN",
+                                      "SCRIPT",  "RESOLVE", "KILL", "DENY"};
 
 static struct hold_set *no_holds, *all_held, *keyspace_held, *table_held; /* of ks, ks.t */
 
@@ -52,7 +53,7 @@ static int release_sets(void **state)
 }
 
 /* Statements of the text protocol: "ddl", "read", "use", "own"; anything else is unknown. */
-static struct prepared named[4];
+static struct prepared named[5];
 static const struct {
     const char *name, *text;
 } NAMED[] = {
@@ -60,6 +61,7 @@ static const struct {
     {"read", "select * from t"},
     {"use", "use other"},
     {"own", "set ddl_strategy='online'"},
+    {"control", "alter vitess_migration 'x' retry"},
 };
 
 static const struct prepared *find_named(void *arg, struct sql_name name)
@@ -98,6 +100,7 @@ static struct plan_facts make_facts(const char *letters, const char *database,
         .multi_statements = strchr(letters, 'm') != NULL,
         .strategy_own = strchr(letters, 's') != NULL,
         .intercept = strchr(letters, 'o') == NULL,
+        .no_control = strchr(letters, 'n') != NULL,
         .resolved = strchr(letters, 'r') != NULL,
     };
 }
@@ -106,9 +109,15 @@ static struct plan plan_of(const char *letters, const char *database, const stru
                            const char *text, bool whole, bool may_grow)
 {
     struct plan_facts facts = make_facts(letters, database, holds);
+    bool prepare = strchr(letters, 'p') != NULL;
+    struct plan p =
+        plan_text(&facts, text, strlen(text), whole, may_grow, prepare, find_named, NULL);
 
-    return plan_text(&facts, text, strlen(text), whole, may_grow, strchr(letters, 'p') != NULL,
-                     find_named, NULL);
+    /* The short way must never lead past something. */
+    if (whole && !prepare && plan_is_plain(&facts, text, strlen(text)) &&
+        (p.action != PLAN_FORWARD || p.effect != EFFECT_NONE || p.passed))
+        fail_msg("[%s] %s is not plain", letters, text);
+    return p;
 }
 
 static bool is_name(struct sql_name n, const char *want)
@@ -196,6 +205,23 @@ static const struct {
     {"", "create database d", PLAN_FORWARD, NULL, "direct"},
     {"", "create procedure p() begin select 1; drop table t; end", PLAN_FORWARD, NULL, "direct"},
 
+    /* Control of migrations. */
+    {"", "alter vitess_migration 'x' cancel", PLAN_FORWARD, "alter vitess_migration 'x' cancel",
+     NULL},
+    {"n", "alter vitess_migration 'x' cancel", PLAN_DENY, "alter vitess_migration 'x' cancel",
+     NULL},
+    {"n", "/* x */ REVERT vitess_migration 'x';", PLAN_DENY, "/* x */ REVERT vitess_migration 'x'",
+     NULL},
+    {"n", "/*!50000 revert vitess_migration 'x' */", PLAN_DENY,
+     "/*!50000 revert vitess_migration 'x' */", NULL},
+    {"n", "alter vitess_migration 'x' cancel; select 1", PLAN_DENY,
+     "alter vitess_migration 'x' cancel", NULL},
+    {"nm", "select 1; alter vitess_migration 'x' cancel", PLAN_SCRIPT, NULL, NULL},
+    {"nmo", "select 1; alter vitess_migration 'x' cancel", PLAN_SCRIPT, NULL, NULL},
+    {"n", "execute control", PLAN_DENY, "alter vitess_migration 'x' retry", NULL},
+    {"", "execute control", PLAN_FORWARD, "alter vitess_migration 'x' retry", NULL},
+    {"np", "alter vitess_migration 'x' cancel", PLAN_FORWARD, NULL, NULL},
+
     /* No DDL at all. */
     {"", "select * from t", PLAN_FORWARD, NULL, NULL},
     {"", "insert into t values ('alter table t')", PLAN_FORWARD, NULL, NULL},
@@ -205,7 +231,10 @@ static const struct {
     {"o", "explain alter table t add c int", PLAN_FORWARD, NULL, NULL},
     {"", "explain select 1", PLAN_FORWARD, NULL, NULL},
     {"", "alter vschema add table t", PLAN_FORWARD, NULL, NULL},
-    {"", "alter vitess_migration 'x' cancel", PLAN_FORWARD, NULL, NULL},
+    {"n", "alter vschema add table t", PLAN_FORWARD, NULL, NULL},
+    {"n", "show vitess_migrations", PLAN_FORWARD, NULL, NULL},
+    {"n", "select 'alter vitess_migration'", PLAN_FORWARD, NULL, NULL},
+    {"n", "alter table t add c int", PLAN_MIGRATE, "alter table t add c int", NULL},
     {"", "/*!99999 alter table t add c int */", PLAN_FORWARD, NULL, NULL},
     {"", "/* alter table t add c int */", PLAN_FORWARD, NULL, NULL},
     {"", "", PLAN_FORWARD, NULL, NULL},
@@ -225,6 +254,64 @@ static void ddl_is_found(void **state)
             !is_name(st, ddl[i].statement))
             fail_msg("[%s] %s: %s, passed %s, statement \"%.*s\"", ddl[i].facts, ddl[i].text,
                      ACTIONS[p.action], p.passed ? p.passed : "-", (int)st.len, st.text);
+    }
+}
+
+/* Of a text that is longer than what is looked at, the rest could be anything. */
+static void control_cannot_hide_in_length(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *facts, *text;
+        enum plan_action action;
+        enum plan_effect effect;
+    } cases[] = {
+        {"n", "/* a long comment", PLAN_DENY, EFFECT_NONE},
+        {"n", "select 1", PLAN_FORWARD, EFFECT_NONE},
+        {"nm", "select 1", PLAN_DENY, EFFECT_NONE},
+        {"n", "alter vitess_migration 'x' cancel /*", PLAN_DENY, EFFECT_NONE},
+        {"", "/* a long comment", PLAN_FORWARD, EFFECT_NONE},
+        {"m", "select 1", PLAN_FORWARD, EFFECT_NONE},
+        {"", "alter vitess_migration 'x' cancel /*", PLAN_FORWARD, EFFECT_CONTROL},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct plan p = plan_of(cases[i].facts, "ks", no_holds, cases[i].text, false, false);
+
+        if (p.action != cases[i].action || p.effect != cases[i].effect)
+            fail_msg("[%s] %s: %s", cases[i].facts, cases[i].text, ACTIONS[p.action]);
+    }
+}
+
+static void most_texts_are_plain(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *facts, *text;
+        bool plain;
+    } cases[] = {
+        {"", "select * from t", true},
+        {"m", "select * from t", true},
+        {"t", "insert into t values (1)", true},
+        {"s", "/* x */ update t set a=1", true},
+        {"", "alter table t add c int", false},
+        {"", "execute ddl", false},
+        {"", "set @a=1", false},
+        {"m", "select 1; select 2", false},
+        {"m", "select 1; drop table t", false},
+        {"", "select 1; drop table t", true},
+        {"", "", true},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct plan_facts facts = make_facts(cases[i].facts, "ks", no_holds);
+        size_t len = strlen(cases[i].text);
+
+        if (plan_is_plain(&facts, cases[i].text, len) != cases[i].plain)
+            fail_msg("[%s] %s", cases[i].facts, cases[i].text);
+        facts.holds = table_held; /* which does not concern an open transaction */
+        if (plan_is_plain(&facts, cases[i].text, len) != (cases[i].plain && facts.in_transaction))
+            fail_msg("[%s] %s, held", cases[i].facts, cases[i].text);
     }
 }
 
@@ -322,6 +409,9 @@ static const struct {
     {"r", "prepare s from @v", EFFECT_PREPARE_NAMED, "s", NULL},
     {"", "create temporary table ks.tmp (id int)", EFFECT_TEMPORARY, "tmp", NULL},
     {"", "drop temporary table tmp", EFFECT_NONE, NULL, NULL},
+    {"", "select get_lock('x', 1)", EFFECT_LOCK, NULL, NULL},
+    {"", "select release_lock('x')", EFFECT_LOCK, NULL, NULL},
+    {"p", "select get_lock(?, ?)", EFFECT_PREPARE, NULL, NULL},
     {"", "deallocate prepare s", EFFECT_DEALLOCATE_NAMED, "s", NULL},
     {"", "drop prepare s", EFFECT_DEALLOCATE_NAMED, "s", NULL},
     {"", "execute use", EFFECT_DATABASE, "other", NULL},
@@ -639,6 +729,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ddl_is_found, prepare_named, forget_named),
+        cmocka_unit_test(control_cannot_hide_in_length),
+        cmocka_unit_test(most_texts_are_plain),
         cmocka_unit_test(targets_decide),
         cmocka_unit_test(variables_are_resolved),
         cmocka_unit_test(temporary_tables_pass),

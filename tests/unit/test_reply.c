@@ -46,6 +46,22 @@ static void packets_are_byte_exact(void **state)
                     "\xfe\0\0\x22\0");
 }
 
+static void progress_is_byte_exact(void **state)
+{
+    (void)state;
+    struct buffer b;
+
+    buffer_init(&b, 1000);
+    reply_progress(&b, 7, 1, 2, 80500, "copy rows");
+    ASSERT_WIRE(&b, "\x13\0\0\x07"
+                    "\xff\xff\xff\x01\x01\x02\x74\x3a\x01"
+                    "\x09"
+                    "copy rows");
+    reply_progress(&b, 255, 2, 2, 100000, "");
+    ASSERT_WIRE(&b, "\x0a\0\0\xff"
+                    "\xff\xff\xff\x01\x02\x02\xa0\x86\x01\0");
+}
+
 /* Each is cut at 512 bytes or before the character that would be cut. */
 static const struct {
     const char *unit; /* repeated */
@@ -353,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packets_are_byte_exact),
         cmocka_unit_test(binary_rows),
+        cmocka_unit_test(progress_is_byte_exact),
         cmocka_unit_test(long_messages_are_cut_between_characters),
         cmocka_unit_test(errors_have_codes_and_states),
         cmocka_unit_test(the_tracker_agrees),

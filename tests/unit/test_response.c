@@ -82,6 +82,10 @@ static const struct answer_case ended[] = {
     {"cols=1 err", SHAPE_RESULT, BOTH, AUTO, true},
     {"count=3 err", SHAPE_RESULT, BOTH, 0, true},
     {"count=3 defs=2 err", SHAPE_RESULT, BOTH, 0, true},
+    /* Definitions of other sizes than usual: one that spans packets, some that begin like an end.
+     */
+    {"count=4 defs=2 rowfull defs=1 row end", SHAPE_RESULT, NEW, AUTO, false},
+    {"count=4 defs=1 raw=fe00000200 raw=fd01 defs=1 row end", SHAPE_RESULT, NEW, AUTO, false},
     /* A row whose first value is of 0xfe, 0xfc or 0xfd in length's form, or of the length 0xfa. */
     {"cols=1 raw=fe00000001000000006162 end", SHAPE_RESULT, OLD, AUTO, false},
     {"cols=1 row300 row70000 row250 end", SHAPE_RESULT, BOTH, AUTO, false},

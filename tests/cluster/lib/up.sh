@@ -1,8 +1,11 @@
 # shellcheck shell=bash
-# `bed up`: etcd, vtctld, keyspace commerce with the shards -80 and 80-, one tablet each on a real
-# MySQL, and the vtgates. Needs the other files of this folder.
+# `bed up`: etcd, vtctld, keyspace commerce with the shards -80 and 80- (or with --unsharded only
+# one), one tablet each on a real MySQL, and the vtgates. Needs the other files of this folder.
 
-readonly KEYSPACE=commerce CELL=zone1 SHARDS=(-80 80-) # tablets 100 and 101, in this order
+readonly KEYSPACE=commerce CELL=zone1
+
+# Sets SHARDS: of the tablets 100 and 101, in this order.
+up_shards() { if [ -n "$BED_UNSHARDED" ]; then SHARDS=(-); else SHARDS=(-80 80-); fi; }
 
 # Called with BED_* options set and BED_DIR fresh; says what failed and returns non-zero.
 up() {
@@ -53,7 +56,7 @@ up_define() {
         --initial-cluster "default=http://127.0.0.1:$(port "$PORT_ETCD_PEER")"
     process_define vtctld "$VITESS_BIN/vtctld" "${topo[@]}" "${own[@]}" --cell "$CELL" \
         --service-map grpc-vtctl,grpc-vtctld --port "$(port "$PORT_VTCTLD_HTTP")" --grpc-port "$(port "$PORT_VTCTLD_GRPC")"
-    for number in 0 1; do
+    for number in "${!SHARDS[@]}"; do
         # `init` is replaced by `start` once the data exist: see process_start.
         process_define "mysqld$((100 + number))" "$VITESS_BIN/mysqlctl" --tablet-uid $((100 + number)) \
             --mysql-port "$(port "$PORT_MYSQLD" "$number")" start
@@ -88,12 +91,11 @@ up_auth_args() {
 }
 
 up_start_servers() {
-    local topo address
+    local topo address number
     address=127.0.0.1:$(port "$PORT_ETCD")
     topo=(--server internal --topo-implementation etcd2 --topo-global-server-address "$address" --topo-global-root /vitess/global)
     # Creating MySQL's data takes longest: it goes on while the others start.
-    up_spawn_init 0
-    up_spawn_init 1
+    for number in "${!SHARDS[@]}"; do up_spawn_init "$number"; done
     process_spawn etcd
     wait_until 30 etcd "etcd is healthy" etcd_healthy || return
     wait_until 30 etcd "the cell is known" "$VITESS_BIN/vtctldclient" "${topo[@]}" \
@@ -115,7 +117,7 @@ up_create_keyspace() {
 
 up_start_tablets() {
     local number status
-    for number in 0 1; do
+    for number in "${!SHARDS[@]}"; do
         status=0
         wait "${UP_INIT_PIDS[number]}" || status=$?
         if ((status)); then
@@ -128,7 +130,7 @@ up_start_tablets() {
         mysqld_note $((100 + number)) || return
         process_spawn "vttablet$((100 + number))"
     done
-    for number in 0 1; do
+    for number in "${!SHARDS[@]}"; do
         wait_until 60 "vttablet$((100 + number))" "tablet $((100 + number)) is registered" \
             tablet_registered $((100 + number)) || return
         # The tablet needs a moment between registering and answering.
@@ -138,18 +140,19 @@ up_start_tablets() {
 }
 
 up_load_schema() {
-    local file
+    local file vschema=vschema.json
+    [ -z "$BED_UNSHARDED" ] || vschema=unsharded.json
     for file in "$HERE"/schema/*.sql; do
         up_step vttablet100 "apply $file" vtctl ApplySchema --ddl-strategy direct --sql "$(<"$file")" "$KEYSPACE" || return
     done
-    up_step vtctld "apply the VSchema" vtctl ApplyVSchema --vschema-file "$HERE/schema/vschema.json" "$KEYSPACE"
+    up_step vtctld "apply the VSchema" vtctl ApplyVSchema --vschema-file "$HERE/schema/$vschema" "$KEYSPACE"
 }
 
 up_start_gates() {
     local gate
     for ((gate = 1; gate <= BED_GATES; gate++)); do process_spawn "vtgate$gate"; done
     for ((gate = 1; gate <= BED_GATES; gate++)); do
-        wait_until 60 "vtgate$gate" "vtgate$gate serves both shards" gate_serves "$gate" || return
+        wait_until 60 "vtgate$gate" "vtgate$gate serves all shards" gate_serves "$gate" || return
     done
 }
 
@@ -186,11 +189,11 @@ gate_query() {
         -u "$BED_USER" "${tls[@]}" -N -B "$KEYSPACE" -e "$2"
 }
 
-# Both primaries known, and reading and writing works: eight neighbouring rows always fall into both
+# All primaries known, and reading and writing works: eight neighbouring rows always fall into both
 # shards. Each vtgate has its own, and leaves none behind.
 gate_serves() {
     local low=$((-100 * $1 - 50)) answer
-    [ "$(gate_query "$1" "SHOW VITESS_TABLETS" | grep -c "$KEYSPACE.*PRIMARY.*SERVING")" = 2 ] || return
+    [ "$(gate_query "$1" "SHOW VITESS_TABLETS" | grep -c "$KEYSPACE.*PRIMARY.*SERVING")" = "${#SHARDS[@]}" ] || return
     answer=$(gate_query "$1" "
         DELETE FROM demo WHERE id BETWEEN $low AND $((low + 7));
         INSERT INTO demo (id, status) VALUES ($low,'x'),($((low + 1)),'x'),($((low + 2)),'x'),($((low + 3)),'x'),

@@ -8,16 +8,16 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from drivers.kits import BUILD, DRIVERS, REPOSITORY
 from drivers.matrix import PLAIN, TLS, Matrix, prepare_all
 from drivers.table import render
 from lib import bed as bed_module
 from lib.bed import Bed
+from lib.document import write_section
 from lib.shim import find_program
+from lib.versions import versions_of
 
-DOCUMENT = REPOSITORY / "docs" / "COMPATIBILITY.md"
 OUR_BED, OUR_PORT = "drivers", "17600"
 
 
@@ -53,8 +53,8 @@ def main() -> int:
     if arguments.names:
         print(document)
     else:
-        DOCUMENT.write_text(document)
-        say(f"wrote {DOCUMENT.relative_to(REPOSITORY)}")
+        write_section("drivers", document)
+        say("wrote the drivers' section of docs/COMPATIBILITY.md")
     for failure in failures:
         say(f"FAILS: {failure}")
     return 1 if failures else 0
@@ -70,14 +70,6 @@ def find_bed() -> tuple[dict[str, str], bool]:
     subprocess.run([str(bed_module.COMMAND), "up", "--name", OUR_BED, "--base-port", OUR_PORT, "--auth", "static"],
                    check=True)
     return bed_module.read_environment(OUR_BED) or {}, True
-
-
-def versions_of(bed: Bed, program: Path) -> str:
-    server, = bed.run("SELECT @@version AS v")
-    shim = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
-    vtgate = subprocess.run([str(bed.programs / "vtgate"), "--version"], capture_output=True, text=True, check=False)
-    vitess = next((word for word in vtgate.stdout.split() if word[:1].isdigit()), "")
-    return f"{shim}; Vitess {vitess}, {server['v']}".replace("Vitess ,", "vtgate")
 
 
 def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Makes docs/COMPATIBILITY.md of the results of a whole run."""
+"""Makes the drivers' section of docs/COMPATIBILITY.md of the results of a whole run."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TLS_ONLY = "works with TLS"
 WAYS = {PLAIN: "without TLS", TLS: "with TLS"}
 
 HEAD = """\
-# Compatibility
+## Drivers
 
-Made by `tests/e2e/drivers/run`, which replaces this file. Every driver runs the same checks straight on vtgate, through
+Every driver runs the same checks straight on vtgate, through
 the shim, and through the shim with TLS ({versions}).
 What the checks are: `tests/e2e/drivers/README.md`.
 
@@ -54,7 +54,7 @@ def render(results: list[Result], versions: str) -> str:
     text = HEAD.format(versions=versions) + "\n".join(lines) + "\n"
     remarks = [remark for result in results if not result.missing for remark in remarks_of(result)]
     if remarks:
-        text += "\n## What does not simply work\n\n" + "\n".join(remarks) + "\n"
+        text += "\n### What does not simply work\n\n" + "\n".join(remarks) + "\n"
     return text + "\n" + TAIL
 
 
@@ -98,7 +98,7 @@ def one_line(detail: str) -> str:
 
 
 TAIL = """\
-## Remarks
+### Remarks
 
 - **MySQL 9's client programs and libraries** have mysql_native_password as a plug-in in a folder of its own, if at all.
   Where it is found they log in straight and through the shim like older clients; where it is not, only through the shim

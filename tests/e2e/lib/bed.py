@@ -44,6 +44,7 @@ class Bed:
         self.environment = environment
         self.endpoints = environment["BED_VTGATES"].split(",")
         self.gates = [endpoint(text) for text in self.endpoints]
+        self.vtctld = environment["BED_VTCTLD"]
         self.keyspace = environment["BED_KEYSPACE"]
         self.user = environment["BED_USER"]
         self.password = environment["BED_PASSWORD"]
@@ -95,6 +96,13 @@ class Bed:
         answers = self.on_shards(f"SHOW INDEX FROM `{table}`")
         return {shard: {row["Key_name"] for row in rows} for shard, rows in answers.items()}
 
+    def vtctl(self, *arguments: str) -> str:
+        """Runs vtctldclient and returns what it prints."""
+        done = subprocess.run([self.environment["BED_VTCTLDCLIENT"], "--server", self.vtctld, *arguments],
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def migrations(self, table: str) -> list[dict]:
         """All online schema changes that the table ever had, a row for each shard."""
         return self.run(f"SHOW VITESS_MIGRATIONS FROM `{self.keyspace}` WHERE mysql_table = '{table}'")
@@ -121,7 +129,11 @@ class Bed:
 
     def vtgate_command(self, replace: dict[str, str | None], add: Sequence[str] = ()) -> list[str]:
         """The command line of the bed's first vtgate with other values for some of its flags."""
-        words = shlex.split((self.folder / "programs" / "vtgate1.cmd").read_text())
+        return self.command("vtgate1", replace, add)
+
+    def command(self, program: str, replace: dict[str, str | None], add: Sequence[str] = ()) -> list[str]:
+        """The same for any of the bed's programs."""
+        words = shlex.split((self.folder / "programs" / f"{program}.cmd").read_text())
         result, i = [], 0
         while i < len(words):
             if words[i] in replace:

@@ -11,6 +11,11 @@ INSTANT = {"ddl": {"strategy": "vitess --prefer-instant-ddl --allow-concurrent",
 # A migration that waits until somebody says COMPLETE.
 POSTPONED = {"ddl": {"strategy": "vitess --postpone-completion --allow-concurrent", "poll_interval_ms": 100}}
 
+def through_vtctld(bed: Bed, **vtctld: object) -> dict:
+    """Settings with which the bed's user runs DDL through vtctld."""
+    return {"ddl": {"executor": "vtctld", "vtctld_users": [bed.user]}, "vtctld": {"addresses": bed.vtctld, **vtctld}}
+
+
 UUID = re.compile(r"\b[0-9a-f]{8}[_-][0-9a-f]{4}[_-][0-9a-f]{4}[_-][0-9a-f]{4}[_-][0-9a-f]{12}\b")
 
 

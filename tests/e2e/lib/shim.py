@@ -21,6 +21,8 @@ from lib.poll import until
 from lib.ports import free_port
 from lib.wire import Wire
 
+# `run-tests tsan` has more of them, so that there is more to collide.
+WORKERS = int(os.environ.get("VTSHIM_WORKERS") or 2)
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 FIELD = re.compile(r'([\w.]+)=("(?:[^"\\]|\\.)*"|\S*)')
 LITERAL = re.compile(r"'((?:[^'\\]|\\.|'')*)'")
@@ -77,7 +79,7 @@ class Shim:
         self.secrets: set[str] = {bed.password} if bed.password else set()
         self.expected_status = 0
         base = {"listen": "%s:%d" % self.listen, "admin": "%s:%d" % self.admin_address,
-                "http": "%s:%d" % self.http_address, "vtgate": bed.endpoints, "workers": 2,
+                "http": "%s:%d" % self.http_address, "vtgate": bed.endpoints, "workers": WORKERS,
                 "timeouts": {"shutdown_s": 3}}
         self.config = merge(base, config or {})
         self.config_file = folder / f"vtshim-{self.listen[1]}.json"
@@ -89,6 +91,13 @@ class Shim:
                             "TSAN_OPTIONS": "halt_on_error=0:exitcode=66", **(environment or {})}
         self.process: subprocess.Popen | None = None
         self._read = 0
+
+    def write_config(self, change: dict) -> None:
+        """The file with what `change` says; used at the next reload."""
+        self.config = merge(self.config, change)
+        fresh = self.config_file.with_suffix(".new")
+        fresh.write_text(json.dumps(self.config, indent=1))
+        fresh.rename(self.config_file)
 
     # Its life.
 

@@ -30,7 +30,9 @@ PLUGIN_AUTH = 1 << 19
 CONNECT_ATTRS = 1 << 20
 PLUGIN_AUTH_LENENC = 1 << 21
 DEPRECATE_EOF = 1 << 24
+OPTIONAL_METADATA = 1 << 25
 ZSTD = 1 << 26
+QUERY_ATTRIBUTES = 1 << 27
 
 # What a client of today asks for, without multi-statements and without CLIENT_DEPRECATE_EOF.
 BASIC = (LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_CONNECTION | MULTI_RESULTS
@@ -237,9 +239,11 @@ class Wire:
         self.socket = context.wrap_socket(self.socket, server_hostname=server_name)
 
     def login(self, user: str, password: str, database: str | None = None, capabilities: int = BASIC,
-              plugin: str = "mysql_native_password", auth: bytes | None = None) -> bytes:
+              plugin: str = "mysql_native_password", auth: bytes | None = None, unasked: int = 0,
+              attributes: bytes = b"") -> bytes:
         """Logs in and returns the OK packet. `auth`: sent instead of the native answer, to see what
-        the server makes of another plugin's."""
+        the server makes of another plugin's. `unasked`: flags that are set though the server does not
+        offer them. `attributes`: with CONNECT_ATTRS, as they go over the wire."""
         greeting = self.read_greeting()
         if database is not None:
             capabilities |= CONNECT_WITH_DB
@@ -248,12 +252,14 @@ class Wire:
         self.capabilities = capabilities & greeting.capabilities | capabilities & SSL
         if auth is None:
             auth = native_password(password, greeting.salt)
-        payload = struct.pack("<IIB23x", self.capabilities, 1 << 24, 45) + user.encode() + b"\0"
+        payload = struct.pack("<IIB23x", self.capabilities | unasked, 1 << 24, 45) + user.encode() + b"\0"
         payload += bytes([len(auth)]) + auth
         if database is not None:
             payload += database.encode() + b"\0"
         if self.capabilities & PLUGIN_AUTH:
             payload += plugin.encode() + b"\0"
+        if self.capabilities & CONNECT_ATTRS:
+            payload += attributes
         self.send_packet(payload)
         answer = self.read_packet()
         if answer[:1] == b"\xfe":

@@ -1,0 +1,152 @@
+/*
+ * The login on the admin port: greeting, the client's answer by either of the two schemes, switch
+ * of the scheme. Without admin_users everybody who was let in so far is welcome.
+ */
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/admin_internal.h"
+#include "proxy/log.h"
+#include "proxy/server.h"
+
+#define NATIVE "mysql_native_password"
+#define SHA2   "caching_sha2_password"
+
+void admin_login_greet(struct admin_client *c)
+{
+    static const char VERSION[] = "8.4.0-vtshim-" VTSHIM_VERSION;
+    struct greeting g = {
+        .version = {(const uint8_t *)VERSION, sizeof(VERSION) - 1},
+        .connection_id = c->id = ++c->admin->last_id,
+        .capabilities = CAP_LONG_PASSWORD | CAP_FOUND_ROWS | CAP_LONG_FLAG | CAP_CONNECT_WITH_DB |
+                        CAP_PROTOCOL_41 | CAP_TRANSACTIONS | CAP_SECURE_CONNECTION |
+                        CAP_MULTI_RESULTS | CAP_PLUGIN_AUTH | CAP_CONNECT_ATTRS |
+                        CAP_PLUGIN_AUTH_LENENC | CAP_DEPRECATE_EOF,
+        .charset = 45,
+        .status = STATUS_AUTOCOMMIT,
+        .plugin = {(const uint8_t *)SHA2, sizeof(SHA2) - 1},
+    };
+    struct buffer out;
+
+    if (c->admin->server->tls->client)
+        g.capabilities |= CAP_SSL;
+    if (RAND_bytes(c->salt, sizeof(c->salt)) != 1)
+        abort();
+    for (size_t i = 0; i < sizeof(c->salt); i++)
+        c->salt[i] = (uint8_t)(c->salt[i] % 94 + 33); /* clients read it as a string */
+    memcpy(g.salt, c->salt, sizeof(g.salt));
+    buffer_init(&out, 4096);
+    size_t mark = packet_begin(&out);
+
+    greeting_append(&out, &g);
+    packet_end(&out, mark, 0);
+    admin_client_write(c, &out);
+}
+
+static void deny(struct admin_client *c, bool with_password)
+{
+    struct buffer out;
+    char text[256];
+
+    snprintf(text, sizeof(text), "Access denied for user '%s'@'%s' (using password: %s)", c->user,
+             c->peer, with_password ? "YES" : "NO");
+    log_warn("admin_login_failed", "user:s peer:s", c->user, c->peer);
+    buffer_init(&out, 4096);
+    reply_error(&out, c->sequence, 1045, "28000", text);
+    admin_client_write(c, &out);
+    admin_client_end(c);
+}
+
+static void welcome(struct admin_client *c, bool fast_auth)
+{
+    struct buffer out;
+
+    buffer_init(&out, 4096);
+    if (fast_auth) { /* caching_sha2_password: AuthMoreData "fast_auth_success" */
+        static const uint8_t SUCCESS[] = {0x01, 0x03};
+
+        c->sequence = packet_append(&out, c->sequence, SUCCESS, sizeof(SUCCESS));
+    }
+    reply_ok(&out, c->sequence, c->capabilities, STATUS_AUTOCOMMIT, 0, 0, NULL);
+    admin_client_write(c, &out);
+    c->state = ADMIN_READY;
+    admin_client_read_on(c);
+    log_info("admin_login", "user:s peer:s", c->user, c->peer);
+}
+
+static const struct admin_secret *find_secret(const struct admin *admin, const char *name)
+{
+    static const struct admin_secret NOBODY = {.has_sha2 = true, .has_native = true};
+
+    for (size_t i = 0; i < admin->user_count; i++) {
+        if (strcmp(admin->users[i].name, name) == 0)
+            return &admin->users[i].secret;
+    }
+    return &NOBODY; /* nobody can prove to know a password whose double digest is zero */
+}
+
+static void switch_plugin(struct admin_client *c, bool to_sha2)
+{
+    struct buffer out;
+
+    buffer_init(&out, 4096);
+    size_t mark = packet_begin(&out);
+
+    auth_switch_append(&out, to_sha2 ? SHA2 : NATIVE, c->salt);
+    packet_end(&out, mark, c->sequence);
+    admin_client_write(c, &out);
+    c->switched_to_sha2 = to_sha2;
+    c->state = ADMIN_SWITCHED;
+    admin_client_read_on(c);
+}
+
+static bool is_plugin(struct bytes plugin, const char *name)
+{
+    return plugin.len == strlen(name) && memcmp(plugin.p, name, plugin.len) == 0;
+}
+
+void admin_login_response(struct admin_client *c, const uint8_t *payload, size_t len)
+{
+    const struct admin *admin = c->admin;
+    struct handshake_response hr;
+
+    if (!handshake_response_parse(payload, len, &hr)) {
+        admin_client_send_error(c, SHIM_ERROR_HANDSHAKE);
+        admin_client_end(c);
+        return;
+    }
+    c->capabilities = hr.capabilities;
+    snprintf(c->user, sizeof(c->user), "%.*s", (int)(hr.user.len < 63 ? hr.user.len : 63),
+             (const char *)hr.user.p);
+    if (admin->user_count == 0) {
+        welcome(c, false);
+        return;
+    }
+    const struct admin_secret *secret = find_secret(admin, c->user);
+    bool client_sha2 = is_plugin(hr.plugin, SHA2);
+
+    if (client_sha2 && secret->has_sha2) {
+        if (admin_auth_sha2(secret, c->salt, hr.auth))
+            welcome(c, true);
+        else
+            deny(c, hr.auth.len > 0);
+        return;
+    }
+    /* A stored hash of one kind only decides the plugin; with both, the client's own wins. */
+    switch_plugin(c, !secret->has_native);
+}
+
+void admin_login_switched(struct admin_client *c, const uint8_t *payload, size_t len)
+{
+    const struct admin_secret *secret = find_secret(c->admin, c->user);
+    struct bytes answer = {payload, len};
+    bool ok = c->switched_to_sha2 ? admin_auth_sha2(secret, c->salt, answer)
+                                  : admin_auth_native(secret, c->salt, answer);
+
+    if (ok)
+        welcome(c, c->switched_to_sha2);
+    else
+        deny(c, len > 0);
+}

@@ -1,0 +1,296 @@
+/*
+ * The grammar of the admin commands, on the planner's lexer.
+ */
+#include "proxy/admin_parse.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const COMMANDS[] = {
+#define ADMIN_COMMAND(words, syntax, help, handler) words,
+#include "proxy/admin_commands.def"
+#undef ADMIN_COMMAND
+};
+
+bool admin_parse_refuse(struct admin_error *error, const struct token *near, const char *expected)
+{
+    error->near = *near;
+    snprintf(error->expected, sizeof(error->expected), "%s", expected);
+    return false;
+}
+
+void admin_error_format(const struct admin_error *error, char text[ADMIN_ERROR_MAX])
+{
+    const struct token *near = &error->near;
+
+    if (near->kind == TOKEN_END)
+        snprintf(text, ADMIN_ERROR_MAX, "You have an error in your syntax: expected %s at the end",
+                 error->expected);
+    else
+        snprintf(text, ADMIN_ERROR_MAX, "You have an error in your syntax: expected %s near '%.*s'",
+                 error->expected, (int)(near->len < 64 ? near->len : 64), near->text);
+}
+
+/* Whether the text begins with these words; *lx then stands behind them. */
+static bool match_words(struct lexer *lx, const char *words)
+{
+    struct lexer at = *lx;
+
+    while (*words) {
+        char word[32];
+        size_t n = strcspn(words, " ");
+        struct token t = lexer_next(&at);
+
+        snprintf(word, sizeof(word), "%.*s", (int)n, words);
+        if (!token_is(&t, word))
+            return false;
+        words += n + strspn(words + n, " ");
+    }
+    *lx = at;
+    return true;
+}
+
+int admin_parse_command(struct lexer *lx, struct admin_error *error)
+{
+    for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++) {
+        if (match_words(lx, COMMANDS[i]))
+            return (int)i;
+    }
+    struct token first = lexer_next(lx);
+
+    admin_parse_refuse(error, &first, "a command of vtshim's admin port (HELP lists them)");
+    return -1;
+}
+
+bool admin_parse_end(struct lexer *lx, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    while (t.kind == TOKEN_SEMICOLON)
+        t = lexer_next(lx);
+    return t.kind == TOKEN_END || admin_parse_refuse(error, &t, "nothing more");
+}
+
+/* --- HOLD ------------------------------------------------------------------------------------ */
+
+static bool read_name(struct lexer *lx, const char *what, char *dst, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    if ((t.kind != TOKEN_WORD && t.kind != TOKEN_QUOTED) || t.len == 0 || t.len >= HOLD_NAME_MAX)
+        return admin_parse_refuse(error, &t, what);
+    memcpy(dst, t.text, t.len);
+    dst[t.len] = '\0';
+    return true;
+}
+
+static bool read_scope(struct lexer *lx, struct hold *h, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    if (token_is(&t, "ALL")) {
+        h->scope = HOLD_ALL;
+        return true;
+    }
+    if (token_is(&t, "KEYSPACE")) {
+        h->scope = HOLD_KEYSPACE;
+        return read_name(lx, "a keyspace", h->keyspace, error);
+    }
+    if (!token_is(&t, "TABLE"))
+        return admin_parse_refuse(error, &t, "ALL, KEYSPACE or TABLE");
+    h->scope = HOLD_TABLE;
+    if (!read_name(lx, "keyspace.table", h->keyspace, error))
+        return false;
+    t = lexer_next(lx);
+    if (!token_is_char(&t, '.'))
+        return admin_parse_refuse(error, &t, "'.' and a table");
+    return read_name(lx, "a table", h->table, error);
+}
+
+static bool read_seconds(struct lexer *lx, int64_t max, int64_t *seconds, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+    char digits[16], *end = digits;
+
+    snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 15 ? t.len : 15), t.text);
+    *seconds = t.kind == TOKEN_NUMBER ? strtoll(digits, &end, 10) : 0;
+    if (t.kind != TOKEN_NUMBER || *end || *seconds < 1 || *seconds > max) {
+        char expected[sizeof(error->expected)];
+
+        snprintf(expected, sizeof(expected),
+                 "a number of seconds from 1 to %" PRId64 " (hold.max_ttl_s)", max);
+        return admin_parse_refuse(error, &t, expected);
+    }
+    return true;
+}
+
+static bool read_reason(struct lexer *lx, struct hold *h, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    if (t.kind != TOKEN_STRING || t.unterminated)
+        return admin_parse_refuse(error, &t, "the reason in quotes");
+    if (t.len >= sizeof(h->reason)) {
+        t.len = sizeof(h->reason) - 1;
+        while (t.len > 0 && (t.text[t.len] & 0xc0) == 0x80)
+            t.len--; /* not in the middle of a character: SHOW HOLDS has to be UTF-8 */
+    }
+    h->reason[lexer_unescape(h->reason, t.text, t.len, t.text[-1])] = '\0';
+    return true;
+}
+
+bool admin_parse_hold(struct lexer *lx, int64_t max, struct hold *h, int64_t *seconds,
+                      struct admin_error *error)
+{
+    if (!read_scope(lx, h, error))
+        return false;
+    for (;;) {
+        struct token t = lexer_next(lx);
+        bool ok = true;
+
+        if (t.kind == TOKEN_END)
+            return true;
+        if (t.kind == TOKEN_SEMICOLON)
+            return admin_parse_end(lx, error);
+        if (token_is(&t, "FOR"))
+            ok = read_seconds(lx, max, seconds, error);
+        else if (token_is(&t, "REASON"))
+            ok = read_reason(lx, h, error);
+        else
+            ok = admin_parse_refuse(error, &t, "FOR seconds, or REASON 'text'");
+        if (!ok)
+            return false;
+    }
+}
+
+/* --- RELEASE, DRAIN, RESUME ------------------------------------------------------------------ */
+
+bool admin_parse_release(struct lexer *lx, uint64_t *id, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+    char digits[24] = "", *end = digits;
+
+    *id = 0;
+    if (!token_is(&t, "ALL")) {
+        snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 20 ? t.len : 20), t.text);
+        *id = t.kind == TOKEN_NUMBER ? strtoull(digits, &end, 10) : 0;
+        if (*id == 0 || *end)
+            return admin_parse_refuse(error, &t, "ALL or the id of a hold");
+    }
+    return admin_parse_end(lx, error);
+}
+
+bool admin_parse_vtgate(struct lexer *lx, char name[ADMIN_VTGATE_MAX], struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    if (t.kind != TOKEN_STRING || t.unterminated || t.len >= ADMIN_VTGATE_MAX)
+        return admin_parse_refuse(error, &t, "a vtgate in quotes, as SHOW VTGATES names it");
+    name[lexer_unescape(name, t.text, t.len, t.text[-1])] = '\0';
+    return admin_parse_end(lx, error);
+}
+
+/* A shard is no word of SQL: "ks/-80" is read as it is. */
+bool admin_parse_target(struct lexer *lx, char target[ADMIN_TARGET_MAX], struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    if (t.kind == TOKEN_WORD) {
+        while (lx->pos < lx->end && !memchr(" \t\r\n;", *lx->pos, 5))
+            lx->pos++;
+        t.len = (size_t)(lx->pos - t.text);
+    }
+    if (t.kind == TOKEN_END || t.kind == TOKEN_SEMICOLON || t.unterminated || t.len == 0 ||
+        t.len >= ADMIN_TARGET_MAX)
+        return admin_parse_refuse(error, &t, "a keyspace, or keyspace/shard");
+    memcpy(target, t.text, t.len);
+    target[t.len] = '\0';
+    return admin_parse_end(lx, error);
+}
+
+/* --- migrations ------------------------------------------------------------------------------ */
+
+/* What is made of letters, digits and these few more can stand in a statement as it is. */
+static bool is_simple(const struct token *t, const char *more, size_t size)
+{
+    if (t->len == 0 || t->len >= size)
+        return false;
+    for (size_t i = 0; i < t->len; i++) {
+        char c = t->text[i];
+
+        if (!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+              strchr(more, c)))
+            return false;
+    }
+    return true;
+}
+
+bool admin_parse_migration(struct lexer *lx, char uuid[ADMIN_UUID_MAX],
+                           char keyspace[HOLD_NAME_MAX], struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    *keyspace = '\0';
+    if (t.kind != TOKEN_STRING || t.unterminated || !is_simple(&t, "_-", ADMIN_UUID_MAX))
+        return admin_parse_refuse(error, &t, "a migration's uuid in quotes");
+    memcpy(uuid, t.text, t.len);
+    uuid[t.len] = '\0';
+    struct lexer ahead = *lx;
+
+    t = lexer_next(&ahead);
+    if (!token_is(&t, "IN"))
+        return true;
+    *lx = ahead;
+    if (!read_name(lx, "a keyspace", keyspace, error))
+        return false;
+    t = (struct token){.kind = TOKEN_QUOTED, .text = keyspace, .len = strlen(keyspace)};
+    return !strchr(keyspace, '`') || admin_parse_refuse(error, &t, "a keyspace");
+}
+
+bool admin_parse_throttle(struct lexer *lx, char options[ADMIN_THROTTLE_MAX],
+                          struct admin_error *error)
+{
+    struct token expire = {.len = 0}, ratio = {.len = 0}, t;
+
+    *options = '\0';
+    for (t = lexer_next(lx); t.kind != TOKEN_END && t.kind != TOKEN_SEMICOLON; t = lexer_next(lx)) {
+        if (token_is(&t, "EXPIRE")) {
+            expire = t = lexer_next(lx);
+            if (t.kind != TOKEN_STRING || !is_simple(&t, ".", 16))
+                return admin_parse_refuse(error, &t, "a duration in quotes, such as '10m'");
+        } else if (token_is(&t, "RATIO")) {
+            ratio = t = lexer_next(lx);
+            if (t.kind != TOKEN_NUMBER || !is_simple(&t, ".", 16))
+                return admin_parse_refuse(error, &t, "a number from 0 to 1");
+        } else {
+            return admin_parse_refuse(error, &t, "EXPIRE 'duration', or RATIO number");
+        }
+    }
+    size_t n = 0;
+
+    if (expire.len)
+        n = (size_t)snprintf(options, ADMIN_THROTTLE_MAX, " EXPIRE '%.*s'", (int)expire.len,
+                             expire.text);
+    if (ratio.len)
+        snprintf(options + n, ADMIN_THROTTLE_MAX - n, " RATIO %.*s", (int)ratio.len, ratio.text);
+    return t.kind == TOKEN_END || admin_parse_end(lx, error);
+}
+
+bool admin_parse_kill(struct lexer *lx, uint32_t *id, bool *query_only, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+    char digits[24] = "", *end = digits;
+
+    *query_only = token_is(&t, "QUERY");
+    if (*query_only || token_is(&t, "CONNECTION"))
+        t = lexer_next(lx);
+    snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 11 ? t.len : 11), t.text);
+    unsigned long long n = t.kind == TOKEN_NUMBER ? strtoull(digits, &end, 10) : 0;
+
+    if (n == 0 || n > UINT32_MAX || *end)
+        return admin_parse_refuse(error, &t, "the id of a connection to this port");
+    *id = (uint32_t)n;
+    return admin_parse_end(lx, error);
+}

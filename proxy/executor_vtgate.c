@@ -1,0 +1,417 @@
+/*
+ * The vtgate executor, as chains of questions over the client's own connection:
+ *
+ *   submit: read the session's strategy -> set ours -> the DDL -> restore
+ *   locate: the keyspace that shows the context -> its shards
+ *
+ * Each step is a callback of ask.c that starts the next. A step that fails after ours was set goes
+ * through "restore" all the same, so that the session is as it was.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/executor.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migration_internal.h"
+
+#define KEYSPACES_MAX 1024
+
+struct vtgate_own {
+    char *old_strategy, *old_context; /* quoted, to be put back */
+    char (*keyspaces)[65];            /* where it may be, while it is looked for */
+    size_t keyspace_count, next_keyspace;
+};
+
+static struct vtgate_own *own_of(struct session *s)
+{
+    if (!s->migration->own)
+        s->migration->own = memory_zalloc(sizeof(struct vtgate_own));
+    return s->migration->own;
+}
+
+static void forget(struct session *s)
+{
+    struct vtgate_own *own = s->migration->own;
+
+    if (!own)
+        return;
+    free(own->old_strategy);
+    free(own->old_context);
+    free(own->keyspaces);
+    free(own);
+    s->migration->own = NULL;
+}
+
+static char *quoted(struct bytes value)
+{
+    size_t size = value.len * 2 + 3;
+    char *text = memory_zalloc(size);
+
+    if (!ddl_quote(text, size, (const char *)value.p, value.len))
+        abort(); /* the size is what ddl_quote needs at most */
+    return text;
+}
+
+/* --- submitting ------------------------------------------------------------------------------ */
+
+static void keep_error(struct migration *m, const struct answer *a)
+{
+    if (a)
+        migration_keep_error(m, a->code, a->state, a->message);
+    else
+        migration_keep_malformed(m);
+}
+
+static void on_restored(struct session *s, const struct answer *a)
+{
+    if (!a || a->failed)
+        log_warn("ddl_restore_failed", "session:u code:u", s->id, (uint64_t)(a ? a->code : 0));
+    migration_submitted(s);
+}
+
+static void restore(struct session *s)
+{
+    migration_ask(s, on_restored, "SET @@ddl_strategy = %s, @@migration_context = %s",
+                  own_of(s)->old_strategy, own_of(s)->old_context);
+}
+
+static void on_submitted(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+    struct bytes row[1];
+
+    m->submitting = false;
+    if (!a || a->failed) {
+        keep_error(m, a);
+    } else if (a->columns) {
+        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);)
+            migration_add_uuid(m, row[0]);
+        migration_queued(s);
+    }
+    restore(s);
+}
+
+static void on_set(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+
+    if (!a || a->failed) {
+        keep_error(m, a); /* for instance a ddl.strategy in the config that vtgate does not know */
+        restore(s);
+        return;
+    }
+    m->submitted = m->submitting = true;
+    ask_start(s, m->ddl, m->len, on_submitted);
+}
+
+static void on_read(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+    struct bytes row[2];
+    const uint8_t *at = a ? a->rows_at : NULL;
+
+    if (!a || a->failed || a->columns != 2 || !answer_row(a, &at, row, 2)) {
+        keep_error(m, a && a->failed ? a : NULL);
+        migration_submitted(s);
+        return;
+    }
+    own_of(s)->old_strategy = quoted(row[0]);
+    own_of(s)->old_context = quoted(row[1]);
+    char *strategy = quoted((struct bytes){(const uint8_t *)m->strategy, strlen(m->strategy)});
+
+    migration_ask(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
+                  m->context);
+    free(strategy);
+}
+
+static void submit(struct session *s)
+{
+    migration_ask(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
+}
+
+/* --- looking --------------------------------------------------------------------------------- */
+
+enum {
+    UUID,
+    STATUS,
+    SHARD,
+    MESSAGE,
+    PROGRESS,
+    TABLET_FAILURE,
+    RETRIES,
+    READY,
+    NEEDED_COLUMNS, /* those that follow are only shown */
+    STAGE = NEEDED_COLUMNS,
+    COMPONENT_THROTTLED,
+    REASON_THROTTLED,
+    LAST_THROTTLED,
+    USER_THROTTLE,
+    ROWS_COPIED,
+    TABLE_ROWS,
+    ETA,
+    ATTEMPTS,
+    USED_COLUMNS
+};
+
+static bool find_columns(const struct answer *a, int column[USED_COLUMNS])
+{
+    static const char *const NAMES[USED_COLUMNS] = {"migration_uuid",
+                                                    "migration_status",
+                                                    "shard",
+                                                    "message",
+                                                    "progress",
+                                                    "tablet_failure",
+                                                    "retries",
+                                                    "ready_to_complete",
+                                                    "stage",
+                                                    "component_throttled",
+                                                    "reason_throttled",
+                                                    "last_throttled_timestamp",
+                                                    "user_throttle_ratio",
+                                                    "rows_copied",
+                                                    "table_rows",
+                                                    "eta_seconds",
+                                                    "cutover_attempts"};
+
+    for (int i = 0; i < USED_COLUMNS; i++) {
+        column[i] = answer_column(a, NAMES[i]);
+        if (column[i] >= EXECUTOR_COLUMNS_MAX)
+            column[i] = -1;
+        if (column[i] < 0 && i < NEEDED_COLUMNS)
+            return false;
+    }
+    return true;
+}
+
+static bool same_bytes(struct bytes b, const char *text)
+{
+    return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
+}
+
+static struct bytes value_at(const struct bytes *value, const int *column, int i)
+{
+    return column[i] < 0 ? (struct bytes){NULL, 0} : value[column[i]];
+}
+
+static int64_t number_at(const struct bytes *value, const int *column, int i, int64_t fallback)
+{
+    struct bytes v = value_at(value, column, i);
+    char text[24], *end;
+
+    migration_copy_bytes(text, sizeof(text), v);
+    int64_t n = strtoll(text, &end, 10);
+
+    return v.len > 0 && end != text ? n : fallback;
+}
+
+static uint64_t count_at(const struct bytes *value, const int *column, int i)
+{
+    int64_t n = number_at(value, column, i, 0);
+
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static struct executor_row read_row(const struct bytes *value, const int column[USED_COLUMNS])
+{
+    struct bytes status = value[column[STATUS]];
+
+    return (struct executor_row){
+        .uuid = value[column[UUID]],
+        .shard = value[column[SHARD]],
+        .message = value[column[MESSAGE]],
+        .status = migration_status_parse((const char *)status.p, status.len),
+        .progress = (uint32_t)count_at(value, column, PROGRESS),
+        .ready = same_bytes(value[column[READY]], "1"),
+        .tablet_failure = same_bytes(value[column[TABLET_FAILURE]], "1"),
+        .retried = !same_bytes(value[column[RETRIES]], "0"),
+        .stage = value_at(value, column, STAGE),
+        .throttled_component = value_at(value, column, COMPONENT_THROTTLED),
+        .throttled_reason = value_at(value, column, REASON_THROTTLED),
+        .throttled_at = value_at(value, column, LAST_THROTTLED),
+        .user_throttle = value_at(value, column, USER_THROTTLE),
+        .rows_copied = count_at(value, column, ROWS_COPIED),
+        .table_rows = count_at(value, column, TABLE_ROWS),
+        .eta_s = number_at(value, column, ETA, -1),
+        .attempts = (uint32_t)count_at(value, column, ATTEMPTS),
+    };
+}
+
+static void on_rows(struct session *s, const struct answer *a)
+{
+    executor_rows *seen = s->migration->seen;
+    struct executor_row *rows = NULL;
+    struct bytes value[EXECUTOR_COLUMNS_MAX];
+    int column[USED_COLUMNS];
+    size_t n = 0, cap = 0;
+
+    if (!a || a->failed || !a->columns || !find_columns(a, column)) {
+        seen(s, NULL, 0);
+        return;
+    }
+    for (const uint8_t *at = a->rows_at;
+         n < ROWS_MAX && answer_row(a, &at, value, EXECUTOR_COLUMNS_MAX);) {
+        if (n == cap) {
+            cap = cap ? 2 * cap : 16;
+            rows = memory_resize(rows, cap * sizeof(*rows));
+        }
+        rows[n++] = read_row(value, column);
+    }
+    struct executor_row none = {.progress = 0};
+
+    seen(s, rows ? rows : &none, n);
+    free(rows);
+}
+
+static void ask_migrations(struct session *s, ask_callback *done)
+{
+    migration_ask(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'",
+                  s->migration->record.keyspace, s->migration->context);
+}
+
+static void look(struct session *s, executor_rows *seen)
+{
+    s->migration->seen = seen;
+    ask_migrations(s, on_rows);
+}
+
+static void look_running(struct session *s, executor_rows *seen)
+{
+    s->migration->seen = seen;
+    migration_ask(s, on_rows, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE 'running'",
+                  s->migration->record.keyspace);
+}
+
+/* --- control --------------------------------------------------------------------------------- */
+
+static void on_controlled(struct session *s, const struct answer *a)
+{
+    s->migration->done(s, !a ? 1105 : a->failed ? a->code : 0);
+}
+
+static void cancel(struct session *s, const char *uuid, executor_done *done)
+{
+    s->migration->done = done;
+    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CANCEL", uuid);
+}
+
+static void complete(struct session *s, const char *uuid, const char *shard, executor_done *done)
+{
+    s->migration->done = done;
+    if (shard && !strpbrk(shard, "'\\"))
+        migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE VITESS_SHARDS '%s'",
+                      uuid, shard);
+    else
+        migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE", uuid);
+}
+
+static void postpone(struct session *s, const char *uuid, executor_done *done)
+{
+    s->migration->done = done;
+    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' POSTPONE COMPLETE", uuid);
+}
+
+/* --- locating -------------------------------------------------------------------------------- */
+
+/* Its keyspace is known: how many shards has it? */
+static void on_shards(struct session *s, const struct answer *a)
+{
+    struct migration *m = s->migration;
+    size_t prefix = strlen(m->record.keyspace);
+    struct bytes row[1];
+
+    if (a && !a->failed && a->columns) {
+        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);) {
+            if (row[0].len > prefix && memcmp(row[0].p, m->record.keyspace, prefix) == 0 &&
+                row[0].p[prefix] == '/')
+                m->shards++;
+        }
+    }
+    migration_located(s, m->shards ? NULL : "the keyspace's shards cannot be counted");
+}
+
+static void try_next_keyspace(struct session *s);
+
+static void on_found(struct session *s, const struct answer *a)
+{
+    const uint8_t *at = a ? a->rows_at : NULL;
+    struct bytes row[1];
+
+    if (a && !a->failed && a->columns && answer_row(a, &at, row, 1))
+        migration_ask(s, on_shards, "SHOW VITESS_SHARDS");
+    else if (s->migration->cancelling)
+        migration_located(s, "it is being cancelled");
+    else
+        try_next_keyspace(s);
+}
+
+static void on_keyspaces(struct session *s, const struct answer *a)
+{
+    struct vtgate_own *own = own_of(s);
+    struct bytes row[1];
+
+    free(own->keyspaces);
+    own->keyspaces = memory_zalloc(KEYSPACES_MAX * sizeof(*own->keyspaces));
+    own->keyspace_count = own->next_keyspace = 0;
+    if (a && !a->failed && a->columns) {
+        for (const uint8_t *p = a->rows_at;
+             own->keyspace_count < KEYSPACES_MAX && answer_row(a, &p, row, 1);) {
+            /* Names have no backtick, which would end the quoting, and fit. */
+            if (row[0].p && row[0].len < sizeof(own->keyspaces[0]) &&
+                !memchr(row[0].p, '`', row[0].len))
+                migration_copy_bytes(own->keyspaces[own->keyspace_count++],
+                                     sizeof(own->keyspaces[0]), row[0]);
+        }
+    }
+    try_next_keyspace(s);
+}
+
+static void try_next_keyspace(struct session *s)
+{
+    struct vtgate_own *own = own_of(s);
+    struct migration_record *r = &s->migration->record;
+
+    if (!own->keyspaces) {
+        migration_ask(s, on_keyspaces, "SHOW KEYSPACES");
+    } else if (own->next_keyspace < own->keyspace_count) {
+        memcpy(r->keyspace, own->keyspaces[own->next_keyspace++], sizeof(r->keyspace));
+        ask_migrations(s, on_found);
+    } else {
+        free(own->keyspaces);
+        own->keyspaces = NULL; /* the next round looks everywhere again */
+        migration_located(s, "no keyspace shows it");
+    }
+}
+
+/*
+ * The statement does not always tell the keyspace: the session may have none (vtgate finds the
+ * table by its name), and routing rules may lead elsewhere. The context tells.
+ */
+static void locate(struct session *s)
+{
+    if (*s->migration->record.keyspace)
+        ask_migrations(s, on_found);
+    else
+        try_next_keyspace(s);
+}
+
+/* A question to vtgate is answered or its connection is lost: there is nothing to give up. */
+static bool let_go(struct session *s)
+{
+    (void)s;
+    return false;
+}
+
+const struct executor executor_vtgate = {
+    .name = "vtgate",
+    .submit = submit,
+    .locate = locate,
+    .look = look,
+    .look_running = look_running,
+    .cancel = cancel,
+    .complete = complete,
+    .postpone = postpone,
+    .let_go = let_go,
+    .forget = forget,
+};

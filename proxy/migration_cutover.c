@@ -1,0 +1,270 @@
+/*
+ * The managed cut-over: when all shards are ready, the transactions that touched the table are
+ * drained (cutover.c), all shards are told to complete together, and the hold is released as soon
+ * as they have.
+ *
+ * What vttablet does with COMPLETE (go/vt/vttablet/onlineddl/executor.go): it looks at its
+ * migrations a second later (triggerNextCheckInterval), unless it has just looked, for it does so
+ * once a second at most; a look that was dropped for that comes 4 s later. So a look is asked for
+ * in advance (POSTPONE, which changes nothing), the drain is timed to end just before it, and
+ * shards that have not begun are told again. An attempt that failed is repeated after a minute at
+ * the earliest (cutoverIntervals), and meanwhile the shard is postponed again: it would cut over
+ * without the others and without a drain.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/cutover_window.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/migration_internal.h"
+#include "proxy/server.h"
+#include "proxy/worker.h"
+
+#define LOOK_LEAD_MS        700 /* from the asking for a look to the drain; the look comes at 1000 */
+#define COMPLETE_AGAIN_MS   250   /* between two COMPLETEs for shards that have not begun */
+#define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
+#define ATTEMPT_BACKOFF_MS  61000 /* vttablet's own, after a first failure, is a minute */
+#define DRAIN_BACKOFF_MS    1000  /* doubled for each drain that was put off */
+#define DRAIN_BACKOFF_MAX   60000
+#define SHARDS_MAX          4096 /* of a migration that is followed shard by shard */
+
+/* One shard before it was told to complete: what is another then was done since. */
+struct cut_shard {
+    char uuid[UUID_MAX], shard[64], message[128];
+    uint32_t attempts;
+};
+
+void migration_end_cutover(struct migration *m)
+{
+    if (m->cutover)
+        cutover_end(m->cutover);
+    m->cutover = NULL;
+    m->cut = CUT_NOT_YET;
+}
+
+void migration_forget_cutover(struct migration *m)
+{
+    migration_end_cutover(m);
+    free(m->cut_shards);
+    m->cut_shards = NULL;
+    m->cut_shard_count = 0;
+}
+
+/* --- what the shards were like before -------------------------------------------------------- */
+
+static void remember(struct migration *m, const struct executor_row *rows, size_t n)
+{
+    free(m->cut_shards);
+    m->cut_shards = memory_zalloc((n + 1) * sizeof(*m->cut_shards));
+    m->cut_shard_count = n < SHARDS_MAX ? n : 0;
+    for (size_t i = 0; i < m->cut_shard_count; i++) {
+        struct cut_shard *c = &m->cut_shards[i];
+
+        migration_copy_bytes(c->uuid, sizeof(c->uuid), rows[i].uuid);
+        migration_copy_bytes(c->shard, sizeof(c->shard), rows[i].shard);
+        migration_copy_bytes(c->message, sizeof(c->message), rows[i].message);
+        c->attempts = rows[i].attempts;
+    }
+}
+
+static const struct cut_shard *before(const struct migration *m, const struct executor_row *row)
+{
+    char uuid[UUID_MAX], shard[64];
+
+    migration_copy_bytes(uuid, sizeof(uuid), row->uuid);
+    migration_copy_bytes(shard, sizeof(shard), row->shard);
+    for (size_t i = 0; i < m->cut_shard_count; i++) {
+        if (strcmp(m->cut_shards[i].uuid, uuid) == 0 && strcmp(m->cut_shards[i].shard, shard) == 0)
+            return &m->cut_shards[i];
+    }
+    return NULL;
+}
+
+enum progress { WAITING, CUTTING, CUT, FAILED_ATTEMPT };
+
+static enum progress progress_of(const struct migration *m, const struct executor_row *row)
+{
+    const struct cut_shard *c = before(m, row);
+    char message[sizeof(c->message)];
+
+    if (row->status == MIGRATION_COMPLETE)
+        return CUT;
+    if (!c || row->attempts <= c->attempts)
+        return WAITING;
+    migration_copy_bytes(message, sizeof(message), row->message);
+    return *message && strcmp(message, c->message) != 0 ? FAILED_ATTEMPT : CUTTING;
+}
+
+/* --- telling all migrations of the statement, one after the other ---------------------------- */
+
+static void tell_next(struct session *s);
+
+static void on_told(struct session *s, uint16_t code)
+{
+    struct migration *m = s->migration;
+
+    if (code)
+        log_warn("ddl_control_failed", "session:u uuid:s code:u", s->id, m->uuids[m->next_told - 1],
+                 (uint64_t)code);
+    tell_next(s);
+}
+
+static void tell_next(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    if (m->cancelling)
+        migration_cancel_next(s);
+    else if (m->next_told < m->uuid_count && m->telling_postpone)
+        m->executor->postpone(s, m->uuids[m->next_told++], on_told);
+    else if (m->next_told < m->uuid_count)
+        m->executor->complete(s, m->uuids[m->next_told++], NULL, on_told);
+    else
+        migration_wait(s);
+}
+
+/* Postpones or completes all of it, then polls on. */
+static void tell(struct session *s, bool postpone)
+{
+    struct migration *m = s->migration;
+
+    m->next_told = 0;
+    m->telling_postpone = postpone;
+    if (postpone && !m->executor->postpone)
+        migration_wait(s);
+    else
+        tell_next(s);
+}
+
+/* --- the stages ------------------------------------------------------------------------------ */
+
+void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example)
+{
+    struct migration *m = s->migration;
+
+    m->cutover = c;
+    if (s->state != SESSION_MIGRATING || m->cut != CUT_DRAINING) {
+        migration_end_cutover(m); /* it is being cancelled */
+        return;
+    }
+    if (in_the_way > 0) {
+        int64_t wait = DRAIN_BACKOFF_MS << (m->drains < 6 ? m->drains : 6);
+
+        log_warn("ddl_drain_put_off", "session:u uuid:s in_the_way:u example:u", s->id, m->uuids[0],
+                 (uint64_t)in_the_way, example);
+        m->drains++;
+        m->record.drains = m->drains;
+        m->record.in_the_way = (uint32_t)in_the_way;
+        m->record.in_the_way_session = example;
+        migration_end_cutover(m);
+        m->cut_ms = clock_ms() + (wait < DRAIN_BACKOFF_MAX ? wait : DRAIN_BACKOFF_MAX);
+        migration_show(s);
+        migration_wait(s);
+        return;
+    }
+    migration_log(s, "ddl_cut_over");
+    m->cut = CUT_COMPLETING;
+    m->cut_ms = m->told_ms = clock_ms();
+    migration_show(s);
+    tell(s, false);
+}
+
+/* It did not work this time: the applications go on, and Vitess must not try by itself. */
+static void put_off(struct session *s, int64_t ms)
+{
+    struct migration *m = s->migration;
+
+    migration_end_cutover(m);
+    m->cut_ms = clock_ms() + ms;
+    tell(s, true);
+}
+
+static void on_told_again(struct session *s, uint16_t code)
+{
+    (void)code;
+    if (s->migration->cancelling)
+        migration_cancel_next(s);
+    else
+        migration_wait(s);
+}
+
+/* While the shards cut over. True: something was started that polls on by itself. */
+static bool follow(struct session *s, const struct executor_row *rows, size_t n)
+{
+    struct migration *m = s->migration;
+    const struct executor_row *waiting = NULL, *failed = NULL;
+    size_t cutting = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        enum progress p = progress_of(m, &rows[i]);
+
+        cutting += p == CUTTING || p == WAITING;
+        if (p == WAITING)
+            waiting = &rows[i];
+        if (p == FAILED_ATTEMPT)
+            failed = &rows[i];
+    }
+    if (failed && cutting == 0) {
+        char shard[64];
+
+        migration_copy_bytes(shard, sizeof(shard), failed->shard);
+        log_warn("ddl_cut_over_failed", "session:u uuid:s shard:s", s->id, m->uuids[0], shard);
+        put_off(s, ATTEMPT_BACKOFF_MS);
+        return true;
+    }
+    if (clock_ms() - m->cut_ms > COMPLETING_LIMIT_MS) {
+        log_warn("ddl_cut_over_slow", "session:u uuid:s", s->id, m->uuids[0]);
+        put_off(s, ATTEMPT_BACKOFF_MS);
+        return true;
+    }
+    if (waiting && m->cut_shard_count > 0 && clock_ms() - m->told_ms >= COMPLETE_AGAIN_MS) {
+        char uuid[UUID_MAX], shard[64];
+
+        m->told_ms = clock_ms();
+        migration_copy_bytes(uuid, sizeof(uuid), waiting->uuid);
+        migration_copy_bytes(shard, sizeof(shard), waiting->shard);
+        m->executor->complete(s, uuid, shard, on_told_again);
+        return true;
+    }
+    return false;
+}
+
+bool migration_cut_over(struct session *s, const struct executor_row *rows, size_t n, bool ready)
+{
+    struct migration *m = s->migration;
+
+    if (!m->managed || m->stopping)
+        return false;
+    if (m->cut == CUT_COMPLETING)
+        return follow(s, rows, n);
+    if (m->cut == CUT_DRAINING || !ready || clock_ms() < m->cut_ms || !cutover_may_begin(s))
+        return false;
+    if (m->cut == CUT_NOT_YET) {
+        m->cut = CUT_LOOK_ASKED;
+        m->cut_ms = clock_ms() + (m->executor->postpone ? LOOK_LEAD_MS : 0);
+        tell(s, true);
+        return true;
+    }
+    remember(m, rows, n);
+    m->cut = CUT_DRAINING;
+    migration_show(s);
+    session_set_state(s, SESSION_MIGRATING);
+    cutover_start(s, m->record.id, m->record.keyspace, m->record.table);
+    return true;
+}
+
+int64_t migration_cutover_wait_ms(const struct migration *m, int64_t usual_ms)
+{
+    int64_t left;
+
+    switch (m->cut) {
+    case CUT_COMPLETING:
+        return 40; /* the hold ends as soon as all shards are through */
+    case CUT_LOOK_ASKED:
+        left = m->cut_ms - clock_ms();
+        return left < 1 ? 1 : left < usual_ms ? left : usual_ms;
+    default:
+        return usual_ms;
+    }
+}

@@ -1,0 +1,176 @@
+"""The managed cut-over, and migrations that outlive their client, their vtgate connection, or the shim."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pymysql
+import pytest
+from pymysql.cursors import DictCursor
+
+from lib.poll import until
+
+
+@pytest.fixture
+def managed(bed) -> dict:
+    """The shim's configuration; control.user makes the cut-over managed."""
+    return {"control": {"user": bed.user, "password": bed.password, "check_interval_ms": 300},
+            "ddl": {"poll_interval_ms": 200, "strategy": "vitess --allow-concurrent"}}
+
+
+def has_column(bed, table: str, column: str) -> bool:
+    return all(column in columns for columns in bed.columns(table).values())
+
+
+def statuses(bed, table: str) -> list[str]:
+    return [row["migration_status"] for row in bed.migrations(table)]
+
+
+def start_alter(shim, table: str, column: str) -> tuple[threading.Thread, list]:
+    outcome: list = []
+
+    def run() -> None:
+        try:
+            shim.run(f"ALTER TABLE {table} ADD COLUMN {column} int")
+            outcome.append("ok")
+        except Exception as error:  # pylint: disable=broad-except
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, outcome
+
+
+def test_all_shards_together(start_shim, bed, table, managed):
+    """Both shards complete within a moment of each other; the strategy that Vitess saw says who decided."""
+    shim = start_shim(managed)
+    shim.run(f"ALTER TABLE {table} ADD COLUMN c int")
+    rows = bed.migrations(table)
+    assert {row["migration_status"] for row in rows} == {"complete"} and len(rows) == 2
+    assert all("--postpone-completion" in row["options"] for row in rows)
+    first, last = sorted(row["completed_timestamp"] for row in rows)
+    assert (last - first).total_seconds() <= 2, (first, last)
+    assert shim.events("ddl_cut_over") and shim.events("hold_released")
+    assert shim.parked() == 0
+
+
+def test_open_transaction_is_waited_for(start_shim, bed, table, managed):
+    """One that has touched the table goes on undisturbed while the cut-over is put off; it says which it was."""
+    managed["ddl"]["drain_ms"] = 300
+    shim = start_shim(managed)
+    with shim.connect(autocommit=False) as holder, holder.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        thread, outcome = start_alter(shim, table, "waited")
+        event = shim.wait_event("ddl_drain_put_off", 60)
+        assert event["in_the_way"] == "1"
+        began = time.monotonic()
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        assert time.monotonic() - began < 2 and not outcome
+        assert set(statuses(bed, table)) == {"running"}
+        holder.commit()
+    thread.join(90)
+    assert outcome == ["ok"] and has_column(bed, table, "waited")
+
+
+def test_client_leaves(start_shim, bed, table, managed):
+    """The keeper completes what a client that was killed had begun; nobody has to do anything."""
+    shim = start_shim(managed)
+    with shim.connect(autocommit=False) as holder, holder.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        connection = shim.connect()
+        thread = threading.Thread(target=lambda: ignore(lambda: connection.cursor().execute(
+            f"ALTER TABLE {table} ADD COLUMN kept int")))
+        thread.start()
+        until(lambda: "running" in statuses(bed, table), "it runs")
+        connection._force_close()
+        thread.join()
+        shim.wait_event("ddl_adopted")
+        assert "running" in statuses(bed, table)
+    until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 90)
+    assert has_column(bed, table, "kept")
+    until(lambda: [row["status"] for row in shim.admin("SHOW MIGRATIONS")] == ["complete"], "the shim says so")
+
+
+def ignore(action) -> None:
+    try:
+        action()
+    except Exception:  # pylint: disable=broad-except
+        pass
+
+
+def test_shim_is_killed(start_shim, bed, table, managed):
+    """kill -9 while all shards wait for it: the next process of that name completes it."""
+    managed["instance"] = "killed-and-back"
+    shim = start_shim(managed)
+    with bed.connect() as straight, straight.cursor() as cursor:
+        # Straight on vtgate, where the shim does not see it; a cut-over before its end is not possible.
+        cursor.execute("BEGIN")
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        thread, outcome = start_alter(shim, table, "stayed")
+        until(lambda: "running" in statuses(bed, table) or outcome, "it runs", 60)
+        assert not outcome
+        shim.process.send_signal(signal.SIGKILL)
+        shim.expected_status = -signal.SIGKILL
+        thread.join()
+        cursor.execute("ROLLBACK")
+    assert {row["postpone_completion"] for row in bed.migrations(table)} <= {0, 1}
+    again = start_shim(managed)
+    until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 120)
+    assert has_column(bed, table, "stayed")
+    assert again.events("ddl_adopted", table=table) or again.events("ddl_adopted")
+
+
+def test_other_instances_are_left_alone(start_shim, bed, table, managed):
+    """What a shim of another name began is its own, until ddl.adopt_after_s is over."""
+    context = "vtshim:00000000:0011223344556677:0123456789abcdef"
+    bed.run("SET @@ddl_strategy = 'vitess --allow-concurrent --postpone-completion'", f"SET @@migration_context = '{context}'",
+            f"ALTER TABLE {table} ADD COLUMN theirs int")
+    until(lambda: all(row["ready_to_complete"] for row in bed.migrations(table)) and bed.migrations(table), "it is ready", 90)
+    shim = start_shim(managed)
+    time.sleep(3)
+    assert not shim.events("ddl_adopted")
+    shim.finish()
+    managed["ddl"]["adopt_after_s"] = 1
+    second = start_shim(managed)
+    assert second.wait_event("ddl_adopted", 90)["context"] == context
+    until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 90)
+
+
+def test_same_statement_attaches(start_shim, bed, table, managed):
+    """The same user's same statement waits for the migration that runs already, and gets its answer."""
+    shim = start_shim(managed)
+    with shim.connect(autocommit=False) as holder, holder.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        first, outcome1 = start_alter(shim, table, "once")
+        until(lambda: "running" in statuses(bed, table), "it runs", 60)
+        second, outcome2 = start_alter(shim, table, "once")
+        shim.wait_event("ddl_attached")
+        holder.commit()
+    first.join(90)
+    second.join(90)
+    assert outcome1 == ["ok"] and outcome2 == ["ok"]
+    assert len({row["migration_uuid"] for row in bed.migrations(table)}) == 1
+
+
+def test_without_control_user(start_shim, bed, table):
+    """Nobody could complete what is left behind: Vitess cuts over by itself."""
+    shim = start_shim({"ddl": {"strategy": "vitess --allow-concurrent"}})
+    shim.run(f"ALTER TABLE {table} ADD COLUMN c int")
+    assert not any("postpone" in row["options"] for row in bed.migrations(table))
+
+
+def test_kill_query_keeps_it_going(start_shim, bed, table, managed):
+    shim = start_shim(managed)
+    with shim.connect(autocommit=False) as holder, holder.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        thread, outcome = start_alter(shim, table, "killed")
+        until(lambda: "running" in statuses(bed, table), "it runs", 60)
+        with shim.connect(cursorclass=DictCursor) as killer, killer.cursor() as kill:
+            victim = until(lambda: [row["id"] for row in shim.admin("SHOW SESSIONS") if row["state"] == "migrating"], "it waits")
+            kill.execute(f"KILL QUERY {victim[0]}")
+        thread.join(30)
+        assert isinstance(outcome[0], pymysql.Error) and outcome[0].args[0] == 1317
+        holder.commit()
+    until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 90)

@@ -1,0 +1,4 @@
+--liquibase formatted sql
+--changeset tools:3
+ALTER TABLE `@TABLE@` ADD COLUMN note varchar(100);
+--rollback ALTER TABLE `@TABLE@` DROP COLUMN note;

@@ -1,0 +1,56 @@
+"""Makes the tools' section of docs/COMPATIBILITY.md of the results of a whole run."""
+
+from __future__ import annotations
+
+from drivers.table import one_line
+from tools.matrix import LONG_SECONDS, STEPS, Result
+
+COLUMNS = {"first": "first run", "long": "long ALTER", "lock": "lock held", "rerun": "re-run", "undo": "back",
+           "killed": "killed, re-run", "fails": "failure"}
+MARKS = {"fails": "**FAILS**", "refused": "vtgate refuses the same", "better": "works +", "works": "works", "none": "–"}
+
+HEAD = """\
+## Migration tools
+
+Every tool goes the same way straight on vtgate and through the shim ({versions}), in a keyspace of one shard, from an
+empty database. The ALTER takes {seconds} seconds: longer than vttablet's timeouts. What the steps are:
+`tests/e2e/tools/README.md`.
+
+- **works**: as straight on vtgate. **works +**: straight it fails, see below.
+- **vtgate refuses the same**: fails straight, too. **FAILS**: a defect of the shim.
+- –: the tool has no such thing.
+
+"""
+
+TAIL = """\
+### Remarks
+
+- **Straight**, an ALTER is direct DDL, and vttablet ends it after its query timeout of 30 seconds, on each shard for
+  itself; a lock of GET_LOCK ends after 30 seconds without a statement on its own connection.
+- **Killed**: the shim's default is `ddl.on_disconnect` detach: the ALTER goes on, and the same statement, when it comes
+  again, waits for it instead of starting another. What a tool needs before it runs again is its own affair:
+  golang-migrate `force`, Flyway `repair`, Liquibase `release-locks`, knex `migrate:unlock`.
+- **Locks in tables** (Liquibase, knex) and no locks at all (Django, Alembic, GORM) ask nothing of the shim.
+- **A sharded keyspace** needs vindexes for the tools' own tables, and values for them: ids that MySQL counts up need a
+  sequence, and Alembic updates its only column, which a vindex does not allow. Keep the books in an unsharded keyspace.
+"""
+
+
+def render(results: list[Result], versions: str) -> str:
+    lines = ["| tool | version | its lock | " + " | ".join(COLUMNS.values()) + " |", "|" + "---|" * (len(COLUMNS) + 3)]
+    for result in results:
+        cells = [f"not run: {result.missing}"] + [""] * (len(COLUMNS) - 1) if result.missing else [
+            MARKS[result.verdict(step)[0]] for step in STEPS]
+        lines.append(f"| {result.tool.title} | {result.version} | {result.tool.lock} | " + " | ".join(cells) + " |")
+    text = HEAD.format(versions=versions, seconds=LONG_SECONDS) + "\n".join(lines) + "\n"
+    remarks = [remark for result in results if not result.missing for remark in remarks_of(result)]
+    if remarks:
+        text += "\n### What does not simply work\n\n" + "\n".join(remarks) + "\n"
+    return text + "\n" + TAIL
+
+
+def remarks_of(result: Result) -> list[str]:
+    said = {"better": "straight: ", "none": "–: "}
+    return [f"- {result.tool.title}, {COLUMNS[step]}: {said.get(verdict, MARKS[verdict] + ': ')}{one_line(detail)}"
+            for step in STEPS for verdict, detail in [result.verdict(step)]
+            if detail and step != "lock" or verdict not in ("works", "none")]
