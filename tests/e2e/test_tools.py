@@ -16,6 +16,7 @@ from lib.bed import Bed
 from tools.kits import TOOLS, prepare_all
 from tools.matrix import LONG_SECONDS, SHIM, STEPS, Matrix, Result
 
+pytestmark = pytest.mark.long
 ALL = os.environ.get("VTSHIM_TOOLS") == "1"
 CHOSEN = [tool for tool in TOOLS if ALL or tool.kit in ("python", "go")]
 BED = f"e2e-tools-{os.getpid()}"
