@@ -43,5 +43,6 @@ def test_tool(unsharded, program, tmp_path, tool):
         result, = matrix.run([ready], (SHIM,), keep=False)
     answers = result.answers[SHIM]
     assert set(answers) == set(STEPS)
-    wrong = [f"{step}: {answer.detail}" for step, answer in answers.items() if answer.ok is False]
+    wrong = [f"{step}: {answer.detail}" for step, answer in answers.items()
+             if answer.ok is False and step not in tool.cannot]
     assert not wrong, "\n".join(wrong)

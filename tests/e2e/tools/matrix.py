@@ -244,13 +244,21 @@ class Run:
             until(lambda: not self.user_locks(), "the killed tool's locks are free", 40, 0.2)
             if self.tool.repair:
                 self.finish(self.begin(2, *self.tool.repair))
+            before = self.started()
             second = self.begin(2, "up")
-            # It meets the first one's ALTER.
-            time.sleep(4)
+            self.meets_the_first(second, before)
             go_on()
             self.finish(second)
         self.expect("the column is there", self.has_note(), True)
         self.expect_books(2)
+
+    def meets_the_first(self, second: subprocess.Popen, before: float) -> None:
+        """Waits until the tool's second run has come to the ALTER."""
+        if self.mode == SHIM:
+            until(lambda: self.started() > before or second.poll() is not None, "it has come to the ALTER", 90, 0.2)
+            time.sleep(1)
+        else:
+            time.sleep(8)
 
     def step_fails(self, note) -> None:
         process = self.begin(3, "up")
@@ -280,7 +288,8 @@ class Run:
     @property
     def said(self) -> str:
         """What the tool that began last has printed."""
-        return self.log.read_bytes()[self.said_from:].decode(errors="replace")
+        text = self.log.read_bytes()[self.said_from:].decode(errors="replace")
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
     def wait(self, process: subprocess.Popen) -> int:
         try:
@@ -295,8 +304,11 @@ class Run:
     def error(self) -> str:
         """The line of what it said that tells most."""
         lines = [line.strip() for line in self.said.splitlines() if line.strip()]
-        telling = [line for line in lines if re.search(r"[Ee]rror|ERROR|[Ee]xception|failed|Dirty|[Ll]ock", line)]
-        return " ".join(telling[:2] or lines[-2:])[:400]
+        for telling in (r"\(\d{4}, |[Ee]rror:? \d{4}|errno \d", r"[Ee]rror:|ERROR|Exception:|failed|Dirty|locked", ""):
+            found = [line for line in lines if re.search(telling, line)]
+            if found:
+                return found[0][:400] if telling else " ".join(found[-2:])[:400]
+        return "it said nothing"
 
     # How long an ALTER takes.
 
