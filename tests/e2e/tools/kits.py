@@ -40,7 +40,7 @@ class Tool:
 
     books: a statement for its bookkeeping, and what makes Books of a row. tables: what it creates besides the
     table that it migrates. lock: how it keeps others away, for the document. cannot: the steps that fail straight
-    on vtgate, too, because it does not see its own tables (vtgate's names of schemas). repair: what a run that was killed, or
+    on vtgate, too, because it does not find its tables (in information_schema vtgate shows MySQL's names of databases). repair: what a run that was killed, or
     has failed, needs before the next one, as its documentation has it."""
 
     name: str
@@ -71,7 +71,7 @@ TOOLS = (
          "GET_LOCK on a second connection", get_lock=True, repair=("repair",), can_undo=False),
     Tool("liquibase", "Liquibase", "java", "SELECT ID FROM DATABASECHANGELOG ORDER BY ORDEREXECUTED",
          lambda row: [(number(row[0]), True)], ("DATABASECHANGELOG", "DATABASECHANGELOGLOCK"),
-         "a row in a table", repair=("unlock",), cannot=("long", "rerun", "undo", "killed", "fails")),
+         "a row in a table", repair=("unlock",)),
     Tool("rails", "Rails (Active Record)", "ruby", "SELECT version FROM schema_migrations ORDER BY version",
          lambda row: [(number(row[0]), True)], ("schema_migrations", "ar_internal_metadata"),
          "GET_LOCK on a second connection", get_lock=True),

@@ -73,9 +73,12 @@ class Result:
 
 
     def save(self, folder: Path) -> None:
+        """One way that was not run now stays as it was last."""
+        last = Result.load(self.tool, folder)
+        answers = {mode: answers or last.answers[mode] for mode, answers in self.answers.items()}
         kept = {"missing": self.missing, "version": self.version,
                 "answers": {mode: {step: [answer.ok, answer.detail] for step, answer in answers.items()}
-                            for mode, answers in self.answers.items()}}
+                            for mode, answers in answers.items()}}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{self.tool.name}.json").write_text(json.dumps(kept, indent=1))
 
@@ -177,7 +180,7 @@ class Run:
             try:
                 getattr(self, f"step_{step}")(note)
                 answers.setdefault(step, Answer(True))
-            except (Failed, AssertionError) as failure:
+            except (Failed, AssertionError, pymysql.Error) as failure:
                 note(step, False, str(failure))
                 if step == "first":
                     return
@@ -220,7 +223,17 @@ class Run:
     def step_lock(self, note) -> None:
         note("lock", None, "not seen")
 
+    def bring_to_second(self) -> None:
+        """Where a step before has failed: what the next one begins with."""
+        if self.has_note():
+            return
+        until(lambda: not self.user_locks(), "the failed run's locks are free", 60, 0.2)
+        if self.tool.repair:
+            self.finish(self.begin(2, *self.tool.repair))
+        self.finish(self.begin(2, "up"))
+
     def step_rerun(self, note) -> None:
+        self.bring_to_second()
         before = self.started()
         self.finish(self.begin(2, "up"))
         self.expect("schema changes", self.started() - before, 0)
@@ -229,8 +242,10 @@ class Run:
     def step_undo(self, note) -> None:
         if not self.tool.can_undo:
             note("undo", None, "not in this edition")
+            self.bring_to_second()
             self.bed.run(f"ALTER TABLE `{self.table}` DROP COLUMN note", *self.forget_version(2))
             return
+        self.bring_to_second()
         self.finish(self.begin(2, "down"))
         self.expect("the column is there", self.has_note(), False)
         self.expect_books(1)
@@ -261,6 +276,7 @@ class Run:
             time.sleep(8)
 
     def step_fails(self, note) -> None:
+        self.bring_to_second()
         process = self.begin(3, "up")
         status = self.wait(process)
         if status == 0:

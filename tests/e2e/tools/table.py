@@ -31,6 +31,10 @@ TAIL = """\
   again, waits for it instead of starting another. What a tool needs before it runs again is its own affair:
   golang-migrate `force`, Flyway `repair`, Liquibase `release-locks`, knex `migrate:unlock`.
 - **Locks in tables** (Liquibase, knex) and no locks at all (Django, Alembic, GORM) ask nothing of the shim.
+- **information_schema** shows MySQL's names of the databases (`vt_commerce`), straight and through the shim. GORM looks
+  there whether a table or column exists, finds none and creates it again (`AutoMigrate`, `HasTable`, `HasColumn`); so does
+  Liquibase by way of Connector/J, unless the URL has `useInformationSchema=false`, as here.
+- **Flyway** has no way back in this edition. In a keyspace that has other tables it needs `baselineOnMigrate`.
 - **A sharded keyspace** needs vindexes for the tools' own tables, and values for them: ids that MySQL counts up need a
   sequence, and Alembic updates its only column, which a vindex does not allow. Keep the books in an unsharded keyspace.
 """
