@@ -68,7 +68,7 @@ TOOLS = (
          cannot=("rerun",)),
     Tool("flyway", "Flyway", "java", "SELECT version, success FROM flyway_schema_history WHERE version > '0' "
          "ORDER BY installed_rank", lambda row: [(number(row[0]), bool(row[1]))], ("flyway_schema_history",),
-         "GET_LOCK on a second connection", get_lock=True, repair=("repair",), can_undo=False),
+         "GET_LOCK on the connection of the DDL", get_lock=True, repair=("repair",), can_undo=False),
     Tool("liquibase", "Liquibase", "java", "SELECT ID FROM DATABASECHANGELOG ORDER BY ORDEREXECUTED",
          lambda row: [(number(row[0]), True)], ("DATABASECHANGELOG", "DATABASECHANGELOGLOCK"),
          "a row in a table", repair=("unlock",)),
