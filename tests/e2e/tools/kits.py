@@ -40,8 +40,9 @@ class Tool:
 
     books: a statement for its bookkeeping, and what makes Books of a row. tables: what it creates besides the
     table that it migrates. lock: how it keeps others away, for the document. cannot: the steps that fail straight
-    on vtgate, too, because it does not find its tables (in information_schema vtgate shows MySQL's names of databases). repair: what a run that was killed, or
-    has failed, needs before the next one, as its documentation has it."""
+    on vtgate, too, because it does not find its tables (in information_schema vtgate shows MySQL's names of
+    databases). repair: what a run that was killed, or has failed, needs before the next one, as its documentation
+    has it."""
 
     name: str
     title: str

@@ -351,7 +351,8 @@ class Run:
             if self.mode == SHIM:
                 return any(row["migration_status"] not in ENDED for row in self.bed.migrations(self.table))
             with self.mysql() as mysql, mysql.cursor() as cursor:
-                return cursor.execute("SELECT 1 FROM information_schema.processlist WHERE state LIKE '%metadata lock%'") > 0
+                return cursor.execute("SELECT 1 FROM information_schema.processlist "
+                                      "WHERE state LIKE '%metadata lock%'") > 0
         until(waits, "the ALTER waits", 90, 0.2)
 
     # What is in the database.
