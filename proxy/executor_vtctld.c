@@ -93,6 +93,12 @@ static struct executor_row read_row(const Vtctldata__SchemaMigration *m)
         .ready = m->ready_to_complete,
         .tablet_failure = m->tablet_failure,
         .retried = m->retries != 0,
+        .stage = text_bytes(m->stage),
+        .throttled_component = text_bytes(m->component_throttled),
+        .rows_copied = m->rows_copied,
+        .table_rows = m->table_rows > 0 ? (uint64_t)m->table_rows : 0,
+        .eta_s = m->eta_seconds,
+        .attempts = m->cutover_attempts,
     };
 }
 

@@ -64,6 +64,7 @@ struct migration {
     size_t next_told;
     bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
     int64_t told_ms;       /* COMPLETING: when a shard was last told */
+    unsigned retries;      /* of failures that were Vitess's own */
     unsigned drains;       /* that were put off */
     int64_t cut_ms;        /* when the next drain may begin; COMPLETING: when it was told */
     int64_t seen_ms;       /* when all of it was last seen in Vitess */

@@ -15,7 +15,8 @@
 #include "proxy/vtctld_error.h"
 #include "proxy/worker.h"
 
-#define BLIND_MS 90000 /* how long a migration may not be seen: a reparent takes less */
+#define RETRIES_MAX 3
+#define BLIND_MS    90000 /* how long a migration may not be seen: a reparent takes less */
 
 static bool same_bytes(struct bytes b, const char *text)
 {
@@ -146,7 +147,7 @@ struct tally {
     size_t ready;                    /* could cut over, or have */
     const struct executor_row *rows; /* all that were seen, also of others */
     size_t row_count;
-    char failed_shard[64], failed_uuid[UUID_MAX], message[512];
+    char failed_shard[64], failed_uuid[UUID_MAX], message[1500];
     enum migration_status failed;
 };
 
@@ -208,7 +209,7 @@ static void failed(struct session *s, const struct tally *t)
     const struct shim_error_row *row =
         shim_error_row(cancelled ? SHIM_ERROR_MIGRATION_CANCELLED : SHIM_ERROR_MIGRATION_FAILED);
     uint16_t code = row->code;
-    char state[6], text[1024];
+    char state[6], text[2000];
 
     snprintf(state, sizeof(state), "%s", row->state);
     if (cancelled && m->killed) {
@@ -259,6 +260,42 @@ static void still_running(struct session *s, const struct tally *t, const char *
     }
 }
 
+/*
+ * Vitess fails a migration for good when its stream meets a table of another migration that is just
+ * being dropped: vstreamer reads all columns anew, and the sentry table that it saw is gone
+ * ("_vt_hld_.. doesn't exist", go/vt/vttablet/tabletserver/schema/engine.go, reload). It says
+ * nothing of this migration.
+ */
+static bool is_passing(const struct tally *t)
+{
+    return t->failed == MIGRATION_FAILED && strstr(t->message, "_vt_") &&
+           strstr(t->message, "doesn't exist");
+}
+
+static void on_retried(struct session *s, const struct answer *a)
+{
+    if (!a || a->failed)
+        log_warn("ddl_retry_failed", "session:u code:u", s->id, (uint64_t)(a ? a->code : 0));
+    if (s->migration->cancelling)
+        migration_cancel_next(s);
+    else
+        migration_wait(s);
+}
+
+/* True: Vitess was told to run it again where it failed. */
+static bool retry(struct session *s, const struct tally *t)
+{
+    struct migration *m = s->migration;
+
+    if (!is_passing(t) || m->stopping || m->record.attached || m->retries == RETRIES_MAX)
+        return false;
+    m->retries++;
+    migration_end_cutover(m);
+    log_warn("ddl_retry", "session:u uuid:s shard:s", s->id, t->failed_uuid, t->failed_shard);
+    migration_ask(s, on_retried, "ALTER VITESS_MIGRATION '%s' RETRY", t->failed_uuid);
+    return true;
+}
+
 static void judge(struct session *s, const struct tally *t)
 {
     struct migration *m = s->migration;
@@ -266,6 +303,8 @@ static void judge(struct session *s, const struct tally *t)
         migration_status_aggregate(t->states, t->n, m->shards * m->uuid_count);
 
     m->record.shards_complete = t->complete;
+    if (retry(s, t))
+        return;
     if (status == MIGRATION_COMPLETE || status == MIGRATION_FAILED || status == MIGRATION_CANCELLED)
         migration_end_cutover(m);
     if (status == MIGRATION_COMPLETE)

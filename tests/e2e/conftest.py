@@ -35,6 +35,15 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(environment)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Suites of their own: VTSHIM_LONG=1, or -m long, runs them."""
+    if os.environ.get("VTSHIM_LONG") == "1" or "long" in config.option.markexpr:
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="long: VTSHIM_LONG=1 runs it"))
+
+
 OUR_BED = pytest.StashKey[bool]()
 
 

@@ -387,7 +387,8 @@ def hours(from_now: int, until_then: int) -> str:
 def test_window(start_shim, bed, table):
     """A managed cut-over waits until its window opens; SHOW MIGRATIONS says so."""
     window = hours(120, 180)
-    shim = start_shim({"ddl": {"cutover": "managed", "poll_interval_ms": 100, "cutover_window": [window]}})
+    shim = start_shim({"ddl": {"cutover": "managed", "poll_interval_ms": 100, "cutover_window": [window]},
+                       "control": {"user": bed.user, "password": bed.password}})
     thread, outcome = start(shim, table, "later")
     row = until(lambda: "window" in ((r := the_migration(shim, table)).get("stage") or "") and r, "it waits", 120)
     opens = window.split("-")[0]

@@ -16,6 +16,7 @@ from test_ddl_session import (test_own_strategy_gives_vtgates_answer, test_same_
 from test_ddl_text import test_hidden_ddl, test_log_has_no_statement, test_names_are_not_only_ascii, \
     test_several_statements
 
+pytestmark = pytest.mark.long
 __all__ = [name for name in dir() if name.startswith("test_")]
 
 

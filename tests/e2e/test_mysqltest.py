@@ -17,6 +17,7 @@ from mysqltest.modes import MODES
 from mysqltest.report import explained
 from mysqltest.suite import Missing, find
 
+pytestmark = pytest.mark.long
 # The shortest of the selection has more.
 MIN_LINES = 20
 

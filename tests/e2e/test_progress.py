@@ -279,6 +279,7 @@ def test_follow_ends(start_shim, bed, table, how):
     elif how == "vanish":
         follower.connection._sock.shutdown(2)
         follower.thread.join(10)
+        follower.cursor._result = None  # nothing is left to be read
         assert shim.admin("SHOW VERSION")
     else:
         shim.terminate()
@@ -292,7 +293,8 @@ def test_follow_ends(start_shim, bed, table, how):
 
 def test_drains_are_shown(start_shim, bed, table):
     """A managed cut-over: who is held up by it now, and who put it off."""
-    shim = start_shim({"ddl": {"cutover": "managed", "poll_interval_ms": 100, "drain_ms": 2000}})
+    shim = start_shim({"ddl": {"cutover": "managed", "poll_interval_ms": 100, "drain_ms": 2000},
+                       "control": {"user": bed.user, "password": bed.password}})
     mention = f"SELECT 1 AS {table} FROM customer WHERE id = 1"  # a name is looked for wherever it stands
     with shim.connect() as slow, slow.cursor() as cursor, shim.wire(timeout=120) as late:
         thread, outcome = start(shim, table, "drained")

@@ -16,6 +16,7 @@ from lib.bed import Bed
 from tools.kits import TOOLS, prepare_all
 from tools.matrix import LONG_SECONDS, SHIM, STEPS, Matrix, Result
 
+pytestmark = pytest.mark.long
 ALL = os.environ.get("VTSHIM_TOOLS") == "1"
 CHOSEN = [tool for tool in TOOLS if ALL or tool.kit in ("python", "go")]
 BED = f"e2e-tools-{os.getpid()}"
@@ -42,5 +43,6 @@ def test_tool(unsharded, program, tmp_path, tool):
         result, = matrix.run([ready], (SHIM,), keep=False)
     answers = result.answers[SHIM]
     assert set(answers) == set(STEPS)
-    wrong = [f"{step}: {answer.detail}" for step, answer in answers.items() if answer.ok is False]
+    wrong = [f"{step}: {answer.detail}" for step, answer in answers.items()
+             if answer.ok is False and step not in tool.cannot]
     assert not wrong, "\n".join(wrong)

@@ -60,7 +60,7 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
         CHECK(whole && !facts->resolved && p->body.len > 1 && *p->body.text == '@');
         break;
     case PLAN_DENY:
-        assert(facts->no_control);
+        CHECK(facts->no_control);
         break;
     case PLAN_KILL:
         CHECK(whole && p->kill_id < UINT64_C(10000000000));
@@ -111,7 +111,7 @@ static void fuzz(const struct plan_facts *facts, const char *text, size_t len, u
 
     check_plan(&p, facts, whole, may_grow);
     if (whole && !prepare && plan_is_plain(facts, text, len))
-        assert(p.action == PLAN_FORWARD && p.effect == EFFECT_NONE && !p.passed);
+        CHECK(p.action == PLAN_FORWARD && p.effect == EFFECT_NONE && !p.passed);
     check_inside(p.name, text, len, &named);
     check_inside(p.body, text, len, NULL);
     if (p.action == PLAN_MIGRATE) {

@@ -24,8 +24,8 @@ Books = list[tuple[int, bool]]
 
 
 def number(text: object) -> int:
-    """ "0002_note", "2_note.js", "2": 2"""
-    return int(re.match(r"0*(\d+)", str(text))[1])
+    """ "0002_note", "2_note.js", "V2__note.sql", "2": 2"""
+    return int(re.match(r"V?0*(\d+)", str(text))[1])
 
 
 def up_to(text: object, done: bool = True) -> Books:
@@ -39,8 +39,10 @@ class Tool:
     """name: also the folder of its project.
 
     books: a statement for its bookkeeping, and what makes Books of a row. tables: what it creates besides the
-    table that it migrates. lock: how it keeps others away, for the document. repair: what a run that was killed, or
-    has failed, needs before the next one, as its documentation has it."""
+    table that it migrates. lock: how it keeps others away, for the document. cannot: the steps that fail straight
+    on vtgate, too, because it does not find its tables (in information_schema vtgate shows MySQL's names of
+    databases). repair: what a run that was killed, or has failed, needs before the next one, as its documentation
+    has it."""
 
     name: str
     title: str
@@ -52,6 +54,7 @@ class Tool:
     get_lock: bool = False
     repair: tuple[str, ...] = ()
     can_undo: bool = True
+    cannot: tuple[str, ...] = ()
 
 
 TOOLS = (
@@ -62,10 +65,11 @@ TOOLS = (
     Tool("golang-migrate", "golang-migrate", "go", "SELECT version, dirty FROM schema_migrations",
          lambda row: up_to(row[0], not row[1]), ("schema_migrations",), "GET_LOCK on the connection of the DDL",
          get_lock=True, repair=("force", "1")),
-    Tool("gorm", "GORM", "go", "", lambda row: [], (), "none; keeps no books"),
+    Tool("gorm", "GORM", "go", "", lambda row: [], (), "none; keeps no books",
+         cannot=("rerun",)),
     Tool("flyway", "Flyway", "java", "SELECT version, success FROM flyway_schema_history WHERE version > '0' "
          "ORDER BY installed_rank", lambda row: [(number(row[0]), bool(row[1]))], ("flyway_schema_history",),
-         "GET_LOCK on a second connection", get_lock=True, repair=("repair",), can_undo=False),
+         "GET_LOCK on the connection of the DDL", get_lock=True, repair=("repair",), can_undo=False),
     Tool("liquibase", "Liquibase", "java", "SELECT ID FROM DATABASECHANGELOG ORDER BY ORDEREXECUTED",
          lambda row: [(number(row[0]), True)], ("DATABASECHANGELOG", "DATABASECHANGELOGLOCK"),
          "a row in a table", repair=("unlock",)),
@@ -242,7 +246,7 @@ def write_project(one: Tool, folder: Path, table: str, version: int) -> Path:
     """The tool's project as it is when `version` is the last migration; for tools with files of their own."""
     source = HERE / one.name
     for file in sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else []:
-        if file.name == "package-lock.json" or (file.name[:1].isdigit() and number(file.name) > version):
+        if file.name == "package-lock.json" or (re.match(r"V?\d", file.name) and number(file.name) > version):
             continue
         target = folder / file.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -73,9 +73,12 @@ class Result:
 
 
     def save(self, folder: Path) -> None:
+        """One way that was not run now stays as it was last."""
+        last = Result.load(self.tool, folder)
+        answers = {mode: answers or last.answers[mode] for mode, answers in self.answers.items()}
         kept = {"missing": self.missing, "version": self.version,
                 "answers": {mode: {step: [answer.ok, answer.detail] for step, answer in answers.items()}
-                            for mode, answers in self.answers.items()}}
+                            for mode, answers in answers.items()}}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{self.tool.name}.json").write_text(json.dumps(kept, indent=1))
 
@@ -177,7 +180,7 @@ class Run:
             try:
                 getattr(self, f"step_{step}")(note)
                 answers.setdefault(step, Answer(True))
-            except (Failed, AssertionError) as failure:
+            except (Failed, AssertionError, pymysql.Error) as failure:
                 note(step, False, str(failure))
                 if step == "first":
                     return
@@ -220,7 +223,17 @@ class Run:
     def step_lock(self, note) -> None:
         note("lock", None, "not seen")
 
+    def bring_to_second(self) -> None:
+        """Where a step before has failed: what the next one begins with."""
+        if self.has_note():
+            return
+        until(lambda: not self.user_locks(), "the failed run's locks are free", 60, 0.2)
+        if self.tool.repair:
+            self.finish(self.begin(2, *self.tool.repair))
+        self.finish(self.begin(2, "up"))
+
     def step_rerun(self, note) -> None:
+        self.bring_to_second()
         before = self.started()
         self.finish(self.begin(2, "up"))
         self.expect("schema changes", self.started() - before, 0)
@@ -229,8 +242,10 @@ class Run:
     def step_undo(self, note) -> None:
         if not self.tool.can_undo:
             note("undo", None, "not in this edition")
+            self.bring_to_second()
             self.bed.run(f"ALTER TABLE `{self.table}` DROP COLUMN note", *self.forget_version(2))
             return
+        self.bring_to_second()
         self.finish(self.begin(2, "down"))
         self.expect("the column is there", self.has_note(), False)
         self.expect_books(1)
@@ -244,15 +259,24 @@ class Run:
             until(lambda: not self.user_locks(), "the killed tool's locks are free", 40, 0.2)
             if self.tool.repair:
                 self.finish(self.begin(2, *self.tool.repair))
+            before = self.started()
             second = self.begin(2, "up")
-            # It meets the first one's ALTER.
-            time.sleep(4)
+            self.meets_the_first(second, before)
             go_on()
             self.finish(second)
         self.expect("the column is there", self.has_note(), True)
         self.expect_books(2)
 
+    def meets_the_first(self, second: subprocess.Popen, before: float) -> None:
+        """Waits until the tool's second run has come to the ALTER."""
+        if self.mode == SHIM:
+            until(lambda: self.started() > before or second.poll() is not None, "it has come to the ALTER", 90, 0.2)
+            time.sleep(1)
+        else:
+            time.sleep(8)
+
     def step_fails(self, note) -> None:
+        self.bring_to_second()
         process = self.begin(3, "up")
         status = self.wait(process)
         if status == 0:
@@ -280,7 +304,8 @@ class Run:
     @property
     def said(self) -> str:
         """What the tool that began last has printed."""
-        return self.log.read_bytes()[self.said_from:].decode(errors="replace")
+        text = self.log.read_bytes()[self.said_from:].decode(errors="replace")
+        return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
     def wait(self, process: subprocess.Popen) -> int:
         try:
@@ -295,8 +320,11 @@ class Run:
     def error(self) -> str:
         """The line of what it said that tells most."""
         lines = [line.strip() for line in self.said.splitlines() if line.strip()]
-        telling = [line for line in lines if re.search(r"[Ee]rror|ERROR|[Ee]xception|failed|Dirty|[Ll]ock", line)]
-        return " ".join(telling[:2] or lines[-2:])[:400]
+        for telling in (r"\(\d{4}, |[Ee]rror:? \d{4}|errno \d", r"[Ee]rror:|ERROR|Exception:|failed|Dirty|locked", ""):
+            found = [line for line in lines if re.search(telling, line)]
+            if found:
+                return found[0][:400] if telling else " ".join(found[-2:])[:400]
+        return "it said nothing"
 
     # How long an ALTER takes.
 
@@ -323,7 +351,8 @@ class Run:
             if self.mode == SHIM:
                 return any(row["migration_status"] not in ENDED for row in self.bed.migrations(self.table))
             with self.mysql() as mysql, mysql.cursor() as cursor:
-                return cursor.execute("SELECT 1 FROM information_schema.processlist WHERE state LIKE '%metadata lock%'") > 0
+                return cursor.execute("SELECT 1 FROM information_schema.processlist "
+                                      "WHERE state LIKE '%metadata lock%'") > 0
         until(waits, "the ALTER waits", 90, 0.2)
 
     # What is in the database.

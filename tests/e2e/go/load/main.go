@@ -10,7 +10,9 @@
 // With -tables demo,customer and -connections 16 there are 2 x 16 connections. Per table and kind
 // ("statement", "begin", "in_transaction", "commit") the result has the count, the errors and the
 // latencies; "longest_stall_ms" is the longest time in which not one operation on the table ended, and
-// "slow" tells when the slowest operations began, in milliseconds since the start.
+// "slow" tells when the slowest operations began, in milliseconds since the start. "first_in_transaction" is
+// the first statement of a transaction, which a shim may park while the others go on. With -timeline the
+// longest operation that began in each tenth of a second is told, too, by table and kind.
 package main
 
 import (
@@ -21,9 +23,11 @@ import (
 	"fmt"
 	"math/rand"
 	"os"
+	"os/signal"
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	_ "github.com/go-sql-driver/mysql"
@@ -67,7 +71,10 @@ type tableReport struct {
 	Kinds        map[string]latencies `json:"kinds"`
 	LongestStall float64              `json:"longest_stall_ms"`
 	Slow         []slow               `json:"slow"`
+	Timeline     map[string][]float64 `json:"timeline,omitempty"` // kind: the longest, in ms, of each window
 }
+
+const window = 100 * time.Millisecond
 
 type slow struct {
 	Kind  string  `json:"kind"`
@@ -98,13 +105,30 @@ func summarize(samples []sample) latencies {
 	return latencies{len(took), at(0.5), at(0.9), at(0.99), ms(took[len(took)-1])}
 }
 
+// timelineOf gives the longest operation that began in each window.
+func timelineOf(samples []sample, length time.Duration) []float64 {
+	out := make([]float64, length/window+1)
+	for _, s := range samples {
+		if i := int(s.began / window); i < len(out) {
+			out[i] = max(out[i], ms(s.took))
+		}
+	}
+	return out
+}
+
 // reportOf turns what the connections of a table recorded into its part of the answer.
-func reportOf(r *recorder, length time.Duration) *tableReport {
+func reportOf(r *recorder, length time.Duration, timeline bool) *tableReport {
 	out := &tableReport{Errors: r.errors, Kinds: map[string]latencies{}}
 	ends := []time.Duration{0, length}
 	for kind, samples := range r.samples {
 		out.Operations += len(samples)
 		out.Kinds[kind] = summarize(samples)
+		if timeline {
+			if out.Timeline == nil {
+				out.Timeline = map[string][]float64{}
+			}
+			out.Timeline[kind] = timelineOf(samples, length)
+		}
 		for _, s := range samples {
 			if end := s.began + s.took; end < length {
 				ends = append(ends, end)
@@ -135,13 +159,13 @@ type client struct {
 	pace          time.Duration
 }
 
-func (c *client) do(ctx context.Context, kind, text string, args ...any) bool {
+func (c *client) do(kind, text string, args ...any) bool {
 	began := time.Now()
 	var err error
 	if strings.HasPrefix(text, "SELECT") {
-		err = c.conn.QueryRowContext(ctx, text, args...).Scan(new(int64))
+		err = c.conn.QueryRowContext(context.Background(), text, args...).Scan(new(int64))
 	} else {
-		_, err = c.conn.ExecContext(ctx, text, args...)
+		_, err = c.conn.ExecContext(context.Background(), text, args...)
 	}
 	c.samples[kind] = append(c.samples[kind], sample{began.Sub(c.start), time.Since(began)})
 	if err != nil {
@@ -151,54 +175,54 @@ func (c *client) do(ctx context.Context, kind, text string, args ...any) bool {
 }
 
 // write is one statement on the client's own row, chosen so that the row keeps coming and going.
-func (c *client) write(ctx context.Context, kind string) bool {
+func (c *client) write(kind string) bool {
 	if !c.exists {
 		text := fmt.Sprintf("INSERT INTO %s (id, %s) VALUES (?, ?)", c.table, c.column)
-		c.exists = c.do(ctx, kind, text, c.id, "load")
+		c.exists = c.do(kind, text, c.id, "load")
 		return c.exists
 	}
 	if c.random.Intn(4) == 0 {
-		gone := c.do(ctx, kind, fmt.Sprintf("DELETE FROM %s WHERE id = ?", c.table), c.id)
+		gone := c.do(kind, fmt.Sprintf("DELETE FROM %s WHERE id = ?", c.table), c.id)
 		c.exists = !gone
 		return gone
 	}
 	text := fmt.Sprintf("UPDATE %s SET %s = ? WHERE id = ?", c.table, c.column)
-	return c.do(ctx, kind, text, fmt.Sprint(c.random.Intn(1000)), c.id)
+	return c.do(kind, text, fmt.Sprint(c.random.Intn(1000)), c.id)
 }
 
-func (c *client) read(ctx context.Context, kind string) bool {
-	return c.do(ctx, kind, fmt.Sprintf("SELECT count(*) FROM %s WHERE id = ?", c.table), c.id)
+func (c *client) read(kind string) bool {
+	return c.do(kind, fmt.Sprintf("SELECT count(*) FROM %s WHERE id = ?", c.table), c.id)
 }
 
-func (c *client) transaction(ctx context.Context) {
-	if !c.do(ctx, "begin", "BEGIN") {
+func (c *client) transaction() {
+	if !c.do("begin", "BEGIN") {
 		return
 	}
 	existed := c.exists
-	if c.write(ctx, "in_transaction") && c.read(ctx, "in_transaction") && c.write(ctx, "in_transaction") {
-		if c.do(ctx, "commit", "COMMIT") {
+	if c.write("first_in_transaction") && c.read("in_transaction") && c.write("in_transaction") {
+		if c.do("commit", "COMMIT") {
 			return
 		}
 	}
-	c.do(ctx, "rollback", "ROLLBACK")
+	c.do("rollback", "ROLLBACK")
 	c.exists = existed
 }
 
 func (c *client) run(ctx context.Context, until time.Time, share int) {
-	for time.Now().Before(until) {
+	for time.Now().Before(until) && ctx.Err() == nil {
 		switch {
 		case c.random.Intn(100) < share:
-			c.transaction(ctx)
+			c.transaction()
 		case c.random.Intn(2) == 0:
-			c.read(ctx, "statement")
+			c.read("statement")
 		default:
-			c.write(ctx, "statement")
+			c.write("statement")
 		}
 		if c.pace > 0 {
 			time.Sleep(c.pace)
 		}
 	}
-	if _, err := c.conn.ExecContext(ctx, fmt.Sprintf("DELETE FROM %s WHERE id = ?", c.table), c.id); err != nil {
+	if _, err := c.conn.ExecContext(context.Background(), fmt.Sprintf("DELETE FROM %s WHERE id = ?", c.table), c.id); err != nil {
 		c.errors[fmt.Sprintf("clean-up: %v", err)]++
 	}
 }
@@ -211,15 +235,16 @@ func main() {
 	share := flag.Int("transactions", 20, "percentage of short transactions")
 	first := flag.Int64("first", 900000000, "rows get ids downwards from minus this number")
 	pace := flag.Duration("pace", 0, "pause of a connection between two operations")
+	timeline := flag.Bool("timeline", false, "tell the longest operation of each tenth of a second")
 	prepared := flag.Bool("prepared", false, "server-side prepared statements instead of text")
 	flag.Parse()
-	if err := run(*dsn, *connections, *tables, *seconds, *share, *first, *pace, *prepared); err != nil {
+	if err := run(*dsn, *connections, *tables, *seconds, *share, *first, *pace, *prepared, *timeline); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dsn string, connections int, tables string, seconds float64, share int, first int64, pace time.Duration, prepared bool) error {
+func run(dsn string, connections int, tables string, seconds float64, share int, first int64, pace time.Duration, prepared, timeline bool) error {
 	separator := "?"
 	if strings.Contains(dsn[strings.LastIndex(dsn, "/")+1:], "?") {
 		separator = "&"
@@ -252,6 +277,9 @@ func run(dsn string, connections int, tables string, seconds float64, share int,
 	}
 	fmt.Fprintln(os.Stderr, "connected") // whoever waits for the load may begin
 	length := time.Duration(seconds * float64(time.Second))
+	// SIGINT and SIGTERM end it early; what is under way is finished.
+	stopped, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	start := time.Now()
 	var group sync.WaitGroup
 	for _, c := range clients {
@@ -259,14 +287,15 @@ func run(dsn string, connections int, tables string, seconds float64, share int,
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			c.run(ctx, start.Add(length), share)
+			c.run(stopped, start.Add(length), share)
 		}()
 	}
 	group.Wait()
-	return print(clients, time.Since(start), length)
+	length = min(length, time.Since(start))
+	return print(clients, time.Since(start), length, timeline)
 }
 
-func print(clients []*client, took, length time.Duration) error {
+func print(clients []*client, took, length time.Duration, timeline bool) error {
 	perTable := map[string]*recorder{}
 	for _, c := range clients {
 		if perTable[c.table] == nil {
@@ -276,7 +305,7 @@ func print(clients []*client, took, length time.Duration) error {
 	}
 	all := report{Seconds: took.Seconds(), Errors: map[string]int{}, Tables: map[string]*tableReport{}}
 	for table, r := range perTable {
-		all.Tables[table] = reportOf(r, length)
+		all.Tables[table] = reportOf(r, length, timeline)
 		all.Operations += all.Tables[table].Operations
 		for text, n := range r.errors {
 			all.Errors[text] += n

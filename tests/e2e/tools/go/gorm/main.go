@@ -11,30 +11,33 @@ import (
 
 var table = os.Getenv("TOOL_TABLE")
 
-type first struct {
+type First struct {
 	ID   int64  `gorm:"primaryKey;autoIncrement:false"`
 	Name string `gorm:"size:64;not null"`
 }
 
-type second struct {
-	first
-	Note *string `gorm:"size:100"`
+type Second struct {
+	First `gorm:"embedded"`
+	Note  *string `gorm:"size:100"`
 }
 
 func run(db *gorm.DB, action, version string) error {
-	items := db.Table(table)
+	migrator := db.Table(table).Migrator()
 	switch action + version {
 	case "up1":
-		if err := items.AutoMigrate(&first{}); err != nil {
+		if err := migrator.CreateTable(&First{}); err != nil {
 			return err
 		}
-		return db.Table(table).Create([]first{{1, "item 1"}, {2, "item 2"}, {3, "item 3"}}).Error
-	case "up2":
-		return items.AutoMigrate(&second{})
-	case "up3": // AutoMigrate would see that there is nothing to do
-		return items.Migrator().AddColumn(&second{}, "Note")
+		return db.Table(table).Create([]First{{1, "item 1"}, {2, "item 2"}, {3, "item 3"}}).Error
+	case "up2": // what AutoMigrate does for a column
+		if migrator.HasColumn(&Second{}, "Note") {
+			return nil
+		}
+		return migrator.AddColumn(&Second{}, "Note")
+	case "up3":
+		return migrator.AddColumn(&Second{}, "Note")
 	case "down2":
-		return items.Migrator().DropColumn(&second{}, "Note")
+		return migrator.DropColumn(&Second{}, "Note")
 	}
 	return fmt.Errorf("unknown: %s %s", action, version)
 }
