@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 
 import pymysql
@@ -22,8 +23,21 @@ COLUMNS = ("id bigint NOT NULL PRIMARY KEY, v int, w varchar(32) NOT NULL DEFAUL
 
 @pytest.fixture
 def wide(bed):
+    """A table that every vtgate knows: what it does not know is not judged."""
     with bed.scratch_table(COLUMNS) as name:
+        for gate in range(len(bed.gates)):
+            until(lambda gate=gate: is_known(bed, gate, name), f"{bed.endpoints[gate]} knows {name}", 60)
         yield name
+
+
+def is_known(bed, gate: int, table: str) -> bool:
+    with bed.connect(gate) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SELECT w FROM {table} LIMIT 0")
+        except pymysql.Error as unknown:
+            assert unknown.args[0] in (1105, 1054, 1146), unknown
+            return False
+        return True
 
 
 def refused(cursor, sql: str) -> tuple[int, str]:
@@ -177,6 +191,59 @@ def test_running_migration(start_shim, bed, wide):
     with refuses.connect() as connection, connection.cursor() as cursor:
         code, text = refused(cursor, f"ALTER TABLE {wide} ADD COLUMN two int")
     assert code == 1105 and UUID.search(text) and f"on table '{wide}'" in text
+
+
+def test_behind_its_own(start_shim, bed, wide):
+    """What ddl.queue orders is no conflict, is not held against a table that will be another, and the same statement
+    joins the one that runs, unjudged."""
+    shim = start_shim(merge(POSTPONED, {"ddl": {"on_conflict": "refuse"}}))
+    add, drop = f"ALTER TABLE {wide} ADD COLUMN later int", f"ALTER TABLE {wide} DROP COLUMN later"
+    outcome: dict = {}
+
+    def start(name: str, sql: str) -> threading.Thread:
+        def run() -> None:
+            try:
+                shim.run(sql)
+                outcome[name] = "ok"
+            except pymysql.Error as error:
+                outcome[name] = error
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def complete(seen: set[str]) -> set[str]:
+        until(lambda: {row["migration_uuid"] for row in bed.migrations(wide)} - seen, "it is submitted", 60)
+        uuids = {row["migration_uuid"] for row in bed.migrations(wide)}
+        for uuid in uuids - seen:
+            bed.run(f"ALTER VITESS_MIGRATION '{uuid}' COMPLETE")
+        return uuids
+
+    threads = [start("first", add)]
+    shim.wait_event("ddl_submitted", table=wide)
+    threads.append(start("again", add))
+    shim.wait_event("ddl_attached", table=wide)
+    threads.append(start("drop", drop))
+    shim.wait_event("ddl_waits_for_turn", table=wide)
+    assert not outcome, outcome
+    seen = complete(set())
+    complete(seen)
+    for thread in threads:
+        thread.join(90)
+    assert outcome == {"first": "ok", "again": "ok", "drop": "ok"}
+    assert all("later" not in columns for columns in bed.columns(wide).values())
+    assert not [event for event in shim.events("ddl_preflight", table=wide) if event["refused"] != "-"]
+
+
+def test_submitted_and_left(start_shim, bed, wide):
+    """wait=no with a strategy that postpones: nobody but its user completes it, and it is a conflict for others."""
+    shim = start_shim(merge(INSTANT, {"ddl": {"on_conflict": "refuse"}}))
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER /*vtshim strategy='vitess --postpone-completion --allow-concurrent' wait=no */ "
+                       f"TABLE {wide} ADD COLUMN later int")
+        assert "Online DDL submitted" in warnings(cursor)[0][2]
+        assert refused(cursor, f"ALTER TABLE {wide} ADD COLUMN other int")[0] == 1105
+    rows = bed.migrations(wide)
+    assert len(rows) == 2 and not any(row["migration_context"].startswith("vtshim:") for row in rows), rows
 
 
 def test_vschema_change_in_flight(start_shim, bed, wide):

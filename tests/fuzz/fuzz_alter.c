@@ -7,13 +7,7 @@
 #include "planner/preflight.h"
 #include "planner/traffic.h"
 
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static const char CONSTANTS[][8] = {"ADD", "DROP", "REMOVE"}; /* values that are not of the text */
 
@@ -25,14 +19,14 @@ static void check_inside(struct sql_name n, const char *sql, size_t len)
         if (strlen(CONSTANTS[i]) == n.len && memcmp(n.text, CONSTANTS[i], n.len) == 0)
             return;
     }
-    assert(n.text >= sql && n.text + n.len <= sql + len);
+    CHECK(n.text >= sql && n.text + n.len <= sql + len);
 }
 
 static void check_parsed(const struct ddl *d, const char *sql, size_t len)
 {
     check_inside(d->table, sql, len);
     check_inside(d->qualifier, sql, len);
-    assert(d->object != DDL_OBJECT_OTHER || !d->understood);
+    CHECK(d->object != DDL_OBJECT_OTHER || !d->understood);
     for (size_t i = 0; i < d->n; i++) {
         const struct ddl_action *a = &d->actions[i];
         const struct ddl_column *c = &a->column;
@@ -42,8 +36,8 @@ static void check_parsed(const struct ddl *d, const char *sql, size_t len)
 
         for (size_t j = 0; j < sizeof(names) / sizeof(*names); j++)
             check_inside(names[j], sql, len);
-        assert(a->index.first_part + a->index.parts <= d->part_count);
-        assert(a->kind != DDL_UNKNOWN || !d->understood);
+        CHECK(a->index.first_part + a->index.parts <= d->part_count);
+        CHECK(a->kind != DDL_UNKNOWN || !d->understood);
     }
     for (size_t i = 0; i < d->part_count; i++)
         check_inside(d->parts[i], sql, len);
@@ -74,11 +68,11 @@ static void check_rules(const struct ddl *d, const struct ddl *table, bool onlin
     bool possible;
 
     preflight_check(d, &facts, &f);
-    assert(d->understood || !preflight_refusal(&f));
+    CHECK(d->understood || !preflight_refusal(&f));
     for (size_t i = 0; i < f.n; i++)
-        assert(f.items[i].rule < RULE_COUNT && strlen(f.items[i].state) == 5);
+        CHECK(f.items[i].rule < RULE_COUNT && strlen(f.items[i].state) == 5);
     enum preflight_way way = preflight_way(d, &facts, &possible);
-    assert(d->understood || way == WAY_UNKNOWN);
+    CHECK(d->understood || way == WAY_UNKNOWN);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -88,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Copies, so that the sanitizer sees a read beyond their ends. */
     char *sql = malloc(len ? len : 1), *other = malloc(rest ? rest : 1);
 
-    assert(sql && other);
+    CHECK(sql && other);
     memcpy(sql, data, len);
     if (rest)
         memcpy(other, nul + 1, rest);
@@ -96,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ddl *table = nul ? ddl_parse(other, rest) : NULL;
 
     check_parsed(d, sql, len);
-    assert(d->n == again->n && d->understood == again->understood);
+    CHECK(d->n == again->n && d->understood == again->understood);
     if (table)
         check_parsed(table, other, rest);
     struct hints hints = {.present = false};
@@ -107,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_inside(hints.strategy, sql, len);
     check_inside(hints.context, sql, len);
     preflight_sequence(sql, len, NULL, 0, &sequence);
-    assert(traffic_pairs(sql, len, pairs) <= TRAFFIC_PAIRS_MAX);
+    CHECK(traffic_pairs(sql, len, pairs) <= TRAFFIC_PAIRS_MAX);
     check_rules(d, table, true);
     check_rules(d, table, false);
     ddl_free(d);

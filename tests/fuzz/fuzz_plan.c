@@ -50,8 +50,8 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
         CHECK(p->statement.kind == STATEMENT_ONLINE_DDL && p->statement.len > 0);
         break;
     case PLAN_EXPLAIN:
-        assert(facts->intercept && p->statement.kind == STATEMENT_EXPLAIN_DDL);
-        assert(p->statement.body.len > 0 && !p->passed);
+        CHECK(facts->intercept && p->statement.kind == STATEMENT_EXPLAIN_DDL);
+        CHECK(p->statement.body.len > 0 && !p->passed);
         break;
     case PLAN_SCRIPT:
         CHECK(whole && facts->multi_statements);
