@@ -23,21 +23,8 @@ COLUMNS = ("id bigint NOT NULL PRIMARY KEY, v int, w varchar(32) NOT NULL DEFAUL
 
 @pytest.fixture
 def wide(bed):
-    """A table that every vtgate knows: what it does not know is not judged."""
     with bed.scratch_table(COLUMNS) as name:
-        for gate in range(len(bed.gates)):
-            until(lambda gate=gate: is_known(bed, gate, name), f"{bed.endpoints[gate]} knows {name}", 60)
         yield name
-
-
-def is_known(bed, gate: int, table: str) -> bool:
-    with bed.connect(gate) as connection, connection.cursor() as cursor:
-        try:
-            cursor.execute(f"SELECT w FROM {table} LIMIT 0")
-        except pymysql.Error as unknown:
-            assert unknown.args[0] in (1105, 1054, 1146), unknown
-            return False
-        return True
 
 
 def refused(cursor, sql: str) -> tuple[int, str]:

@@ -114,9 +114,20 @@ class Bed:
         self.run(f"CREATE TABLE `{name}` ({columns})")
         try:
             until(lambda: all(name in tables for tables in self.tables().values()), f"table {name} is there")
+            until(lambda: all(self.knows(gate, name) for gate in range(len(self.gates))), f"all vtgates know {name}", 60)
             yield name
         finally:
             self.forget(name)
+
+    def knows(self, gate: int, table: str) -> bool:
+        """Whether that vtgate has heard of the table and its columns, which takes it a moment."""
+        with self.connect(gate) as connection, connection.cursor() as cursor:
+            try:
+                cursor.execute(f"SELECT * FROM `{table}` LIMIT 0")
+            except pymysql.Error as unknown:
+                assert unknown.args[0] in (1105, 1146), unknown
+                return False
+            return True
 
     def forget(self, table: str) -> None:
         """Ends whatever still runs for the table, and drops it."""
