@@ -49,8 +49,10 @@ void migration_publish(struct session *s, const char *status, bool ended)
     snprintf(r->status, sizeof(r->status), "%s", status);
     bool first = ended && !r->ended_ms;
 
-    if (ended)
+    if (ended) {
         r->ended_ms = clock_ms();
+        r->queue = 0;
+    }
     migration_show(s);
     if (first)
         audit_migration_ended(s);

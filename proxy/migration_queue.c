@@ -41,8 +41,8 @@ static bool skip_comma(struct lexer *lx)
     return token_is_char(&t, ',');
 }
 
-/* The tables behind the first, which the record has. One in another keyspace than the first makes
-   the record's keyspace unknown: it then waits for namesakes in any. */
+/* The tables behind the first, which the record has. With one in another keyspace than the first it
+   waits for namesakes in any. */
 size_t migration_more_tables(struct migration_record *r, const char *ddl, size_t len,
                              char (*names)[MIGRATION_NAME_MAX], size_t max)
 {
@@ -72,7 +72,7 @@ size_t migration_more_tables(struct migration_record *r, const char *ddl, size_t
         if (!first && keyspace.len > 0 &&
             (strlen(r->keyspace) != keyspace.len ||
              memcmp(r->keyspace, keyspace.text, keyspace.len) != 0))
-            *r->keyspace = '\0';
+            r->keyspaces = true;
         if (!skip_comma(&lx))
             break;
     }

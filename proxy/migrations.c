@@ -141,8 +141,8 @@ static bool touches(const struct item *it, const char *table)
 
 static bool same_table(const struct item *a, const struct item *b)
 {
-    if (*a->record.keyspace && *b->record.keyspace &&
-        strcmp(a->record.keyspace, b->record.keyspace) != 0)
+    if (*a->record.keyspace && *b->record.keyspace && !a->record.keyspaces &&
+        !b->record.keyspaces && strcmp(a->record.keyspace, b->record.keyspace) != 0)
         return false;
     if (touches(b, a->record.table))
         return true;

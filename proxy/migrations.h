@@ -40,7 +40,8 @@ struct migration_record {
     char user[64];
     char status[24]; /* a Vitess status, or "submitting", "detached", "refused" */
     char message[256];
-    bool attached; /* it only watches what another session, or shim, sees to */
+    bool keyspaces; /* a DROP that names tables of others, too */
+    bool attached;  /* it only watches what another session, or shim, sees to */
     uint32_t shards, shards_complete;
     uint32_t progress;                /* percent, of the slowest shard */
     uint32_t shards_ready;            /* could cut over, or have */

@@ -35,8 +35,19 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(environment)
 
 
+# Files whose tests run schema changes all the time, in two rows: Vitess fails a migration whose stream meets a
+# table of another one that is just being dropped, and the more of them run at once the likelier that is.
+SCHEMA_CHANGES = (("test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtctld", "test_locks"),
+                  ("test_ddl_session", "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_drivers"))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Suites of their own: VTSHIM_LONG=1, or -m long, runs them."""
+    """Which tests are run after each other (a file's, and those of a row above), and the suites of their own:
+    VTSHIM_LONG=1, or -m long, runs them."""
+    for item in items:
+        name = item.path.stem
+        row = next((f"schema-changes-{i}" for i, names in enumerate(SCHEMA_CHANGES) if name in names), name)
+        item.add_marker(pytest.mark.xdist_group(row))
     if os.environ.get("VTSHIM_LONG") == "1" or "long" in config.option.markexpr:
         return
     for item in items:
