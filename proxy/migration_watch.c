@@ -311,7 +311,7 @@ static void judge(struct session *s, const struct tally *t)
         completed(s);
     else if (status == MIGRATION_FAILED || status == MIGRATION_CANCELLED)
         failed(s, t);
-    else if (migration_status_any_lost(t->states, t->n) && !m->stopping)
+    else if (migration_status_any_lost(t->states, t->n) && !m->stopping && !m->record.attached)
         /* The others would change alone, or wait for ever with --postpone-completion. */
         migration_stop_others(s);
     else if (!migration_cut_over(s, t->rows, t->row_count, t->ready >= m->shards * m->uuid_count))

@@ -186,8 +186,8 @@ bool migrations_touching(struct migrations *ms, const char *keyspace, const char
     pthread_mutex_lock(&ms->lock);
     TAILQ_FOREACH(it, &ms->items, link)
     {
-        bool elsewhere =
-            *keyspace && *it->record.keyspace && strcmp(keyspace, it->record.keyspace) != 0;
+        bool elsewhere = *keyspace && *it->record.keyspace && !it->record.keyspaces &&
+                         strcmp(keyspace, it->record.keyspace) != 0;
 
         found = found || (!it->record.ended_ms && !elsewhere && touches(it, table));
     }

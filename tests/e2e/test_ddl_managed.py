@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 
@@ -84,7 +85,7 @@ def test_client_leaves(start_shim, bed, table, managed):
             f"ALTER TABLE {table} ADD COLUMN kept int")))
         thread.start()
         until(lambda: "running" in statuses(bed, table), "it runs")
-        connection._force_close()
+        connection._sock.shutdown(socket.SHUT_RDWR)
         thread.join()
         shim.wait_event("ddl_adopted")
         assert "running" in statuses(bed, table)
