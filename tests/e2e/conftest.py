@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import IO, Callable, Iterator
 
 import pytest
 
 from lib import bed as bed_module
 from lib.bed import Bed
 from lib.certificates import Certificates
+from lib.poll import until
 from lib.shim import Shim, find_program, merge
 
 BED_NAME = "e2e"
@@ -35,19 +38,15 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(environment)
 
 
-# Files whose tests run schema changes all the time, in two rows: Vitess fails a migration whose stream meets a
-# table of another one that is just being dropped, and the more of them run at once the likelier that is.
-SCHEMA_CHANGES = (("test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtctld", "test_locks"),
-                  ("test_ddl_session", "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_drivers"))
+# Files whose tests run schema changes all the time. Vitess fails a migration whose stream meets a table of another
+# one that is just being dropped, and the more of them run at once the likelier that is: so no more than two do.
+SCHEMA_CHANGES = {"test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtctld", "test_locks", "test_ddl_session",
+                  "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight"}
+AT_ONCE = 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Which tests are run after each other (a file's, and those of a row above), and the suites of their own:
-    VTSHIM_LONG=1, or -m long, runs them."""
-    for item in items:
-        name = item.path.stem
-        row = next((f"schema-changes-{i}" for i, names in enumerate(SCHEMA_CHANGES) if name in names), name)
-        item.add_marker(pytest.mark.xdist_group(row))
+    """Suites of their own: VTSHIM_LONG=1, or -m long, runs them."""
     if os.environ.get("VTSHIM_LONG") == "1" or "long" in config.option.markexpr:
         return
     for item in items:
@@ -61,6 +60,26 @@ OUR_BED = pytest.StashKey[bool]()
 def pytest_unconfigure(config: pytest.Config) -> None:
     if config.stash.get(OUR_BED, False):
         subprocess.run([str(bed_module.COMMAND), "down", "--name", BED_NAME], check=False)
+
+
+@pytest.fixture(autouse=True)
+def schema_change_slot(request: pytest.FixtureRequest) -> Iterator[None]:
+    """One of the few places for tests that change schemas, over all test processes."""
+    if request.path.stem not in SCHEMA_CHANGES:
+        yield
+        return
+    with ExitStack() as stack:
+        slots = [stack.enter_context(open(Path(os.environ["BED_DIR"]) / f"slot-{i}", "w")) for i in range(AT_ONCE)]
+        until(lambda: any(map(take_slot, slots)), "a place for a test that changes schemas", 1500, 0.1)
+        yield
+
+
+def take_slot(slot: IO[str]) -> bool:
+    try:
+        fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
