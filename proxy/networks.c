@@ -78,8 +78,9 @@ static bool parse_network(const char *text, struct network *n)
     if (inet_pton(n->family, host, n->address) != 1 ||
         (slash && !parse_bits(slash, n->bits, &n->bits)))
         return false;
-    if (n->family == AF_INET6 && n->bits >= MAPPED_BITS &&
-        memcmp(n->address, MAPPED, sizeof(MAPPED)) == 0) {
+    if (n->family == AF_INET6 && memcmp(n->address, MAPPED, sizeof(MAPPED)) == 0) {
+        if (n->bits < MAPPED_BITS)
+            return false; /* it would be of IPv6, and the address in it is of IPv4 */
         n->family = AF_INET;
         n->bits -= MAPPED_BITS;
         memmove(n->address, n->address + sizeof(MAPPED), 4);

@@ -79,6 +79,7 @@ static void what_is_no_network_is_refused(void **state)
 {
     (void)state;
     static const char *const BAD[] = {
+        "::ffff:10.0.0.0/10",
         "",
         "/",
         "/8",
