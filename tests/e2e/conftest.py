@@ -39,10 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # Files whose tests run schema changes all the time. Vitess fails a migration whose stream meets a table of another
-# one that is just being dropped, and the more of them run at once the likelier that is: so no more than two do.
+# one that is just being dropped, and the more of them run at once the likelier that is: so one at a time does.
 SCHEMA_CHANGES = {"test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtctld", "test_locks", "test_ddl_session",
                   "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight"}
-AT_ONCE = 2
+AT_ONCE = 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -70,7 +70,7 @@ def schema_change_slot(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with ExitStack() as stack:
         slots = [stack.enter_context(open(Path(os.environ["BED_DIR"]) / f"slot-{i}", "w")) for i in range(AT_ONCE)]
-        until(lambda: any(map(take_slot, slots)), "a place for a test that changes schemas", 1500, 0.1)
+        until(lambda: any(map(take_slot, slots)), "a place for a test that changes schemas", 2400, 0.1)
         yield
 
 
