@@ -120,10 +120,14 @@ static void start_session(void *context, void *arg)
 static void launch(evutil_socket_t fd, short what, void *arg)
 {
     struct kept *kept = arg;
-    struct worker *w = next_worker(kept->keeper->server);
+    struct server *server = kept->keeper->server;
 
     (void)fd;
     (void)what;
+    if (server->stopped || server->draining)
+        return; /* the next start finds it */
+    struct worker *w = next_worker(server);
+
     mailbox_post(&w->mailbox, start_session, w, kept);
 }
 
@@ -245,6 +249,8 @@ static void on_scan_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (k->server->stopped || k->server->draining)
+        return; /* the workers take no letters any more, or soon will not */
     arm(k->scan_timer, SCAN_MS);
     if (k->scan || !*c->control_user || c->ddl_cutover == CONFIG_CUTOVER_VITESS)
         return;

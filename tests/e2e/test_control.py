@@ -76,7 +76,7 @@ def test_cancel_and_retry(start_shim, bed, table):
     until(lambda: waits(bed, table), "both shards wait", 120)
     uuid = the_migration(shim, table)["uuid"]
     assert admin_status(shim, f"CANCEL MIGRATION '{uuid}'")[0] == 2
-    thread.join(60)
+    thread.join(150)
     assert outcome[0].args[0] == 1317 and uuid in outcome[0].args[1], outcome
     assert the_migration(shim, table)["status"] == "cancelled"
     other = start_shim(control_of(bed))
@@ -262,7 +262,7 @@ def test_queue(start_shim, bed, table):
         free, four = start(shim, other, "four")
         until(lambda: waits(bed, other), "another table's runs", 120)
         complete(bed, other)
-        free.join(60)
+        free.join(150)
         assert four == [None]
     assert len(bed.migrations(table)) == 2, "nothing was submitted"
     shim.admin(f"COMPLETE MIGRATION '{the_migration(shim, table, 0)['uuid']}'")
@@ -272,7 +272,7 @@ def test_queue(start_shim, bed, table):
         uuid = until(lambda: the_migration(shim, table, index)["uuid"], "it is submitted", 60)
         assert the_migration(shim, table, index)["status"] != "waiting"
         shim.admin(f"CANCEL MIGRATION '{uuid}'")
-        thread.join(60)
+        thread.join(150)
         assert outcome[0].args[0] == 1317, outcome
     assert_everywhere(bed, table, "one")
 
@@ -289,7 +289,7 @@ def test_drop_of_several_waits_for_each(start_shim, bed):
         row = until(lambda: (r := the_migration(shim, a)).get("queue") and r, "the DROP waits")
         assert row["status"] == "waiting" and row["queue"] == "1", row
         complete(bed, b)
-        first.join(60)
+        first.join(150)
         for name in (a, b):
             until(lambda: waiting_drop(bed, name), f"the DROP of {name} is there", 120)
             bed.run(f"ALTER VITESS_MIGRATION '{waiting_drop(bed, name)}' COMPLETE")
@@ -332,7 +332,7 @@ def test_kill_of_one_that_waits(start_shim, bed, table):
         assert client.value("SELECT 1") == "1"
     assert len(bed.migrations(table)) == 2
     complete(bed, table)
-    first.join(60)
+    first.join(150)
     assert one == [None]
 
 
@@ -398,7 +398,7 @@ def test_window(start_shim, bed, table):
     assert len(shim.events("ddl_waiting_for_window")) == 1
     shim.write_config({"ddl": {"cutover_window": [window, hours(-10, 50)]}})
     shim.admin("RELOAD")
-    thread.join(60)
+    thread.join(150)
     assert outcome == [None]
     assert_everywhere(bed, table, "later")
 
@@ -424,7 +424,7 @@ def test_metrics(start_shim, bed, table):
     until(lambda: shim.metric("vtshim_migration_progress_ratio", uuid=uuid, table=table) == 1, "all rows are copied")
     assert shim.metric("vtshim_migrations_running") == 1
     complete(bed, table)
-    thread.join(60)
+    thread.join(150)
     assert outcome == [None]
     error_of(shim.run, f"ALTER TABLE {table} ADD")
     assert shim.metric("vtshim_migrations_ended_total", verb="alter", outcome="complete") == 1

@@ -158,10 +158,10 @@ def test_timeout(start_shim, bed, table):
 
 def start_waiting(shim: Shim, bed: Bed, table: str) -> wire.Wire:
     """A client that waits for a postponed ALTER, which all shards know and the shim watches."""
-    client = shim.wire(timeout=60)
+    client = shim.wire(timeout=180)
     client.send(wire.COM_QUERY, f"ALTER TABLE {table} ADD COLUMN waiting int")
     until(lambda: len(bed.migrations(table)) == 2 and all(row["migration_status"] == "running" and row["ready_to_complete"]
-                                                          for row in bed.migrations(table)), "both shards wait", 40)
+                                                          for row in bed.migrations(table)), "both shards wait", 120)
     until(lambda: any(row["table"] == table and row["uuid"] for row in shim.admin("SHOW MIGRATIONS")),
           "SHOW MIGRATIONS knows it")
     return client

@@ -198,7 +198,7 @@ def test_show_migrations_live(start_shim, bed):
         assert all(int(shard["rows_copied"]) == 300 and shard["ready"] == "yes" and shard["status"] == "running"
                    for shard in shards), shards
         complete(bed, table)
-        thread.join(60)
+        thread.join(150)
         assert outcome == [None]
         row = the_migration(shim, table)
         assert row["status"] == "complete" and row["stage"] is None and int(row["complete"]) == 2, row
@@ -243,7 +243,7 @@ def test_follow(start_shim, bed, table):
     before = len(follower.rows)
     stays(lambda: len(follower.rows) == before, "no row while nothing changes", 1.5)
     complete(bed, table)
-    thread.join(60)
+    thread.join(150)
     follower.thread.join(20)
     assert not follower.thread.is_alive() and follower.error is None
     assert follower.column("Status")[-1] == "complete" and len(follower.rows) > before
@@ -288,7 +288,7 @@ def test_follow_ends(start_shim, bed, table, how):
     assert not follower.thread.is_alive()
     bed.forget(table)
     bed.run(f"CREATE TABLE IF NOT EXISTS {table} (id bigint PRIMARY KEY)")
-    thread.join(60)
+    thread.join(150)
 
 
 def test_drains_are_shown(start_shim, bed, table):
@@ -328,5 +328,5 @@ def test_queued_in_vitess(start_shim, bed, table):
         assert uuid in running and stage.removeprefix("queued in Vitess behind ") in running, (stage, running)
         assert the_migration(shim, table)["queue"] == "1"
         bed.run(f"ALTER VITESS_MIGRATION '{the_migration(shim, table)['uuid']}' CANCEL")
-        thread.join(60)
+        thread.join(150)
         assert outcome[0].args[0] == 1317 and the_migration(shim, table)["queue"] is None, outcome

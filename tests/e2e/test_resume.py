@@ -37,7 +37,7 @@ class Client:
         self.thread.join(20)
 
     def wait(self) -> Exception | str | None:
-        self.thread.join(60)
+        self.thread.join(150)
         assert not self.thread.is_alive(), "no answer"
         self.connection.close()
         return self.answer
