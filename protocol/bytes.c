@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool bytes_are(struct bytes b, const char *text)
+{
+    return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
+}
+
 void reader_init(struct reader *r, const void *data, size_t len)
 {
     r->pos = data;

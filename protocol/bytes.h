@@ -17,6 +17,9 @@ struct bytes {
     size_t len;
 };
 
+/* Whether they are that text. */
+bool bytes_are(struct bytes b, const char *text);
+
 static inline uint32_t load_u16(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;

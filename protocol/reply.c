@@ -3,6 +3,7 @@
  */
 #include "protocol/reply.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define TYPE_LONGLONG   0x08
@@ -23,6 +24,23 @@ static const struct shim_error_row ERRORS[SHIM_ERROR_COUNT] = {
 const struct shim_error_row *shim_error_row(enum shim_error error)
 {
     return &ERRORS[error];
+}
+
+void shim_error_vformat(char *dst, size_t size, enum shim_error error, va_list args)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are errors.def's */
+    vsnprintf(dst, size, ERRORS[error].text, args);
+#pragma GCC diagnostic pop
+}
+
+void shim_error_format(char *dst, size_t size, enum shim_error error, ...)
+{
+    va_list args;
+
+    va_start(args, error);
+    shim_error_vformat(dst, size, error, args);
+    va_end(args);
 }
 
 static void ok_payload(struct buffer *out, uint8_t header, uint16_t status, uint64_t affected,

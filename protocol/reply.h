@@ -5,6 +5,7 @@
 #ifndef VTSHIM_PROTOCOL_REPLY_H
 #define VTSHIM_PROTOCOL_REPLY_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,10 @@ struct shim_error_row {
 };
 
 const struct shim_error_row *shim_error_row(enum shim_error error);
+
+/* The error's text with the arguments of its format; cut to fit. */
+void shim_error_format(char *dst, size_t size, enum shim_error error, ...);
+void shim_error_vformat(char *dst, size_t size, enum shim_error error, va_list args);
 
 /* Each appends one packet with that sequence number. */
 void reply_ok(struct buffer *out, uint8_t sequence, uint32_t capabilities, uint16_t status,

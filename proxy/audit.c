@@ -77,15 +77,9 @@ static void set_number(json_t *object, const char *key, uint64_t n)
 
 static void set_time(json_t *object)
 {
-    char text[40];
-    struct timespec now;
-    struct tm tm;
+    char text[LOG_TIME_SIZE];
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-
-    snprintf(text + n, sizeof(text) - n, ".%03ldZ", now.tv_nsec / 1000000);
+    log_time(text);
     set_text(object, "time", text);
 }
 

@@ -26,11 +26,6 @@ struct bridge {
     char *password; /* NULL: not known yet */
 };
 
-static bool is_text(struct bytes b, const char *text)
-{
-    return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
-}
-
 bool bridge_needed(const struct handshake_response *hr, const char *plugin)
 {
     struct bytes version = handshake_attribute(hr, "_client_version");
@@ -38,7 +33,8 @@ bool bridge_needed(const struct handshake_response *hr, const char *plugin)
 
     if (strcmp(plugin, SHA2) == 0)
         return false; /* the client's scramble is what the server wants */
-    if (!is_text(hr->plugin, SHA2) || !is_text(handshake_attribute(hr, "_client_name"), "libmysql"))
+    if (!bytes_are(hr->plugin, SHA2) ||
+        !bytes_are(handshake_attribute(hr, "_client_name"), "libmysql"))
         return false;
     for (size_t i = 0; i < version.len && version.p[i] >= '0' && version.p[i] <= '9' && i < 4; i++)
         major = major * 10 + (version.p[i] - '0');
@@ -47,7 +43,7 @@ bool bridge_needed(const struct handshake_response *hr, const char *plugin)
 
 bool bridge_keeps_first_salt(const struct handshake_response *hr)
 {
-    return is_text(handshake_attribute(hr, "_client_name"), "libmariadb");
+    return bytes_are(handshake_attribute(hr, "_client_name"), "libmariadb");
 }
 
 struct bridge *bridge_create(const struct handshake_response *hr, const uint8_t salt[SALT_LENGTH],
@@ -124,11 +120,11 @@ bool bridge_answer(const struct bridge *b, struct bytes plugin, struct bytes sal
 {
     uint8_t answer[AUTH_NATIVE_SIZE];
 
-    if (is_text(plugin, CLEAR)) {
+    if (bytes_are(plugin, CLEAR)) {
         buffer_bytes(out, b->password, strlen(b->password) + 1);
         return true;
     }
-    if (!is_text(plugin, NATIVE) || salt.len < SALT_LENGTH)
+    if (!bytes_are(plugin, NATIVE) || salt.len < SALT_LENGTH)
         return false;
     auth_native_answer(b->password, salt.p, answer);
     buffer_bytes(out, answer, *b->password ? sizeof(answer) : 0);

@@ -185,11 +185,6 @@ static bool find_columns(const struct answer *a, int column[USED_COLUMNS])
     return true;
 }
 
-static bool same_bytes(struct bytes b, const char *text)
-{
-    return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
-}
-
 static struct bytes value_at(const struct bytes *value, const int *column, int i)
 {
     return column[i] < 0 ? (struct bytes){NULL, 0} : value[column[i]];
@@ -223,9 +218,9 @@ static struct executor_row read_row(const struct bytes *value, const int column[
         .message = value[column[MESSAGE]],
         .status = migration_status_parse((const char *)status.p, status.len),
         .progress = (uint32_t)count_at(value, column, PROGRESS),
-        .ready = same_bytes(value[column[READY]], "1"),
-        .tablet_failure = same_bytes(value[column[TABLET_FAILURE]], "1"),
-        .retried = !same_bytes(value[column[RETRIES]], "0"),
+        .ready = bytes_are(value[column[READY]], "1"),
+        .tablet_failure = bytes_are(value[column[TABLET_FAILURE]], "1"),
+        .retried = !bytes_are(value[column[RETRIES]], "0"),
         .stage = value_at(value, column, STAGE),
         .throttled_component = value_at(value, column, COMPONENT_THROTTLED),
         .throttled_reason = value_at(value, column, REASON_THROTTLED),

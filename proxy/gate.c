@@ -52,18 +52,8 @@ void gate_forget(struct session *s)
 
 void gate_answer(struct session *s, struct buffer *out, uint8_t next, bool succeeded)
 {
-    bool gone = s->client_gone;
-
     gate_forget(s);
-    bool sent = session_send_client(s, out->data, out->len);
-
-    buffer_release(out);
-    if (gone)
-        session_close(s, CLOSE_CLIENT_CLOSED);
-    else if (sent && s->script)
-        script_statement_done(s, succeeded, next);
-    else if (sent)
-        query_next(s);
+    query_answer(s, out, next, succeeded);
 }
 
 void gate_answer_error(struct session *s, uint16_t code, const char *state, const char *text)
@@ -94,10 +84,7 @@ void gate_answer_shim(struct session *s, enum shim_error error, const char *deta
     const struct shim_error_row *row = shim_error_row(error);
     char text[512];
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are errors.def's */
-    snprintf(text, sizeof(text), row->text, detail);
-#pragma GCC diagnostic pop
+    shim_error_format(text, sizeof(text), error, detail);
     notes_add(s, NOTE_ERROR, row->code, text);
     gate_answer_error(s, row->code, row->state, text);
 }

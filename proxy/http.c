@@ -16,6 +16,7 @@
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/metrics_text.h"
 #include "proxy/migrations.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
@@ -50,23 +51,11 @@ static void reply_text(struct evhttp_request *rq, int code, const char *reason, 
 
 /* --- /metrics -------------------------------------------------------------------------------- */
 
-static void add_head(struct evbuffer *out, const char *name, const char *kind, const char *help)
-{
-    evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
-}
-
-static void add_value(struct evbuffer *out, const char *name, const char *kind, const char *help,
-                      uint64_t value)
-{
-    add_head(out, name, kind, help);
-    evbuffer_add_printf(out, "%s %" PRIu64 "\n", name, value);
-}
-
 static void add_commands(struct evbuffer *out, const struct server *server)
 {
     static const char NAME[] = "vtshim_commands_by_kind_total";
 
-    add_head(out, NAME, "counter", "Commands received from clients, by kind.");
+    metrics_text_head(out, NAME, "counter", "Commands received from clients, by kind.");
     for (unsigned byte = 0; byte <= COMMAND_COUNT; byte++) {
         const char *name = command_name((uint8_t)byte);
         uint64_t sum = 0;
@@ -83,7 +72,7 @@ static void add_closes(struct evbuffer *out, const struct server *server)
 {
     static const char NAME[] = "vtshim_sessions_closed_total";
 
-    add_head(out, NAME, "counter", "Sessions closed, by reason.");
+    metrics_text_head(out, NAME, "counter", "Sessions closed, by reason.");
     for (unsigned reason = 0; reason < CLOSE_COUNT; reason++) {
         uint64_t sum = 0;
 
@@ -98,11 +87,12 @@ static void add_vtgates(struct evbuffer *out, struct server *server)
 {
     struct vtgates *vs = server->vtgates;
 
-    add_head(out, "vtshim_vtgate_up", "gauge", "Whether that vtgate answered the last check.");
+    metrics_text_head(out, "vtshim_vtgate_up", "gauge",
+                      "Whether that vtgate answered the last check.");
     for (size_t i = 0; i < vtgates_count(vs); i++)
         evbuffer_add_printf(out, "vtshim_vtgate_up{vtgate=\"%s\"} %d\n",
                             vtgate_name(vtgates_at(vs, i)), vtgate_is_healthy(vtgates_at(vs, i)));
-    add_head(out, "vtshim_vtgate_sessions", "gauge", "Sessions on that vtgate.");
+    metrics_text_head(out, "vtshim_vtgate_sessions", "gauge", "Sessions on that vtgate.");
     for (size_t i = 0; i < vtgates_count(vs); i++)
         evbuffer_add_printf(out, "vtshim_vtgate_sessions{vtgate=\"%s\"} %" PRIu64 "\n",
                             vtgate_name(vtgates_at(vs, i)), vtgate_sessions(vtgates_at(vs, i)));
@@ -115,25 +105,27 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     size_t n;
     const struct metric_row *rows = metrics_table(&n);
 
-    add_head(out, "vtshim_build_info", "gauge", "Always 1; the version is in the label.");
+    metrics_text_head(out, "vtshim_build_info", "gauge", "Always 1; the version is in the label.");
     evbuffer_add_printf(out, "vtshim_build_info{version=\"%s\"} 1\n", VTSHIM_VERSION);
-    add_value(out, "vtshim_uptime_seconds", "gauge", "Time since the start.",
-              (uint64_t)(clock_ms() - server->started_ms) / 1000);
-    add_value(out, "vtshim_workers", "gauge", "Worker threads.", server->worker_count);
-    add_value(out, "vtshim_holds", "gauge", "Holds in force.", holds_now(server->holds)->n);
-    add_value(out, "vtshim_connections_refused_total", "counter",
-              "Client connections refused because of limits.max_connections.",
-              metrics_get(&server->refused));
-    add_value(out, "vtshim_accept_failures_total", "counter",
-              "Failed accept calls on all ports, for want of descriptors as a rule.",
-              listener_failures());
-    add_value(out, "vtshim_log_lines_dropped_total", "counter",
-              "Log lines dropped because standard error would not take them.", log_dropped());
+    metrics_text_value(out, "vtshim_uptime_seconds", "gauge", "Time since the start.",
+                       (uint64_t)(clock_ms() - server->started_ms) / 1000);
+    metrics_text_value(out, "vtshim_workers", "gauge", "Worker threads.", server->worker_count);
+    metrics_text_value(out, "vtshim_holds", "gauge", "Holds in force.",
+                       holds_now(server->holds)->n);
+    metrics_text_value(out, "vtshim_connections_refused_total", "counter",
+                       "Client connections refused because of limits.max_connections.",
+                       metrics_get(&server->refused));
+    metrics_text_value(out, "vtshim_accept_failures_total", "counter",
+                       "Failed accept calls on all ports, for want of descriptors as a rule.",
+                       listener_failures());
+    metrics_text_value(out, "vtshim_log_lines_dropped_total", "counter",
+                       "Log lines dropped because standard error would not take them.",
+                       log_dropped());
     for (size_t i = 0; i < n; i++) {
         char value[40];
 
         metric_format(value, sizeof(value), rows[i].kind, server_metric(server, &rows[i]));
-        add_head(out, rows[i].name, metric_kind_name(rows[i].kind), rows[i].help);
+        metrics_text_head(out, rows[i].name, metric_kind_name(rows[i].kind), rows[i].help);
         evbuffer_add_printf(out, "%s %s\n", rows[i].name, value);
     }
     add_commands(out, server);

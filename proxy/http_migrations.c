@@ -10,23 +10,12 @@
 #include <string.h>
 
 #include "proxy/audit.h"
+#include "proxy/metrics_text.h"
 #include "proxy/migrations.h"
 #include "proxy/server.h"
 
 #define GAUGES_MAX   64
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static void add_head(struct evbuffer *out, const char *name, const char *kind, const char *help)
-{
-    evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
-}
-
-static void add_value(struct evbuffer *out, const char *name, const char *kind, const char *help,
-                      uint64_t value)
-{
-    add_head(out, name, kind, help);
-    evbuffer_add_printf(out, "%s %" PRIu64 "\n", name, value);
-}
 
 static void add_ended(struct evbuffer *out, const struct migration_stats *stats)
 {
@@ -34,8 +23,8 @@ static void add_ended(struct evbuffer *out, const struct migration_stats *stats)
     static const char *const VERBS[] = MIGRATION_VERBS;
     static const char *const OUTCOMES[] = MIGRATION_OUTCOMES;
 
-    add_head(out, NAME, "counter",
-             "Migrations that ended, for their clients, by verb and outcome.");
+    metrics_text_head(out, NAME, "counter",
+                      "Migrations that ended, for their clients, by verb and outcome.");
     for (size_t v = 0; v < COUNT(VERBS); v++) {
         for (size_t o = 0; o < COUNT(OUTCOMES); o++)
             evbuffer_add_printf(out, "%s{verb=\"%s\",outcome=\"%s\"} %" PRIu64 "\n", NAME, VERBS[v],
@@ -49,7 +38,8 @@ static void add_durations(struct evbuffer *out, const struct migration_stats *st
     static const int BUCKETS[] = MIGRATION_BUCKETS;
     uint64_t sum = 0;
 
-    add_head(out, NAME, "histogram", "How long the clients of complete migrations waited.");
+    metrics_text_head(out, NAME, "histogram",
+                      "How long the clients of complete migrations waited.");
     for (size_t i = 0; i < COUNT(BUCKETS); i++) {
         sum += stats->took[i];
         evbuffer_add_printf(out, "%s_bucket{le=\"%d\"} %" PRIu64 "\n", NAME, BUCKETS[i], sum);
@@ -96,7 +86,8 @@ static void add_progress(struct evbuffer *out, struct server *server)
     size_t n, told = 0;
     struct migration_record *all = migrations_copy(server->migrations, &n);
 
-    add_head(out, RATIO, "gauge", "How far the slowest shard of a migration under way is, 0 to 1.");
+    metrics_text_head(out, RATIO, "gauge",
+                      "How far the slowest shard of a migration under way is, 0 to 1.");
     for (size_t i = 0; i < n; i++) {
         if (!is_told(&all[i], &told))
             continue;
@@ -104,7 +95,8 @@ static void add_progress(struct evbuffer *out, struct server *server)
         evbuffer_add_printf(out, "%.2f\n", (double)all[i].progress / 100);
     }
     told = 0;
-    add_head(out, ROWS, "gauge", "Rows that a migration under way has copied, on all shards.");
+    metrics_text_head(out, ROWS, "gauge",
+                      "Rows that a migration under way has copied, on all shards.");
     for (size_t i = 0; i < n; i++) {
         if (!is_told(&all[i], &told))
             continue;
@@ -119,14 +111,16 @@ void http_add_migrations(struct evbuffer *out, struct server *server)
     struct migration_stats stats;
 
     migrations_stats(server->migrations, &stats);
-    add_value(out, "vtshim_migrations_running", "gauge",
-              "Migrations that a client waits for, those that wait for their turn included.",
-              stats.running);
+    metrics_text_value(
+        out, "vtshim_migrations_running", "gauge",
+        "Migrations that a client waits for, those that wait for their turn included.",
+        stats.running);
     add_ended(out, &stats);
     add_durations(out, &stats);
     add_progress(out, server);
-    add_value(out, "vtshim_audit_lines_total", "counter", "Lines written to audit.file.",
-              audit_lines(server->audit));
-    add_value(out, "vtshim_audit_dropped_total", "counter",
-              "Lines that could not be written to audit.file.", audit_dropped(server->audit));
+    metrics_text_value(out, "vtshim_audit_lines_total", "counter", "Lines written to audit.file.",
+                       audit_lines(server->audit));
+    metrics_text_value(out, "vtshim_audit_dropped_total", "counter",
+                       "Lines that could not be written to audit.file.",
+                       audit_dropped(server->audit));
 }

@@ -87,18 +87,24 @@ static void line_value(struct line *l, const char *v)
     line_char(l, '"');
 }
 
-static void line_prefix(struct line *l, enum log_level level, const char *event)
+void log_time(char dst[LOG_TIME_SIZE])
 {
-    static const char *const NAMES[] = {"debug", "info", "warn", "error"};
-    char stamp[64];
     struct timespec now;
     struct tm tm;
 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
-    size_t n = strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+    size_t n = strftime(dst, LOG_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
 
-    snprintf(stamp + n, sizeof(stamp) - n, ".%03ldZ", now.tv_nsec / 1000000);
+    snprintf(dst + n, LOG_TIME_SIZE - n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+static void line_prefix(struct line *l, enum log_level level, const char *event)
+{
+    static const char *const NAMES[] = {"debug", "info", "warn", "error"};
+    char stamp[LOG_TIME_SIZE];
+
+    log_time(stamp);
     line_text(l, "time=");
     line_text(l, stamp);
     line_text(l, " level=");

@@ -21,6 +21,10 @@ void log_set_level(enum log_level level);
  */
 void log_event(enum log_level level, const char *event, const char *fields, ...);
 
+/* Now, in UTC, as log lines have it: "2026-01-31T12:00:00.000Z". Any thread. */
+#define LOG_TIME_SIZE 40
+void log_time(char dst[LOG_TIME_SIZE]);
+
 /* How many lines were dropped since the start. Any thread. */
 uint64_t log_dropped(void);
 

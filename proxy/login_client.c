@@ -58,9 +58,7 @@ void login_read_proxy_header(struct session *s)
 
 bool login_is_cleartext(struct bytes plugin)
 {
-    static const char NAME[] = "mysql_clear_password";
-
-    return plugin.len == sizeof(NAME) - 1 && memcmp(plugin.p, NAME, plugin.len) == 0;
+    return bytes_are(plugin, "mysql_clear_password");
 }
 
 /* A password in the clear must not cross a network that is not encrypted. */

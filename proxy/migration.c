@@ -118,18 +118,8 @@ void migration_ask(struct session *s, ask_callback *done, const char *format, ..
 static void answer_client(struct session *s, struct buffer *out, bool succeeded)
 {
     uint8_t next = (uint8_t)(s->migration->sequence + 1);
-    bool gone = s->client_gone;
-
     migration_free(s);
-    bool sent = session_send_client(s, out->data, out->len);
-
-    buffer_release(out);
-    if (gone)
-        session_close(s, CLOSE_CLIENT_CLOSED);
-    else if (sent && s->script)
-        script_statement_done(s, succeeded, next);
-    else if (sent)
-        query_next(s);
+    query_answer(s, out, next, succeeded);
 }
 
 void migration_answer_error(struct session *s, uint16_t code, const char *state,
@@ -150,10 +140,7 @@ void migration_answer_shim_error(struct session *s, enum shim_error error, ...)
     va_list args;
 
     va_start(args, error);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are errors.def's */
-    vsnprintf(text, sizeof(text), row->text, args);
-#pragma GCC diagnostic pop
+    shim_error_vformat(text, sizeof(text), error, args);
     va_end(args);
     migration_answer_error(s, row->code, row->state, text);
 }

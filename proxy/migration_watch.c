@@ -18,15 +18,10 @@
 #define RETRIES_MAX 3
 #define BLIND_MS    90000 /* how long a migration may not be seen: a reparent takes less */
 
-static bool same_bytes(struct bytes b, const char *text)
-{
-    return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
-}
-
 bool migration_has_uuid(const struct migration *m, struct bytes uuid)
 {
     for (size_t i = 0; i < m->uuid_count; i++) {
-        if (same_bytes(uuid, m->uuids[i]))
+        if (bytes_are(uuid, m->uuids[i]))
             return true;
     }
     return false;

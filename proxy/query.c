@@ -765,6 +765,20 @@ void query_continue(struct session *s)
     session_balance(s);
 }
 
+void query_answer(struct session *s, struct buffer *out, uint8_t next, bool succeeded)
+{
+    bool gone = s->client_gone; /* sending finds out about others */
+    bool sent = session_send_client(s, out->data, out->len);
+
+    buffer_release(out);
+    if (gone)
+        session_close(s, CLOSE_CLIENT_CLOSED);
+    else if (sent && s->script)
+        script_statement_done(s, succeeded, next);
+    else if (sent)
+        query_next(s);
+}
+
 void query_reject(struct session *s, enum shim_error error, ...)
 {
     struct head h = {.packet = s->input.data};

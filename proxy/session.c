@@ -352,10 +352,7 @@ bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error er
     struct buffer out;
     char text[768];
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are errors.def's */
-    vsnprintf(text, sizeof(text), row->text, args);
-#pragma GCC diagnostic pop
+    shim_error_vformat(text, sizeof(text), error, args);
     buffer_init(&out, sizeof(text) + 64);
     reply_error(&out, sequence, row->code, row->state, text);
     bool sent = session_send_client(s, out.data, out.len);

@@ -204,6 +204,11 @@ void query_note_status(struct session *s, uint16_t status);
 /* The client's command is answered: the next one may begin. */
 void query_next(struct session *s);
 
+/* The shim's own answer to a statement (whole packets; released here): the client gets it, and what
+   comes behind it begins, be it the next of a script (whose packets then go on with `next`). A
+   session whose client has gone ends. */
+void query_answer(struct session *s, struct buffer *out, uint8_t next, bool succeeded);
+
 /* Answers the command at the head of s->input with an error (its format's arguments follow), drops
    it, and goes on with what is behind it. */
 void query_reject(struct session *s, enum shim_error error, ...);

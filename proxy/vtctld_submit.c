@@ -34,10 +34,7 @@ static void refuse(struct session *s, enum shim_error error, ...)
     va_list args;
 
     va_start(args, error);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are errors.def's */
-    vsnprintf(text, sizeof(text), row->text, args);
-#pragma GCC diagnostic pop
+    shim_error_vformat(text, sizeof(text), error, args);
     va_end(args);
     migration_keep_error(s->migration, row->code, row->state, text_bytes(text));
     migration_submitted(s);
