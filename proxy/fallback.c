@@ -2,6 +2,7 @@
  * What vtgate does not do and the shim does.
  */
 #include "proxy/fallback.h"
+#include "proxy/effect.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -114,7 +115,7 @@ void fallback_feed(struct session *s, const uint8_t *data, size_t len)
     }
     if (answer->len < PACKET_HEADER + load_u24(answer->data))
         return; /* vtgate's error has to be read to its end: the connection may go on */
-    query_settle(s, false);
+    effect_settle(s, false);
     if (s->command == COM_STATISTICS)
         answer_statistics(s);
     else

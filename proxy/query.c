@@ -14,11 +14,10 @@
 #include "planner/traffic.h"
 #include "proxy/ask.h"
 #include "proxy/audit_session.h"
+#include "proxy/effect.h"
 #include "proxy/fallback.h"
-#include "proxy/flights.h"
 #include "proxy/gate.h"
 #include "proxy/kill.h"
-#include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/notes.h"
@@ -80,12 +79,6 @@ struct plan query_plan(struct session *s, const struct plan_facts *facts, const 
     return plan_text(facts, text, len, whole, may_grow, prepare, find_named, s);
 }
 
-static void keep_text(struct session *s, const char *text, size_t len)
-{
-    s->effect_text = memory_copy(text, len);
-    s->effect_len = len;
-}
-
 /* PREPARE name FROM @variable: the text is asked for, and then the command is planned again. */
 static void on_resolved(struct session *s, const struct answer *a)
 {
@@ -110,146 +103,6 @@ void query_resolve(struct session *s, const struct sql_name *variable)
     ask_start(s, sql, (size_t)n, on_resolved);
 }
 
-/* What PREPARE name FROM '..' prepares: the value of the literal, or what a variable was found to
-   hold. */
-static void keep_literal(struct session *s, struct sql_name body)
-{
-    if (s->resolved) {
-        s->effect_prepared = s->resolved;
-        s->resolved = NULL;
-        return;
-    }
-    char *text = memory_copy(body.len ? body.text : "", body.len);
-    size_t len = body.text ? lexer_unescape(text, body.text, body.len, body.text[-1]) : 0;
-
-    s->effect_prepared = memory_zalloc(sizeof(*s->effect_prepared));
-    prepared_init(s->effect_prepared, text, len, body.text != NULL);
-    free(text);
-}
-
-void query_set_effect(struct session *s, const struct plan *plan, const char *text, size_t len,
-                      bool whole)
-{
-    s->effect = plan->effect;
-    switch (plan->effect) {
-    case EFFECT_DATABASE:
-        keep_text(s, plan->name.text, plan->name.len);
-        break;
-    case EFFECT_PREPARE:
-        s->effect_prepared = memory_zalloc(sizeof(*s->effect_prepared));
-        prepared_init(s->effect_prepared, text, len, whole);
-        break;
-    case EFFECT_PREPARE_NAMED:
-        keep_text(s, plan->name.text, plan->name.len);
-        keep_literal(s, plan->body);
-        break;
-    case EFFECT_DEALLOCATE_NAMED:
-    case EFFECT_TEMPORARY:
-        keep_text(s, plan->name.text, plan->name.len);
-        break;
-    case EFFECT_VSCHEMA:
-        keep_text(s, plan->name.text, plan->name.len);
-        flights_begin(s->worker->server->flights, s->effect_text, s->effect_len);
-        break;
-    case EFFECT_LOCK:
-        locks_expect(s, plan->lock);
-        break;
-    case EFFECT_CONTROL:
-        keep_text(s, plan->statement.text, plan->statement.len);
-        break;
-    default:
-        break;
-    }
-}
-
-static void apply_effect(struct session *s)
-{
-    struct sql_name name = {s->effect_text, s->effect_len};
-
-    switch (s->effect) {
-    case EFFECT_NONE:
-    case EFFECT_CONTROL:
-        break;
-    case EFFECT_DATABASE:
-        free(s->database);
-        s->database = s->effect_text;
-        s->effect_text = NULL;
-        break;
-    case EFFECT_STRATEGY_OWN:
-        s->strategy_own = true;
-        break;
-    case EFFECT_STRATEGY_DEFAULT:
-        s->strategy_own = false;
-        break;
-    case EFFECT_PREPARE:
-    case EFFECT_PREPARE_NAMED:
-        if (!s->statements)
-            s->statements = statements_create();
-        if (s->effect == EFFECT_PREPARE)
-            statements_put(s->statements, s->response.statement_id, s->effect_prepared);
-        else
-            statements_put_named(s->statements, name, s->effect_prepared);
-        free(s->effect_prepared); /* its contents were moved */
-        s->effect_prepared = NULL;
-        break;
-    case EFFECT_DEALLOCATE_NAMED:
-        statements_remove_named(s->statements, name);
-        break;
-    case EFFECT_CLOSE_PREPARED:
-        statements_remove(s->statements, s->effect_id);
-        break;
-    case EFFECT_MULTI_ON:
-        s->capabilities |= CAP_MULTI_STATEMENTS;
-        break;
-    case EFFECT_MULTI_OFF:
-        s->capabilities &= ~(uint32_t)CAP_MULTI_STATEMENTS;
-        break;
-    case EFFECT_VSCHEMA: /* query_settle: also of one that failed */
-        break;
-    case EFFECT_TEMPORARY:
-        if (!s->temporary)
-            s->temporary = memory_zalloc(sizeof(*s->temporary));
-        names_add(s->temporary, s->effect_text, s->effect_len);
-        break;
-    case EFFECT_LOCK:
-        locks_settle(s, true);
-        break;
-    case EFFECT_RESET:
-        statements_destroy(s->statements);
-        s->statements = NULL;
-        free(s->temporary);
-        s->temporary = NULL;
-        locks_released(s);
-        if (s->command == COM_CHANGE_USER) {
-            free(s->database); /* whatever the new login chose */
-            s->database = NULL;
-        }
-        break;
-    }
-}
-
-void query_settle(struct session *s, bool succeeded)
-{
-    if (s->effect == EFFECT_NONE)
-        return;
-    if (s->effect == EFFECT_VSCHEMA)
-        flights_end(s->worker->server->flights, s->effect_text, s->effect_len,
-                    clock_ms() + (succeeded ? s->worker->server->config->ddl_settle_ms : 0));
-    if (s->effect == EFFECT_CONTROL)
-        audit_controlled(s, s->effect_text, s->effect_len, succeeded);
-    if (succeeded)
-        apply_effect(s);
-    locks_settle(s, false);
-    free(s->effect_text);
-    if (s->effect_prepared) {
-        prepared_fini(s->effect_prepared);
-        free(s->effect_prepared);
-    }
-    s->effect = EFFECT_NONE;
-    s->effect_text = NULL;
-    s->effect_prepared = NULL;
-}
-
 void query_note_status(struct session *s, uint16_t status)
 {
     s->status = status;
@@ -267,7 +120,7 @@ void query_command_done(struct session *s)
         metrics_add(&m->errors_relayed, 1);
     if (s->response.status_valid)
         query_note_status(s, s->response.status);
-    query_settle(s, !s->response.failed);
+    effect_settle(s, !s->response.failed);
     query_next(s);
 }
 
@@ -377,7 +230,7 @@ static void request_sent(struct session *s)
 
     response_init(&s->response, shape, s->capabilities & CAP_DEPRECATE_EOF);
     if (shape == SHAPE_NONE) {
-        query_settle(s, true);
+        effect_settle(s, true);
         session_set_state(s, SESSION_IDLE);
     } else {
         session_set_state(s, SESSION_RESPONSE);
@@ -495,7 +348,7 @@ static size_t prepare_explain(struct session *s, const struct head *h, const cha
     struct buffer out;
 
     count_command(s, h->command);
-    query_set_effect(s, &plan, text, len, true);
+    effect_set(s, &plan, text, len, true);
     buffer_init(&out, sizeof(STAND_IN) + 64);
     size_t mark = packet_begin(&out);
 
@@ -571,7 +424,7 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
     if (plan->passed)
         query_log_passed(s, plan, h->command == COM_QUERY ? text : NULL, text_len);
     if (plan->effect != EFFECT_NONE)
-        query_set_effect(s, plan, text, text_len, h->whole);
+        effect_set(s, plan, text, text_len, h->whole);
     track_command(s, h);
     watch_columns(s, h);
     return forward(s, h, p, n);

@@ -4,6 +4,7 @@
  * assembled whole before they go on.
  */
 #include "proxy/script.h"
+#include "proxy/effect.h"
 
 #include <stdlib.h>
 
@@ -51,7 +52,7 @@ static void send_statement(struct session *s, const struct plan *plan, const str
     struct buffer out;
 
     if (plan->effect != EFFECT_NONE)
-        query_set_effect(s, plan, st->text, st->len, true);
+        effect_set(s, plan, st->text, st->len, true);
     query_log_passed(s, plan, st->text, st->len);
     query_track(s, st->text, st->len, true);
     s->command = COM_QUERY;
@@ -200,7 +201,7 @@ static bool relay_packet(struct session *s, uint8_t *packet, size_t len)
         metrics_add(&s->worker->metrics.errors_relayed, 1);
     if (s->response.status_valid)
         query_note_status(s, s->response.status);
-    query_settle(s, !s->response.failed);
+    effect_settle(s, !s->response.failed);
     buffer_release(&script->packet);
     script_statement_done(s, !s->response.failed, script->next_sequence);
     return false;

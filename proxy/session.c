@@ -3,6 +3,7 @@
  * one exit. What a phase does is in its own file.
  */
 #include "proxy/session.h"
+#include "proxy/effect.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -254,7 +255,7 @@ static void session_forget(struct session *s)
     notes_clear(s);
     statements_destroy(s->statements);
     s->statements = NULL;
-    query_settle(s, false);
+    effect_settle(s, false);
     locks_released(s);
     if (s->vtgate)
         vtgate_release(s->vtgate);

@@ -189,10 +189,6 @@ void query_readable(struct session *s);
 void relay_readable(struct session *s);
 void relay_response(struct session *s, const uint8_t *data, size_t len);
 
-/* After a response: applies the effect of a command that succeeded; drops it of one that did not.
- */
-void query_settle(struct session *s, bool succeeded);
-
 /* vtgate's response to the command under way is completely relayed (s->response tells how it
    ended): takes note of it and goes on with query_next. */
 void query_command_done(struct session *s);
@@ -215,11 +211,6 @@ void query_reject(struct session *s, enum shim_error error, ...);
 
 /* The planner's facts as the session stands. */
 struct plan_facts query_facts(const struct session *s);
-
-/* Remembers the effect that a planned command will have. text[0..len) is what gets prepared, for
-   the EFFECT_PREPARE ones. Copies what it keeps. */
-void query_set_effect(struct session *s, const struct plan *plan, const char *text, size_t len,
-                      bool whole);
 
 /* Plans a text of the session's (find_named included). */
 struct plan query_plan(struct session *s, const struct plan_facts *facts, const char *text,
