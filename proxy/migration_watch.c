@@ -256,15 +256,16 @@ static void still_running(struct session *s, const struct tally *t, const char *
 }
 
 /*
- * Vitess fails a migration for good when its stream meets a table of another migration that is just
- * being dropped: vstreamer reads all columns anew, and the sentry table that it saw is gone
- * ("_vt_hld_.. doesn't exist", go/vt/vttablet/tabletserver/schema/engine.go, reload). It says
- * nothing of this migration.
+ * Vitess fails a migration for good when its stream meets any table that is just being dropped:
+ * the tablet's schema engine reads all tables anew, and one that it saw a moment ago is gone
+ * ("_vt_hld_.. doesn't exist", or "in Engine.reload(), reading table ..":
+ * go/vt/vttablet/tabletserver/schema/engine.go). Neither says anything of this migration.
  */
 static bool is_passing(const struct tally *t)
 {
-    return t->failed == MIGRATION_FAILED && strstr(t->message, "_vt_") &&
-           strstr(t->message, "doesn't exist");
+    return t->failed == MIGRATION_FAILED &&
+           (strstr(t->message, "in Engine.reload(), reading table") ||
+            (strstr(t->message, "_vt_") && strstr(t->message, "doesn't exist")));
 }
 
 static void on_retried(struct session *s, const struct answer *a)

@@ -39,20 +39,20 @@ def sql(port: int, statement: str, timeout: float = LIMIT) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def migrations(port: int, uuid: str) -> list[dict[str, str]]:
+def migrations(port: int, condition: str) -> list[dict[str, str]]:
+    """The rows of SHOW VITESS_MIGRATIONS, one for each shard."""
     command = [*shlex.split(os.environ["BENCH_MYSQL"]), "-h", LOOPBACK, "-P", str(port), "-u", os.environ["BED_USER"],
-               "-B", os.environ["BED_KEYSPACE"], "-e", f"SHOW VITESS_MIGRATIONS LIKE '{uuid}'"]
+               "-B", os.environ["BED_KEYSPACE"], "-e", f"SHOW VITESS_MIGRATIONS {condition}"]
     done = subprocess.run(command, env={**os.environ, "MYSQL_PWD": os.environ["BED_PASSWORD"]}, timeout=30,
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     return [dict(zip(lines[0].split("\t"), line.split("\t"))) for line in lines[1:]] if lines else []
 
 
 def newest(port: int) -> str:
     """The uuid of the table's last migration."""
-    rows = sql(port, f"SHOW VITESS_MIGRATIONS WHERE mysql_table = '{TABLE}' ORDER BY id DESC") or [[]]
-    command = [row for row in rows if row]
-    return next((value for value in (command[0] if command else []) if value.count("_") == 4 and len(value) == 36), "")
+    rows = migrations(port, f"WHERE mysql_table = '{TABLE}'")
+    return max(rows, key=lambda row: row["added_timestamp"])["migration_uuid"]
 
 
 def change(way: Way, gate: int, statement: str) -> tuple[str, float]:
@@ -63,7 +63,7 @@ def change(way: Way, gate: int, statement: str) -> tuple[str, float]:
         return newest(gate), time.monotonic() - began
     uuid = sql(way.port, f"SET @@ddl_strategy = 'vitess'; {statement}")[-1][0]
     while time.monotonic() - began < LIMIT:
-        statuses = {row["migration_status"] for row in migrations(gate, uuid)}
+        statuses = {row["migration_status"] for row in migrations(gate, f"LIKE '{uuid}'")}
         if statuses == {"complete"}:
             return uuid, time.monotonic() - began
         if statuses & {"failed", "cancelled"}:
@@ -90,7 +90,7 @@ def measure(way: Way, gate: int, statement: str, args: argparse.Namespace) -> di
         load.send_signal(signal.SIGINT)
         out, _ = load.communicate(timeout=60)
     report = json.loads(out)
-    done = sorted(seconds_of(row["completed_timestamp"]) for row in migrations(gate, uuid))
+    done = sorted(seconds_of(row["completed_timestamp"]) for row in migrations(gate, f"LIKE '{uuid}'"))
     table, other = report["tables"][TABLE], report["tables"][OTHER]
     longest = lambda of, *kinds: max((of["kinds"][kind]["max_ms"] for kind in kinds if kind in of["kinds"]), default=0)
     return {"statement": statement, "seconds": took, "errors": report["error_count"], "error_texts": report["errors"],

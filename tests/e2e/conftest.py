@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 from contextlib import ExitStack
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import IO, Callable, Iterator
 
@@ -23,7 +24,10 @@ BED_BASE_PORT = "17300"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Sees to it that there is a cluster, once and before the test processes start."""
-    if hasattr(config, "workerinput") or config.option.collectonly:
+    if hasattr(config, "workerinput"):
+        choose_bed(int(config.workerinput["workerid"].removeprefix("gw")))
+        return
+    if config.option.collectonly:
         return
     find_program()
     if os.environ.get("BED_VTGATES"):
@@ -38,20 +42,44 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(environment)
 
 
+def choose_bed(process: int) -> None:
+    """Shares the test processes out among the clusters that run-tests has brought up."""
+    names = os.environ.get("VTSHIM_BEDS", "").split()
+    if len(names) > 1:
+        environment = bed_module.read_environment(names[process % len(names)])
+        assert environment, f"there is no bed {names[process % len(names)]}"
+        os.environ.update(environment)
+
+
 # Files whose tests run schema changes all the time. Vitess fails a migration whose stream meets a table of another
-# one that is just being dropped, and the more of them run at once the likelier that is: so one at a time does.
+# one that is just being dropped, and the more of them run at once the likelier that is: so one at a time does, on each cluster.
 SCHEMA_CHANGES = {"test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtctld", "test_locks", "test_ddl_session",
                   "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight"}
 AT_ONCE = 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Suites of their own: VTSHIM_LONG=1, or -m long, runs them."""
+    """Mixes the files; suites of their own are left out: VTSHIM_LONG=1, or -m long, runs them."""
+    items[:] = mixed(items)
     if os.environ.get("VTSHIM_LONG") == "1" or "long" in config.option.markexpr:
         return
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.skip(reason="long: VTSHIM_LONG=1 runs it"))
+
+
+def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Two files that change schemas, then two that do not, and so on: the test processes take them in that order, and
+    of four processes on two clusters no two wait for each other's schema changes."""
+    files: tuple[list, list] = ([], [])
+    for path, tests in groupby(items, key=lambda item: item.path):
+        files[path.stem not in SCHEMA_CHANGES].append(list(tests))
+    rounds = zip_longest(*(batched(each, 2) for each in files), fillvalue=())
+    return [item for pairs in rounds for pair in pairs for tests in pair for item in tests]
+
+
+def batched(values: list, size: int) -> list[list]:
+    return [values[i:i + size] for i in range(0, len(values), size)]
 
 
 OUR_BED = pytest.StashKey[bool]()

@@ -199,11 +199,11 @@ vtshim_cache() {
     fi
 }
 
-# stale_beds PREFIX BED: ends beds named PREFIX-PID whose script was killed before it could do so.
+# stale_beds PREFIX BED: ends beds named PREFIX-PID or PREFIX-PID-LETTER whose script was killed before it could do so.
 stale_beds() {
     local prefix=$1 bed=$2 name
     for name in $("$bed" list); do
-        [[ $name =~ ^$prefix-([0-9]+)$ ]] || continue
+        [[ $name =~ ^$prefix-([0-9]+)(-[a-z])?$ ]] || continue
         [ -e "/proc/${BASH_REMATCH[1]}" ] || "$bed" down --name "$name"
     done
 }
