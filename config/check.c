@@ -83,6 +83,29 @@ static bool check_vtgate_tls(const struct config *c, struct config_error *err)
     return true;
 }
 
+/* Each vtgate has a web address, or none has. */
+static bool check_vtgate_web(const struct config *c, struct config_error *err)
+{
+    size_t n = c->vtgate_web_addresses.n;
+    if (n > 0 && c->vtgate_web_port > 0) {
+        return config_error_set(err, "vtgate_web.port: goes without vtgate_web.addresses");
+    }
+    if (n > 0 && n != c->vtgate.n) {
+        return config_error_set(err,
+                                "vtgate_web.addresses: has %zu addresses, vtgate has %zu: they "
+                                "must be the same number, in the same order",
+                                n, c->vtgate.n);
+    }
+    if (any_unix(&c->vtgate_web_addresses)) {
+        return config_error_set(err, "vtgate_web.addresses: must be HOST:PORT, not unix:");
+    }
+    if (c->vtgate_web_port > 0 && any_unix(&c->vtgate)) {
+        return config_error_set(err, "vtgate_web.port: a unix: endpoint of vtgate has no host; use "
+                                     "vtgate_web.addresses");
+    }
+    return true;
+}
+
 static bool check_vtctld_tls(const struct config *c, struct config_error *err)
 {
     if (!check_pair("vtctld_tls", c->vtctld_tls_cert, c->vtctld_tls_key, err)) {
@@ -236,9 +259,9 @@ static bool check_windows(const struct config *c, struct config_error *err)
 bool config_check(const struct config *c, struct config_error *err)
 {
     static check_fn *const checks[] = {check_required,   check_endpoints,  check_tls,
-                                       check_vtgate_tls, check_vtctld_tls, check_vtctld,
-                                       check_executor,   check_hold,       check_control,
-                                       check_windows,    check_policy};
+                                       check_vtgate_tls, check_vtgate_web, check_vtctld_tls,
+                                       check_vtctld,     check_executor,   check_hold,
+                                       check_control,    check_windows,    check_policy};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

@@ -58,6 +58,7 @@ static const char outro_rules[] =
     "`control.password` needs `control.user`, `vtctld.password` needs `vtctld.user`, and both of\n"
     "the latter are printable ASCII; `ddl.executor` `vtctld` needs `vtctld.addresses` and an\n"
     "online `ddl.strategy`;\n"
+    "`vtgate_web.addresses` has as many entries as `vtgate` and goes without `vtgate_web.port`;\n"
     "`hold.default_ttl_s` is at most `hold.max_ttl_s`; and no endpoint is there twice, nor is one\n"
     "of `vtgate` also one that the shim listens on.\n"
     "\n"
@@ -83,6 +84,7 @@ static const struct {
     {"vtgate_tls.cert", "/etc/vtshim/client-cert.pem"},
     {"vtgate_tls.key", "/etc/vtshim/client-key.pem"},
     {"vtgate_tls.server_name", "vtgate.example.com"},
+    {"vtgate_web.port", "15001"},
     {"ddl.strategy", "vitess --allow-concurrent"},
     {"control.user", "vtshim_health"},
     {"control.password", "change-me"},

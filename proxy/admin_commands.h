@@ -14,7 +14,8 @@ typedef void admin_handler(struct admin_request *rq, struct lexer *lx);
 admin_handler admin_help, admin_hold, admin_release, admin_accept, admin_select, admin_drain_vtgate,
     admin_resume_vtgate, admin_reload, admin_reload_schema;
 admin_handler admin_show_holds, admin_show_sessions, admin_show_migrations, admin_show_stats,
-    admin_show_config, admin_show_version, admin_show_vtgates, admin_show_warnings;
+    admin_show_config, admin_show_version, admin_show_vtgates, admin_show_vschemas,
+    admin_show_warnings;
 
 admin_handler admin_show_migration, admin_cancel_migration, admin_retry_migration,
     admin_complete_migration, admin_postpone_migration, admin_throttle_migration,

@@ -236,27 +236,6 @@ void admin_show_version(struct admin_request *rq, struct lexer *lx)
     admin_reply_table(rq, t);
 }
 
-void admin_show_vtgates(struct admin_request *rq, struct lexer *lx)
-{
-    static const char *const NAMES[] = {"Vtgate", "Health", "Sessions"};
-
-    if (!admin_expect_end(rq, lx))
-        return;
-    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
-
-    for (size_t i = 0; i < vtgates_count(rq->server->vtgates); i++) {
-        const struct vtgate *v = vtgates_at(rq->server->vtgates, i);
-        struct admin_values ns = {.n = 0};
-
-        admin_table_row(t, (const char *const[]){vtgate_name(v),
-                                                 !vtgate_is_healthy(v)   ? "down"
-                                                 : vtgate_is_draining(v) ? "draining"
-                                                                         : "up",
-                                                 admin_number(&ns, (int64_t)vtgate_sessions(v))});
-    }
-    admin_reply_table(rq, t);
-}
-
 void admin_show_warnings(struct admin_request *rq, struct lexer *lx)
 {
     static const char *const NAMES[] = {"Level", "Code", "Message"};

@@ -13,6 +13,7 @@
 #include "protocol/command.h"
 #include "proxy/holds.h"
 #include "proxy/http_migrations.h"
+#include "proxy/http_vtgates.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -83,21 +84,6 @@ static void add_closes(struct evbuffer *out, const struct server *server)
     }
 }
 
-static void add_vtgates(struct evbuffer *out, struct server *server)
-{
-    struct vtgates *vs = server->vtgates;
-
-    metrics_text_head(out, "vtshim_vtgate_up", "gauge",
-                      "Whether that vtgate answered the last check.");
-    for (size_t i = 0; i < vtgates_count(vs); i++)
-        evbuffer_add_printf(out, "vtshim_vtgate_up{vtgate=\"%s\"} %d\n",
-                            vtgate_name(vtgates_at(vs, i)), vtgate_is_healthy(vtgates_at(vs, i)));
-    metrics_text_head(out, "vtshim_vtgate_sessions", "gauge", "Sessions on that vtgate.");
-    for (size_t i = 0; i < vtgates_count(vs); i++)
-        evbuffer_add_printf(out, "vtshim_vtgate_sessions{vtgate=\"%s\"} %" PRIu64 "\n",
-                            vtgate_name(vtgates_at(vs, i)), vtgate_sessions(vtgates_at(vs, i)));
-}
-
 static void on_metrics(struct evhttp_request *rq, void *arg)
 {
     struct server *server = ((struct http *)arg)->server;
@@ -130,7 +116,7 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     }
     add_commands(out, server);
     add_closes(out, server);
-    add_vtgates(out, server);
+    http_add_vtgates(out, server);
     http_add_migrations(out, server);
     reply(rq, 200, "OK", out, "text/plain; version=0.0.4; charset=utf-8");
 }

@@ -35,6 +35,7 @@
 #include "proxy/reload.h"
 #include "proxy/vtctld.h"
 #include "proxy/vtgate_control.h"
+#include "proxy/vtgate_watch.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
@@ -362,7 +363,7 @@ static bool start(struct server *server)
         return false;
     }
     server_raise_descriptor_limit(server->config);
-    server->vtgates = vtgates_create(&server->config->vtgate);
+    server->vtgates = vtgates_create(server->config);
     server->migrations = migrations_create();
     server->flights = flights_create();
     server->traffic = memory_zalloc(sizeof(*server->traffic));
@@ -380,6 +381,7 @@ static bool start(struct server *server)
     if (failed || !start_workers(server) || !open_listeners(server))
         return false;
     server->keeper = keeper_create(server);
+    server->watch = vtgate_watch_create(server);
     server->control = vtgate_control_start(server);
     server->admin = server->config->admin.text ? admin_create(server) : NULL;
     server->http = server->config->http.text ? http_create(server) : NULL;
@@ -438,6 +440,8 @@ static void stop(struct server *server)
         vtgate_control_stop(server->control);
     server->control = NULL;
     server->stopped = true;
+    vtgate_watch_destroy(server->watch);
+    server->watch = NULL;
     if (server->base)
         deliver_rest(server);
     if (server->admin)

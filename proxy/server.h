@@ -19,6 +19,7 @@
 struct listener;
 struct worker;
 struct vtgates;
+struct vtgate_watch;
 struct holds;
 struct audit;
 struct migrations;
@@ -49,6 +50,7 @@ struct server {
     struct worker *workers;
     unsigned worker_count;
     struct vtgates *vtgates;
+    struct vtgate_watch *watch; /* what they serve with; control loop only */
     struct holds *holds;
     struct migrations *migrations;
     struct flights *flights; /* VSchema changes */

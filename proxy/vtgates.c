@@ -27,9 +27,12 @@ struct address {
 
 struct vtgate {
     const struct endpoint *endpoint; /* of the configuration */
-    pthread_mutex_t lock;            /* addresses and next */
+    const char *web_host;            /* NULL: none */
+    uint16_t web_port;
+    pthread_mutex_t lock; /* addresses, next and web */
     struct address addresses[ADDRESSES_MAX];
     size_t n, next;
+    struct address web;
     _Atomic uint64_t sessions;
     _Atomic bool healthy, draining;
 };
@@ -40,8 +43,20 @@ struct vtgates {
     struct vtgate items[];
 };
 
-struct vtgates *vtgates_create(const struct endpoints *endpoints)
+static void set_web(struct vtgate *v, const struct config *c, size_t i)
 {
+    if (c->vtgate_web_addresses.n > i) {
+        v->web_host = c->vtgate_web_addresses.items[i].host;
+        v->web_port = c->vtgate_web_addresses.items[i].port;
+    } else if (c->vtgate_web_port > 0 && !v->endpoint->is_unix) {
+        v->web_host = v->endpoint->host;
+        v->web_port = (uint16_t)c->vtgate_web_port;
+    }
+}
+
+struct vtgates *vtgates_create(const struct config *config)
+{
+    const struct endpoints *endpoints = &config->vtgate;
     size_t n = endpoints->n < VTGATES_MAX ? endpoints->n : VTGATES_MAX;
     struct vtgates *vs = memory_zalloc(sizeof(*vs) + n * sizeof(vs->items[0]));
 
@@ -50,6 +65,7 @@ struct vtgates *vtgates_create(const struct endpoints *endpoints)
         struct vtgate *v = &vs->items[i];
 
         v->endpoint = &endpoints->items[i];
+        set_web(v, config, i);
         pthread_mutex_init(&v->lock, NULL);
         atomic_init(&v->healthy, true);
         if (!vtgate_resolve(v))
@@ -116,26 +132,46 @@ static bool resolve_unix(struct address *a, const char *path)
     return true;
 }
 
-bool vtgate_resolve(struct vtgate *v)
+/* How many addresses the name has, of those that there is room for. */
+static size_t resolve_name(struct address *found, size_t size, const char *host, uint16_t number)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct address found[ADDRESSES_MAX] = {0};
     struct addrinfo *list = NULL;
     char port[8];
     size_t n = 0;
 
-    if (v->endpoint->is_unix) {
-        n = resolve_unix(&found[0], v->endpoint->host) ? 1 : 0;
-    } else {
-        snprintf(port, sizeof(port), "%u", (unsigned)v->endpoint->port);
-        if (getaddrinfo(v->endpoint->host, port, &hints, &list) != 0)
-            return false;
-        for (struct addrinfo *ai = list; ai && n < ADDRESSES_MAX; ai = ai->ai_next, n++) {
-            memcpy(&found[n].sa, ai->ai_addr, ai->ai_addrlen);
-            found[n].len = ai->ai_addrlen;
-        }
-        freeaddrinfo(list);
+    snprintf(port, sizeof(port), "%u", (unsigned)number);
+    if (getaddrinfo(host, port, &hints, &list) != 0)
+        return 0;
+    for (struct addrinfo *ai = list; ai && n < size; ai = ai->ai_next, n++) {
+        memcpy(&found[n].sa, ai->ai_addr, ai->ai_addrlen);
+        found[n].len = ai->ai_addrlen;
     }
+    freeaddrinfo(list);
+    return n;
+}
+
+static void resolve_web(struct vtgate *v)
+{
+    struct address found = {0};
+
+    if (!v->web_host || resolve_name(&found, 1, v->web_host, v->web_port) == 0)
+        return;
+    pthread_mutex_lock(&v->lock);
+    v->web = found;
+    pthread_mutex_unlock(&v->lock);
+}
+
+bool vtgate_resolve(struct vtgate *v)
+{
+    struct address found[ADDRESSES_MAX] = {0};
+    size_t n;
+
+    resolve_web(v);
+    if (v->endpoint->is_unix)
+        n = resolve_unix(&found[0], v->endpoint->host) ? 1 : 0;
+    else
+        n = resolve_name(found, ADDRESSES_MAX, v->endpoint->host, v->endpoint->port);
     if (n == 0)
         return false;
     pthread_mutex_lock(&v->lock);
@@ -187,6 +223,22 @@ size_t vtgate_address_count(struct vtgate *v)
 
     pthread_mutex_unlock(&v->lock);
     return n;
+}
+
+bool vtgate_web_address(struct vtgate *v, char ip[VTGATE_IP_SIZE], uint16_t *port)
+{
+    pthread_mutex_lock(&v->lock);
+    struct address web = v->web;
+
+    pthread_mutex_unlock(&v->lock);
+    *port = v->web_port;
+    return web.len > 0 && getnameinfo((struct sockaddr *)&web.sa, web.len, ip, VTGATE_IP_SIZE, NULL,
+                                      0, NI_NUMERICHOST) == 0;
+}
+
+const char *vtgate_web_host(const struct vtgate *v)
+{
+    return v->web_host;
 }
 
 const char *vtgate_name(const struct vtgate *v)

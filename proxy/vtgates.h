@@ -16,7 +16,8 @@
 struct vtgates;
 struct vtgate;
 
-struct vtgates *vtgates_create(const struct endpoints *endpoints);
+/* The vtgates of a configuration, which must live as long. */
+struct vtgates *vtgates_create(const struct config *config);
 void vtgates_destroy(struct vtgates *vs);
 size_t vtgates_count(const struct vtgates *vs);
 struct vtgate *vtgates_at(struct vtgates *vs, size_t i);
@@ -42,6 +43,15 @@ bool vtgate_resolve(struct vtgate *v);
 /* How many addresses the name has now, at least 1. vtgate_connect takes them in turn. Any thread.
  */
 size_t vtgate_address_count(struct vtgate *v);
+
+/*
+ * Where its web pages are (vtgate_web.*): an address as text, for the first that its name has now.
+ * False: none is configured or known. Any thread.
+ */
+#define VTGATE_IP_SIZE 64
+bool vtgate_web_address(struct vtgate *v, char ip[VTGATE_IP_SIZE], uint16_t *port);
+/* The host of it, as configured, or NULL. */
+const char *vtgate_web_host(const struct vtgate *v);
 
 const char *vtgate_name(const struct vtgate *v); /* "host:port" as configured */
 const struct endpoint *vtgate_endpoint(const struct vtgate *v);
