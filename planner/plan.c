@@ -12,6 +12,19 @@
 
 static const struct names EVERYTHING = {.everything = true};
 
+static char *copy_text(const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+
+    if (!copy) {
+        fputs("vtshim: out of memory\n", stderr);
+        abort();
+    }
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
 bool plan_target_is_shard(const char *database)
 {
     return database && strpbrk(database, ":/[") != NULL;
@@ -77,7 +90,7 @@ static void plan_control(struct plan *p, const struct plan_facts *facts, const s
 /* Whether a hold may concern this session at all. */
 static bool any_hold(const struct plan_facts *facts)
 {
-    return facts->holds->n > 0 && (!facts->in_transaction || facts->holds->cutover);
+    return facts->holds->n > 0 && (!facts->in_transaction || facts->holds->in_transactions);
 }
 
 static bool plan_hold(struct plan *p, const struct plan_facts *facts, enum statement_kind kind,
@@ -86,6 +99,8 @@ static bool plan_hold(struct plan *p, const struct plan_facts *facts, enum state
     struct hold_subject subject = {
         .kind = kind,
         .database = facts->database,
+        .vtgate = facts->vtgate,
+        .served = facts->served,
         .names = names,
         .in_transaction = facts->in_transaction,
         .autocommit = facts->autocommit,
@@ -98,6 +113,21 @@ static bool plan_hold(struct plan *p, const struct plan_facts *facts, enum state
     if (p->hold)
         p->action = PLAN_PARK;
     return p->hold != NULL;
+}
+
+/* PREPARE FROM 'text': vtgate plans the text at once, so that its names count as the statement's.
+ */
+static void add_prepared_names(struct names *names, const struct statement *st)
+{
+    if (st->kind != STATEMENT_PREPARE || !st->body.text)
+        return;
+    struct names inside;
+    char *text = copy_text(st->body.text, st->body.len);
+    size_t len = lexer_unescape(text, st->body.text, st->body.len, st->body.text[-1]);
+
+    names_collect(&inside, text, len, true);
+    names_merge(names, &inside);
+    free(text);
 }
 
 /* Whether one statement of several makes it necessary to run them one by one. */
@@ -149,7 +179,7 @@ static void plan_kill(struct plan *p, const struct statement *st)
 
 /* Several statements in one text. One of which only a part was seen cannot become a script. */
 static struct plan plan_multi(const struct plan_facts *facts, const char *text, size_t len,
-                              bool whole, const struct names *names)
+                              bool whole, struct names *names)
 {
     struct plan p = {.action = PLAN_FORWARD};
     bool script = false, direct = false;
@@ -158,6 +188,8 @@ static struct plan plan_multi(const struct plan_facts *facts, const char *text, 
         struct statement st;
 
         at += classify_next(text + at, len - at, &st);
+        if (any_hold(facts))
+            add_prepared_names(names, &st);
         if (plan_hold(&p, facts, st.kind, st.kind == STATEMENT_EXECUTE ? &EVERYTHING : names))
             return p;
         script = script || statement_needs_script(&st, facts);
@@ -235,6 +267,8 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
     classify_next(text, len, &st);
     if (st.kind == STATEMENT_EXECUTE && !prepare)
         return plan_execute(facts, find_named ? find_named(arg, st.name) : NULL);
+    if (held)
+        add_prepared_names(&names, &st);
     if (plan_hold(&p, facts, st.kind, &names))
         return p;
     if (st.kind == STATEMENT_EXPLAIN_DDL)
@@ -300,19 +334,6 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
     if (effect_has_name(prepared->effect))
         p.name = (struct sql_name){prepared->text, prepared->len};
     return p;
-}
-
-static char *copy_text(const char *text, size_t len)
-{
-    char *copy = malloc(len + 1);
-
-    if (!copy) {
-        fputs("vtshim: out of memory\n", stderr);
-        abort();
-    }
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    return copy;
 }
 
 static void keep_pairs(struct prepared *p, const char *text, size_t len)

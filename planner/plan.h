@@ -60,7 +60,9 @@ struct prepared {
 /* How the session stands. */
 struct plan_facts {
     const char *database; /* NULL or "": none or not known */
+    const char *vtgate;   /* NULL: not known, which only matters to holds */
     const struct hold_set *holds;
+    uint64_t served; /* the last release of a hold that let the session pass */
     bool in_transaction;
     bool autocommit;
     const struct names *touched;   /* by the transaction; NULL: not known */

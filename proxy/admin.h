@@ -35,7 +35,8 @@ void admin_destroy(struct admin *admin);
 struct admin_request {
     struct server *server;
     struct admin_client *client;
-    const char *user; /* the admin's name and address, for logs and SHOW HOLDS */
+    uint32_t connection; /* its id */
+    const char *user;    /* the admin's name and address, for logs and SHOW HOLDS */
     const char *peer;
     /* For the audit log: the text of a command that may change something, else NULL; and which
        migration it was about, if any. */
@@ -63,6 +64,9 @@ void admin_reply_table(struct admin_request *rq, struct admin_table *t);
  * when somebody kills the query or the shim ends; the request must be ended from inside of it.
  */
 typedef void admin_interrupt(void *arg, uint16_t code, const char *state, const char *text);
+/* The same for a command that takes its time before it answers. It is interrupted also when the
+   client leaves. */
+void admin_wait_begin(struct admin_request *rq, admin_interrupt *interrupt, void *arg);
 void admin_stream_begin(struct admin_request *rq, const char *const *names, size_t columns,
                         admin_interrupt *interrupt, void *arg);
 void admin_stream_row(struct admin_request *rq, const char *const *values, size_t columns);

@@ -15,6 +15,7 @@
 #include "protocol/command.h"
 #include "protocol/reply.h"
 #include "proxy/admin_internal.h"
+#include "proxy/holds.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/sockets.h"
@@ -23,8 +24,18 @@
 
 /* --- what it is sent, and its end ------------------------------------------------------------ */
 
+/* Its holds end with it, unless the process does, too. */
+static void end_holds(const struct admin_client *c)
+{
+    const struct server *server = c->admin->server;
+
+    if (!server->stopped && c->id)
+        holds_connection_gone(server->holds, c->id);
+}
+
 void admin_client_free(struct admin_client *c)
 {
+    end_holds(c);
     TAILQ_REMOVE(&c->admin->clients, c, link);
     c->admin->client_count--;
     if (c->bev)
@@ -41,6 +52,9 @@ void admin_client_close(struct admin_client *c)
     c->gone = true;
     bufferevent_free(c->bev);
     c->bev = NULL;
+    end_holds(c);
+    if (c->waits) /* which frees it */
+        c->interrupt(c->interrupt_arg, 1317, "70100", "Query execution was interrupted");
 }
 
 size_t admin_client_backlog(const struct admin_client *c)
@@ -152,6 +166,7 @@ static void on_command(struct admin_client *c, const uint8_t *payload, size_t le
 
     rq->server = c->admin->server;
     rq->client = c;
+    rq->connection = c->id;
     rq->user = c->user;
     rq->peer = c->peer;
     c->state = ADMIN_BUSY;

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "proxy/admin_select.h"
-#include "proxy/holds.h"
 #include "proxy/memory.h"
 #include "proxy/reload.h"
 #include "proxy/server.h"
@@ -51,8 +50,9 @@ bool admin_expect_end(struct admin_request *rq, struct lexer *lx)
 /* Commands that change nothing. Whatever is not named here is audited. */
 static bool is_harmless(const char *words)
 {
-    static const char *const HARMLESS[] = {"HELP",  "SHOW",   "SET",      "USE",   "BEGIN",
-                                           "START", "COMMIT", "ROLLBACK", "SELECT"};
+    static const char *const HARMLESS[] = {"HELP",   "SHOW",    "SET",    "USE",
+                                           "BEGIN",  "START",   "COMMIT", "ROLLBACK",
+                                           "SELECT", "EXPLAIN", "WAIT"};
 
     for (size_t i = 0; i < sizeof(HARMLESS) / sizeof(HARMLESS[0]); i++) {
         if (strncmp(words, HARMLESS[i], strlen(HARMLESS[i])) == 0)
@@ -118,85 +118,6 @@ void admin_select(struct admin_request *rq, struct lexer *lx)
 
     admin_table_row(table, values);
     admin_reply_table(rq, table);
-}
-
-/* --- HOLD ------------------------------------------------------------------------------------ */
-
-struct pending_hold {
-    struct admin_request *rq;
-    uint64_t id;
-    int64_t seconds;
-    char scope[2 * HOLD_NAME_MAX + 16];
-};
-
-static void on_held(void *arg)
-{
-    static const char *const NAMES[] = {"Id", "Scope", "Expires_in_s"};
-    struct pending_hold *p = arg;
-    struct admin_table *t = admin_table_create(NAMES, 3);
-    char id[24], seconds[24];
-
-    snprintf(id, sizeof(id), "%" PRIu64, p->id);
-    snprintf(seconds, sizeof(seconds), "%" PRId64, p->seconds);
-    admin_table_row(t, (const char *const[]){id, p->scope, seconds});
-    admin_reply_table(p->rq, t);
-    free(p);
-}
-
-void admin_hold(struct admin_request *rq, struct lexer *lx)
-{
-    struct hold h = {.reason = ""};
-    const struct config *config = rq->server->config;
-    int64_t seconds = config->hold_default_ttl_s;
-    struct admin_error error;
-
-    if (!admin_parse_hold(lx, config->hold_max_ttl_s, &h, &seconds, &error)) {
-        admin_refuse(rq, &error);
-        return;
-    }
-    snprintf(h.owner, sizeof(h.owner), "%s@%s", rq->user, rq->peer);
-    struct pending_hold *p = memory_zalloc(sizeof(*p));
-
-    p->rq = rq;
-    p->seconds = seconds;
-    hold_format_scope(&h, p->scope, sizeof(p->scope));
-    /* The answer comes when every worker acts by it: the callback is never called from inside. */
-    p->id = holds_add(rq->server->holds, &h, seconds * 1000, on_held, p);
-}
-
-/* --- RELEASE --------------------------------------------------------------------------------- */
-
-struct pending_release {
-    struct admin_request *rq;
-    uint64_t id;
-    size_t removed;
-};
-
-static void on_released(void *arg)
-{
-    struct pending_release *p = arg;
-
-    if (p->removed == 0 && p->id != 0)
-        admin_reply_error(p->rq, 1094, "HY000", "Unknown hold id: %" PRIu64, p->id);
-    else
-        admin_reply_ok(p->rq, p->removed, NULL);
-    free(p);
-}
-
-void admin_release(struct admin_request *rq, struct lexer *lx)
-{
-    struct admin_error error;
-    uint64_t id;
-
-    if (!admin_parse_release(lx, &id, &error)) {
-        admin_refuse(rq, &error);
-        return;
-    }
-    struct pending_release *p = memory_zalloc(sizeof(*p));
-
-    p->rq = rq;
-    p->id = id;
-    p->removed = holds_remove(rq->server->holds, id, on_released, p);
 }
 
 /* --- DRAIN, RESUME --------------------------------------------------------------------------- */

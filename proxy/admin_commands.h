@@ -11,8 +11,9 @@
 /* Reads the command from behind its keywords. Takes over rq. */
 typedef void admin_handler(struct admin_request *rq, struct lexer *lx);
 
-admin_handler admin_help, admin_hold, admin_release, admin_accept, admin_select, admin_drain_vtgate,
-    admin_resume_vtgate, admin_reload, admin_reload_schema;
+admin_handler admin_hold, admin_explain_hold, admin_release, admin_show_hold, admin_wait_hold;
+admin_handler admin_help, admin_accept, admin_select, admin_drain_vtgate, admin_resume_vtgate,
+    admin_reload, admin_reload_schema;
 admin_handler admin_show_holds, admin_show_sessions, admin_show_migrations, admin_show_stats,
     admin_show_config, admin_show_version, admin_show_vtgates, admin_show_vschemas,
     admin_show_warnings;
@@ -20,6 +21,9 @@ admin_handler admin_show_holds, admin_show_sessions, admin_show_migrations, admi
 admin_handler admin_show_migration, admin_cancel_migration, admin_retry_migration,
     admin_complete_migration, admin_postpone_migration, admin_throttle_migration,
     admin_unthrottle_migration, admin_revert_migration, admin_kill_query;
+
+/* HOLD and EXPLAIN HOLD: what is said, the owner included. False: the client has an error. */
+bool admin_read_hold(struct admin_request *rq, struct lexer *lx, struct admin_hold *h);
 
 /* Answers with that syntax error (1064). */
 void admin_refuse(struct admin_request *rq, const struct admin_error *error);

@@ -52,6 +52,7 @@ struct admin_client {
     uint32_t id;
     admin_interrupt *interrupt; /* of a stream under way, or NULL */
     void *interrupt_arg;
+    bool waits; /* BUSY: nothing has been sent yet, and it is interrupted when the client leaves */
     uint8_t sequence; /* of the next packet to the client */
     uint32_t capabilities;
     uint8_t salt[SALT_LENGTH];

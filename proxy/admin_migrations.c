@@ -41,7 +41,7 @@ uint64_t admin_cutover_hold(const struct server *server, uint64_t migration)
 
     snprintf(owner, sizeof(owner), "migration %" PRIu64, migration);
     for (size_t i = 0; i < holds->n; i++) {
-        if (holds->items[i].cutover && strcmp(holds->items[i].owner, owner) == 0)
+        if (strcmp(holds->items[i].owner, owner) == 0)
             return holds->items[i].id;
     }
     return 0;

@@ -73,9 +73,8 @@ bool admin_parse_end(struct lexer *lx, struct admin_error *error)
     return t.kind == TOKEN_END || admin_parse_refuse(error, &t, "nothing more");
 }
 
-/* --- HOLD ------------------------------------------------------------------------------------ */
-
-static bool read_name(struct lexer *lx, const char *what, char *dst, struct admin_error *error)
+bool admin_parse_name(struct lexer *lx, const char *what, char dst[HOLD_NAME_MAX],
+                      struct admin_error *error)
 {
     struct token t = lexer_next(lx);
 
@@ -86,110 +85,22 @@ static bool read_name(struct lexer *lx, const char *what, char *dst, struct admi
     return true;
 }
 
-static bool read_scope(struct lexer *lx, struct hold *h, struct admin_error *error)
-{
-    struct token t = lexer_next(lx);
+/* --- DRAIN, RESUME, RELOAD -------------------------------------------------------------------- */
 
-    if (token_is(&t, "ALL")) {
-        h->scope = HOLD_ALL;
-        return true;
-    }
-    if (token_is(&t, "KEYSPACE")) {
-        h->scope = HOLD_KEYSPACE;
-        return read_name(lx, "a keyspace", h->keyspace, error);
-    }
-    if (!token_is(&t, "TABLE"))
-        return admin_parse_refuse(error, &t, "ALL, KEYSPACE or TABLE");
-    h->scope = HOLD_TABLE;
-    if (!read_name(lx, "keyspace.table", h->keyspace, error))
-        return false;
-    t = lexer_next(lx);
-    if (!token_is_char(&t, '.'))
-        return admin_parse_refuse(error, &t, "'.' and a table");
-    return read_name(lx, "a table", h->table, error);
-}
-
-static bool read_seconds(struct lexer *lx, int64_t max, int64_t *seconds, struct admin_error *error)
-{
-    struct token t = lexer_next(lx);
-    char digits[16], *end = digits;
-
-    snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 15 ? t.len : 15), t.text);
-    *seconds = t.kind == TOKEN_NUMBER ? strtoll(digits, &end, 10) : 0;
-    if (t.kind != TOKEN_NUMBER || *end || *seconds < 1 || *seconds > max) {
-        char expected[sizeof(error->expected)];
-
-        snprintf(expected, sizeof(expected),
-                 "a number of seconds from 1 to %" PRId64 " (hold.max_ttl_s)", max);
-        return admin_parse_refuse(error, &t, expected);
-    }
-    return true;
-}
-
-static bool read_reason(struct lexer *lx, struct hold *h, struct admin_error *error)
-{
-    struct token t = lexer_next(lx);
-
-    if (t.kind != TOKEN_STRING || t.unterminated)
-        return admin_parse_refuse(error, &t, "the reason in quotes");
-    if (t.len >= sizeof(h->reason)) {
-        t.len = sizeof(h->reason) - 1;
-        while (t.len > 0 && (t.text[t.len] & 0xc0) == 0x80)
-            t.len--; /* not in the middle of a character: SHOW HOLDS has to be UTF-8 */
-    }
-    h->reason[lexer_unescape(h->reason, t.text, t.len, t.text[-1])] = '\0';
-    return true;
-}
-
-bool admin_parse_hold(struct lexer *lx, int64_t max, struct hold *h, int64_t *seconds,
-                      struct admin_error *error)
-{
-    if (!read_scope(lx, h, error))
-        return false;
-    for (;;) {
-        struct token t = lexer_next(lx);
-        bool ok = true;
-
-        if (t.kind == TOKEN_END)
-            return true;
-        if (t.kind == TOKEN_SEMICOLON)
-            return admin_parse_end(lx, error);
-        if (token_is(&t, "FOR"))
-            ok = read_seconds(lx, max, seconds, error);
-        else if (token_is(&t, "REASON"))
-            ok = read_reason(lx, h, error);
-        else
-            ok = admin_parse_refuse(error, &t, "FOR seconds, or REASON 'text'");
-        if (!ok)
-            return false;
-    }
-}
-
-/* --- RELEASE, DRAIN, RESUME ------------------------------------------------------------------ */
-
-bool admin_parse_release(struct lexer *lx, uint64_t *id, struct admin_error *error)
-{
-    struct token t = lexer_next(lx);
-    char digits[24] = "", *end = digits;
-
-    *id = 0;
-    if (!token_is(&t, "ALL")) {
-        snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 20 ? t.len : 20), t.text);
-        *id = t.kind == TOKEN_NUMBER ? strtoull(digits, &end, 10) : 0;
-        if (*id == 0 || *end)
-            return admin_parse_refuse(error, &t, "ALL or the id of a hold");
-    }
-    return admin_parse_end(lx, error);
-}
-
-bool admin_parse_vtgate(struct lexer *lx, char name[ADMIN_VTGATE_MAX], struct admin_error *error)
+bool admin_parse_vtgate_name(struct lexer *lx, char name[ADMIN_VTGATE_MAX],
+                             struct admin_error *error)
 {
     struct token t = lexer_next(lx);
 
     if (t.kind != TOKEN_STRING || t.unterminated || t.len >= ADMIN_VTGATE_MAX)
         return admin_parse_refuse(error, &t, "a vtgate in quotes, as SHOW VTGATES names it");
     name[lexer_unescape(name, t.text, t.len, t.text[-1])] = '\0';
-    return admin_parse_end(lx, error);
+    return true;
+}
+
+bool admin_parse_vtgate(struct lexer *lx, char name[ADMIN_VTGATE_MAX], struct admin_error *error)
+{
+    return admin_parse_vtgate_name(lx, name, error) && admin_parse_end(lx, error);
 }
 
 /* A shard is no word of SQL: "ks/-80" is read as it is. */
@@ -243,7 +154,7 @@ bool admin_parse_migration(struct lexer *lx, char uuid[ADMIN_UUID_MAX],
     if (!token_is(&t, "IN"))
         return true;
     *lx = ahead;
-    if (!read_name(lx, "a keyspace", keyspace, error))
+    if (!admin_parse_name(lx, "a keyspace", keyspace, error))
         return false;
     t = (struct token){.kind = TOKEN_QUOTED, .text = keyspace, .len = strlen(keyspace)};
     return !strchr(keyspace, '`') || admin_parse_refuse(error, &t, "a keyspace");

@@ -33,15 +33,32 @@ int admin_parse_command(struct lexer *lx, struct admin_error *error);
 /* Nothing but ';' follows. */
 bool admin_parse_end(struct lexer *lx, struct admin_error *error);
 
-/* HOLD: scope, keyspace, table and reason of *h; *seconds only if FOR is there, from 1 to max. */
-bool admin_parse_hold(struct lexer *lx, int64_t max, struct hold *h, int64_t *seconds,
+/* A name, with or without backticks; `what` is what an error says was expected. */
+bool admin_parse_name(struct lexer *lx, const char *what, char dst[HOLD_NAME_MAX],
+                      struct admin_error *error);
+
+/* HOLD, and EXPLAIN HOLD (admin_parse_hold.c). What is not said stays as it was. */
+struct admin_hold {
+    struct hold hold; /* scope, names, kinds, limits and reason */
+    int64_t seconds;  /* FOR */
+    bool sticky;
+};
+/* max: of FOR, in seconds. */
+bool admin_parse_hold(struct lexer *lx, int64_t max, struct admin_hold *h,
                       struct admin_error *error);
 
 /* RELEASE: *id is 0 for ALL. */
 bool admin_parse_release(struct lexer *lx, uint64_t *id, struct admin_error *error);
 
-/* DRAIN and RESUME VTGATE: the name between the quotes. */
-#define ADMIN_VTGATE_MAX 300
+/* SHOW HOLD: the id. WAIT HOLD: the id, and *timeout_ms only if it is there. */
+bool admin_parse_hold_id(struct lexer *lx, uint64_t *id, struct admin_error *error);
+bool admin_parse_wait(struct lexer *lx, uint64_t *id, int64_t *timeout_ms,
+                      struct admin_error *error);
+
+/* The name of a vtgate between quotes; and, for DRAIN and RESUME VTGATE, nothing behind it. */
+#define ADMIN_VTGATE_MAX HOLD_VTGATE_MAX
+bool admin_parse_vtgate_name(struct lexer *lx, char name[ADMIN_VTGATE_MAX],
+                             struct admin_error *error);
 bool admin_parse_vtgate(struct lexer *lx, char name[ADMIN_VTGATE_MAX], struct admin_error *error);
 
 /* RELOAD SCHEMA: "ks" or "ks/shard", with or without quotes. */

@@ -52,6 +52,7 @@ static void request_end(struct admin_request *rq, struct buffer *out, unsigned c
     free(rq->audited);
     free(rq);
     c->interrupt = NULL;
+    c->waits = false;
     c->state = ADMIN_READY;
     if (c->gone)
         admin_client_free(c);
@@ -152,20 +153,31 @@ void admin_reply_table(struct admin_request *rq, struct admin_table *t)
 
 /* --- row by row ------------------------------------------------------------------------------ */
 
+static void set_interrupt(struct admin_client *c, admin_interrupt *interrupt, void *arg)
+{
+    c->interrupt = interrupt;
+    c->interrupt_arg = arg;
+    /* Nothing more is acted upon, but a client that leaves is to be noticed. */
+    if (c->bev)
+        bufferevent_enable(c->bev, EV_READ);
+}
+
+void admin_wait_begin(struct admin_request *rq, admin_interrupt *interrupt, void *arg)
+{
+    rq->client->waits = true;
+    set_interrupt(rq->client, interrupt, arg);
+}
+
 void admin_stream_begin(struct admin_request *rq, const char *const *names, size_t columns,
                         admin_interrupt *interrupt, void *arg)
 {
     struct admin_client *c = rq->client;
     struct buffer out;
 
-    c->interrupt = interrupt;
-    c->interrupt_arg = arg;
     buffer_init(&out, ADMIN_REPLY_MAX);
     reply_columns(&out, &c->sequence, c->capabilities, STATUS_AUTOCOMMIT, names, columns);
     admin_client_write(c, &out);
-    /* Nothing more is acted upon, but a client that leaves is to be noticed. */
-    if (c->bev)
-        bufferevent_enable(c->bev, EV_READ);
+    set_interrupt(c, interrupt, arg);
 }
 
 void admin_stream_row(struct admin_request *rq, const char *const *values, size_t columns)

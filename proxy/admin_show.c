@@ -14,7 +14,6 @@
 
 #include "proxy/admin_commands.h"
 #include "proxy/admin_values.h"
-#include "proxy/holds.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
@@ -31,8 +30,6 @@ struct collect {
     struct admin_request *rq;
     pthread_mutex_t lock; /* of what is below */
     struct admin_table *table;
-    size_t *parked; /* SHOW HOLDS: by index in set */
-    struct hold_set *set;
 };
 
 static struct collect *collect_create(struct admin_request *rq, const char *const *names, size_t n)
@@ -107,65 +104,6 @@ void admin_show_sessions(struct admin_request *rq, struct lexer *lx)
         return;
     server_broadcast(rq->server, collect_sessions, sessions_collected,
                      collect_create(rq, NAMES, COUNT(NAMES)));
-}
-
-static void collect_parked(void *context, void *arg)
-{
-    struct worker *w = context;
-    struct collect *c = arg;
-    const struct session *s;
-
-    pthread_mutex_lock(&c->lock);
-    TAILQ_FOREACH(s, &w->parked, parked_link)
-    {
-        for (size_t i = 0; i < c->set->n; i++)
-            c->parked[i] += c->set->items[i].id == s->parked_by;
-    }
-    pthread_mutex_unlock(&c->lock);
-}
-
-static void parked_collected(void *context, void *arg)
-{
-    struct collect *c = arg;
-    int64_t now = clock_ms();
-
-    (void)context;
-    for (size_t i = 0; i < c->set->n; i++) {
-        const struct hold *h = &c->set->items[i];
-        struct admin_values ns = {.n = 0};
-        char scope[2 * HOLD_NAME_MAX + 16];
-
-        hold_format_scope(h, scope, sizeof(scope));
-        admin_table_row(c->table,
-                        (const char *const[]){
-                            admin_number(&ns, (int64_t)h->id),
-                            scope,
-                            h->owner,
-                            *h->reason ? h->reason : NULL,
-                            admin_seconds(&ns, now - h->created_ms),
-                            admin_seconds(&ns, h->expires_ms > now ? h->expires_ms - now : 0),
-                            admin_number(&ns, (int64_t)c->parked[i]),
-                        });
-    }
-    hold_set_release(c->set);
-    free(c->parked);
-    collect_reply(c);
-}
-
-void admin_show_holds(struct admin_request *rq, struct lexer *lx)
-{
-    static const char *const NAMES[] = {"Id",    "Scope",        "Owner", "Reason",
-                                        "Age_s", "Expires_in_s", "Parked"};
-
-    if (!admin_expect_end(rq, lx))
-        return;
-    const struct hold_set *now = holds_now(rq->server->holds);
-    struct collect *c = collect_create(rq, NAMES, COUNT(NAMES));
-
-    c->set = hold_set_create(now->n);
-    memcpy(c->set->items, now->items, now->n * sizeof(now->items[0]));
-    c->parked = memory_zalloc((now->n + 1) * sizeof(*c->parked));
-    server_broadcast(rq->server, collect_parked, parked_collected, c);
 }
 
 /* --- what the server knows ------------------------------------------------------------------- */

@@ -1,16 +1,16 @@
 /*
- * Draining the transactions that have touched a table. The control loop sets the hold, counts what
- * is still in the way on every worker, over and over, and tells the session how it went.
+ * Draining the transactions that have touched a table: a hold of transactions, and hold_drain.c.
+ * The control loop sets it, waits, and tells the session how it went. Statements outside of
+ * transactions pass, for vttablet buffers them itself.
  */
 #include "proxy/cutover.h"
 
-#include <event2/event.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
+#include "proxy/hold_drain.h"
 #include "proxy/holds.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -18,19 +18,15 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-#define LOOK_MS     10    /* between two counts */
 #define HOLD_TTL_MS 60000 /* should all else fail; the session ends it much sooner */
 
 struct cutover {
-    LIST_ENTRY(cutover) link; /* of server->cutovers; the control loop's, as all but counting */
+    LIST_ENTRY(cutover) link; /* of server->cutovers; the control loop's */
     struct server *server;
     struct worker *worker; /* of the session */
     uint64_t session, migration;
     char keyspace[65], table[65];
     uint64_t hold;
-    int64_t started_ms;
-    struct event *timer;
-    pthread_mutex_t lock; /* of what follows, while the workers count */
     size_t in_the_way;
     uint64_t example; /* a session in the way */
 };
@@ -38,8 +34,6 @@ struct cutover {
 static void cutover_free(struct cutover *c)
 {
     LIST_REMOVE(c, link);
-    event_free(c->timer);
-    pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
@@ -83,72 +77,32 @@ static void tell_session(void *context, void *arg)
 
 /* --- draining -------------------------------------------------------------------------------- */
 
-/* Open transactions, and statements under way, that have mentioned the table. */
-static bool is_in_the_way(const struct session *s, const char *table)
+static void on_drained(void *arg, enum drain_end end, const struct hold_count *count)
 {
-    if (!(s->status & STATUS_IN_TRANSACTION) && s->state != SESSION_RESPONSE)
-        return false;
-    if (s->touched)
-        return names_may_contain(s->touched, table, strlen(table));
-    return s->status & STATUS_IN_TRANSACTION; /* older than the tracking */
-}
-
-static void count(void *context, void *arg)
-{
-    struct worker *w = context;
     struct cutover *c = arg;
-    struct session *s;
 
-    pthread_mutex_lock(&c->lock);
-    TAILQ_FOREACH(s, &w->sessions, link)
-    {
-        if (!is_in_the_way(s, c->table))
-            continue;
-        c->in_the_way++;
-        c->example = s->id;
-    }
-    pthread_mutex_unlock(&c->lock);
-}
-
-static void on_counted(void *context, void *arg)
-{
-    struct server *server = context;
-    struct cutover *c = arg;
-    struct timeval look = {0, LOOK_MS * 1000};
-    bool late = clock_ms() - c->started_ms > server->config->ddl_drain_ms;
-
-    if (c->in_the_way > 0 && !late) {
-        event_add(c->timer, &look);
-        return;
-    }
-    if (!server->stopped)
+    /* Without its hold nothing has been drained: it is put off, too. */
+    c->in_the_way = end == DRAIN_GONE ? 1 : count->in_the_way;
+    c->example = count->example;
+    if (!c->server->stopped)
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);
-}
-
-static void on_look(evutil_socket_t fd, short what, void *arg)
-{
-    struct cutover *c = arg;
-
-    (void)fd;
-    (void)what;
-    c->in_the_way = 0;
-    server_broadcast(c->server, count, on_counted, c);
 }
 
 static void on_held(void *arg)
 {
-    on_look(-1, 0, arg);
+    struct cutover *c = arg;
+
+    if (!c->server->stopped)
+        hold_drain_start(c->server, c->hold, c->server->config->ddl_drain_ms, on_drained, c);
 }
 
 static void begin(void *context, void *arg)
 {
     struct server *server = context;
     struct cutover *c = arg;
-    struct hold h = {.scope = HOLD_TABLE, .cutover = true};
+    struct hold h = {.scope = HOLD_TABLE, .kinds = HOLD_TRANSACTIONS};
 
     LIST_INSERT_HEAD(&server->cutovers, c, link);
-    c->timer = evtimer_new(server->base, on_look, c);
-    c->started_ms = clock_ms();
     snprintf(h.keyspace, sizeof(h.keyspace), "%s", c->keyspace);
     snprintf(h.table, sizeof(h.table), "%s", c->table);
     snprintf(h.owner, sizeof(h.owner), "migration %llu", (unsigned long long)c->migration);
@@ -166,7 +120,6 @@ void cutover_start(struct session *s, uint64_t migration_id, const char *keyspac
     c->worker = s->worker;
     c->session = s->id;
     c->migration = migration_id;
-    pthread_mutex_init(&c->lock, NULL);
     snprintf(c->keyspace, sizeof(c->keyspace), "%s", keyspace);
     snprintf(c->table, sizeof(c->table), "%s", table);
     mailbox_post(&c->server->mailbox, begin, c->server, c);

@@ -1,9 +1,14 @@
 /*
  * The registry of holds: add, renew, expire, release. Workers only ever see whole sets.
+ *
+ * A hold behind which sessions wait stays in the set when it ends, marked as released, until the
+ * last of them has been resumed (park.c). Whoever comes meanwhile queues up behind them, for a
+ * while: under a load that is more than the pace the queue would never end.
  */
 #include "proxy/holds.h"
 
 #include <event2/event.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,11 +18,14 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
+#define LOOK_MS  20   /* between two looks whether all have been resumed */
+#define QUEUE_MS 2000 /* how long newcomers queue up after a release, and for its ramp */
+
 struct holds {
     struct server *server;
     struct hold_set *set;
     struct event *expiry;
-    uint64_t last_id;
+    uint64_t last_id, last_release;
 };
 
 /* One change on its way to the workers. */
@@ -27,7 +35,10 @@ struct change {
     void *arg;
 };
 
-static void on_expiry(evutil_socket_t fd, short what, void *arg);
+/* Whether a hold is one of those that are to end. */
+typedef bool pick(const struct hold *h, uint64_t which);
+
+static void on_timer(evutil_socket_t fd, short what, void *arg);
 
 struct holds *holds_create(struct server *server)
 {
@@ -35,7 +46,7 @@ struct holds *holds_create(struct server *server)
 
     hs->server = server;
     hs->set = hold_set_create(0);
-    hs->expiry = evtimer_new(server->base, on_expiry, hs);
+    hs->expiry = evtimer_new(server->base, on_timer, hs);
     return hs;
 }
 
@@ -50,6 +61,24 @@ const struct hold_set *holds_now(const struct holds *hs)
 {
     return hs->set;
 }
+
+const struct hold *holds_find(const struct holds *hs, uint64_t id)
+{
+    const struct hold *h = hold_set_get(hs->set, id);
+
+    return h && !h->released ? h : NULL;
+}
+
+size_t holds_count(const struct holds *hs)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < hs->set->n; i++)
+        n += hs->set->items[i].released == 0;
+    return n;
+}
+
+/* --- handing it to the workers ---------------------------------------------------------------- */
 
 static void take_set(void *context, void *arg)
 {
@@ -72,13 +101,16 @@ static void change_done(void *context, void *arg)
     free(change);
 }
 
-static void arm_expiry(struct holds *hs)
+static void arm_timer(struct holds *hs)
 {
     int64_t first = INT64_MAX, now = clock_ms();
 
     for (size_t i = 0; i < hs->set->n; i++) {
-        if (hs->set->items[i].expires_ms < first)
-            first = hs->set->items[i].expires_ms;
+        const struct hold *h = &hs->set->items[i];
+        int64_t at = h->released ? now + LOOK_MS : h->expires_ms;
+
+        if (at < first)
+            first = at;
     }
     event_del(hs->expiry);
     if (first == INT64_MAX)
@@ -89,63 +121,71 @@ static void arm_expiry(struct holds *hs)
     event_add(hs->expiry, &tv);
 }
 
-/* The new set takes the old one's place, here and on every worker. Takes over one reference. */
+/* The new set takes the old one's place, here and on every worker. Takes over one reference. What
+   transactions touch is tracked from before a hold needs to know it. */
 static void publish(struct holds *hs, struct hold_set *set, holds_callback *done, void *arg)
 {
     struct change *change = memory_zalloc(sizeof(*change));
 
-    for (size_t i = 0; i < set->n; i++)
-        set->cutover = set->cutover || set->items[i].cutover;
+    hold_set_seal(set);
+    if (set->in_transactions && !hs->set->in_transactions)
+        atomic_fetch_add(&hs->server->tracking, 1);
+    else if (!set->in_transactions && hs->set->in_transactions)
+        atomic_fetch_sub(&hs->server->tracking, 1);
     hold_set_release(hs->set);
     hs->set = set;
     change->set = hold_set_borrow(set);
     change->done = done;
     change->arg = arg;
-    arm_expiry(hs);
+    arm_timer(hs);
     server_broadcast(hs->server, take_set, change_done, change);
-}
-
-static bool same_scope(const struct hold *a, const struct hold *b)
-{
-    return a->scope == b->scope && a->cutover == b->cutover &&
-           strcmp(a->keyspace, b->keyspace) == 0 && strcmp(a->table, b->table) == 0;
 }
 
 static void log_hold(const char *event, const struct hold *h)
 {
-    char scope[2 * HOLD_NAME_MAX + 16];
+    char scope[HOLD_SCOPE_MAX], kinds[HOLD_KINDS_MAX];
 
     hold_format_scope(h, scope, sizeof(scope));
-    log_info(event, "hold:u scope:s owner:s reason:s age_ms:d", h->id, scope, h->owner, h->reason,
-             clock_ms() - h->created_ms);
+    hold_format_kinds(h, kinds, sizeof(kinds));
+    log_info(event, "hold:u scope:s kinds:s owner:s reason:s age_ms:d parked:u", h->id, scope,
+             kinds, h->owner, h->reason, clock_ms() - h->created_ms,
+             (uint64_t)atomic_load(&h->tally->parked));
+}
+
+/* --- adding ----------------------------------------------------------------------------------- */
+
+/* In place i of the set, which is empty or has the same hold. */
+static struct hold *set_hold(struct holds *hs, struct hold_set *set, size_t i,
+                             const struct hold *hold, int64_t ttl_ms)
+{
+    struct hold *h = &set->items[i], old = *h;
+
+    *h = *hold;
+    h->id = old.id ? old.id : ++hs->last_id;
+    h->tally = old.id ? old.tally : hold_tally_create();
+    h->created_ms = old.id ? old.created_ms : clock_ms();
+    h->expires_ms = clock_ms() + ttl_ms;
+    h->released = 0;
+    h->leaving = false;
+    return h;
 }
 
 uint64_t holds_add(struct holds *hs, const struct hold *hold, int64_t ttl_ms, holds_callback *done,
                    void *arg)
 {
     struct hold_set *set = hold_set_create(hs->set->n + 1);
-    struct hold *h = NULL;
+    size_t same = hs->set->n;
 
-    memcpy(set->items, hs->set->items, hs->set->n * sizeof(set->items[0]));
-    for (size_t i = 0; i < hs->set->n && !h; i++) {
-        if (same_scope(&set->items[i], hold))
-            h = &set->items[i];
+    for (size_t i = 0; i < hs->set->n; i++) {
+        const struct hold *h = &hs->set->items[i];
+
+        hold_set_put(set, i, h);
+        if (!h->released && hold_is_same(h, hold))
+            same = i;
     }
-    if (h) {
-        uint64_t id = h->id;
-        int64_t created = h->created_ms;
-
+    if (same < hs->set->n)
         set->n--;
-        *h = *hold;
-        h->id = id;
-        h->created_ms = created;
-    } else {
-        h = &set->items[set->n - 1];
-        *h = *hold;
-        h->id = ++hs->last_id;
-        h->created_ms = clock_ms();
-    }
-    h->expires_ms = clock_ms() + ttl_ms;
+    const struct hold *h = set_hold(hs, set, same, hold, ttl_ms);
     uint64_t id = h->id;
 
     log_hold("hold_set", h);
@@ -153,24 +193,36 @@ uint64_t holds_add(struct holds *hs, const struct hold *hold, int64_t ttl_ms, ho
     return id;
 }
 
-/* Drops the holds that `ends` picks. */
-static size_t remove_if(struct holds *hs, bool (*ends)(const struct hold *h, uint64_t arg),
-                        uint64_t which, const char *event, holds_callback *done, void *arg)
+/* --- ending ----------------------------------------------------------------------------------- */
+
+/* Ends the holds in force that `ends` picks; keeps those behind which somebody waits. */
+static size_t end_holds(struct holds *hs, pick *ends, uint64_t which, const char *event,
+                        holds_callback *done, void *arg)
 {
     struct hold_set *set = hold_set_create(hs->set->n);
-    size_t kept = 0;
+    size_t kept = 0, ended = 0;
 
+    hs->last_release++;
     for (size_t i = 0; i < hs->set->n; i++) {
-        if (ends(&hs->set->items[i], which))
-            log_hold(event, &hs->set->items[i]);
-        else
-            set->items[kept++] = hs->set->items[i];
-    }
-    size_t removed = hs->set->n - kept;
+        const struct hold *h = &hs->set->items[i];
+        bool now = !h->released && ends(h, which);
 
+        if (now) {
+            log_hold(event, h);
+            ended++;
+        }
+        if (now && atomic_load(&h->tally->parked) == 0)
+            continue;
+        hold_set_put(set, kept, h);
+        if (now) {
+            set->items[kept].released = hs->last_release;
+            set->items[kept].expires_ms = clock_ms();
+        }
+        kept++;
+    }
     set->n = kept;
     publish(hs, set, done, arg);
-    return removed;
+    return ended;
 }
 
 static bool has_id(const struct hold *h, uint64_t id)
@@ -183,14 +235,74 @@ static bool has_expired(const struct hold *h, uint64_t now)
     return h->expires_ms <= (int64_t)now;
 }
 
-size_t holds_remove(struct holds *hs, uint64_t id, holds_callback *done, void *arg)
+static bool has_connection(const struct hold *h, uint64_t connection)
 {
-    return remove_if(hs, has_id, id, "hold_released", done, arg);
+    return h->connection == connection;
 }
 
-static void on_expiry(evutil_socket_t fd, short what, void *arg)
+size_t holds_remove(struct holds *hs, uint64_t id, holds_callback *done, void *arg)
 {
+    return end_holds(hs, has_id, id, "hold_released", done, arg);
+}
+
+static bool any(const struct holds *hs, pick *fn, uint64_t which)
+{
+    for (size_t i = 0; i < hs->set->n; i++) {
+        if (!hs->set->items[i].released && fn(&hs->set->items[i], which))
+            return true;
+    }
+    return false;
+}
+
+void holds_connection_gone(struct holds *hs, uint32_t connection)
+{
+    if (any(hs, has_connection, connection))
+        end_holds(hs, has_connection, connection, "hold_owner_gone", NULL, NULL);
+}
+
+/* --- the end of a release --------------------------------------------------------------------- */
+
+static bool queue_is_over(const struct holds *hs, const struct hold *h)
+{
+    int64_t ramp_ms = h->ramp_ms ? h->ramp_ms : hs->server->config->hold_release_ramp_ms;
+
+    return clock_ms() - h->expires_ms > QUEUE_MS + ramp_ms;
+}
+
+/* Forgets the holds whose sessions have been resumed, and ends the queues of others. */
+static void review_released(struct holds *hs)
+{
+    struct hold_set *set = hold_set_create(hs->set->n);
+    size_t kept = 0;
+    bool changed = false;
+
+    for (size_t i = 0; i < hs->set->n; i++) {
+        const struct hold *h = &hs->set->items[i];
+
+        if (h->released && atomic_load(&h->tally->parked) == 0) {
+            changed = true;
+            continue;
+        }
+        hold_set_put(set, kept, h);
+        if (h->released && !h->leaving && queue_is_over(hs, h))
+            set->items[kept].leaving = changed = true;
+        kept++;
+    }
+    set->n = kept;
+    if (changed)
+        publish(hs, set, NULL, NULL);
+    else
+        hold_set_release(set);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct holds *hs = arg;
+
     (void)fd;
     (void)what;
-    remove_if(arg, has_expired, (uint64_t)clock_ms(), "hold_expired", NULL, NULL);
+    if (any(hs, has_expired, (uint64_t)clock_ms()))
+        end_holds(hs, has_expired, (uint64_t)clock_ms(), "hold_expired", NULL, NULL);
+    review_released(hs);
+    arm_timer(hs);
 }

@@ -1,6 +1,11 @@
 /*
- * The registry of holds. Lives on the control loop; each change makes a new set and hands it to
- * every worker. A change is complete when `done` is called: every worker then acts by it.
+ * The registry of holds. Lives on the control loop, as all of this; each change makes a new set and
+ * hands it to every worker. A change is complete when `done` is called: every worker then acts by
+ * it. Waiting until what is under way has ended, too, is hold_drain.h's.
+ *
+ * A part of the shim that needs a hold of its own fills in a struct hold (scope, names, kinds,
+ * owner, reason; all else zero, unless it wants limits of its own), adds it, drains it, does what
+ * it has to do, and removes it.
  */
 #ifndef VTSHIM_PROXY_HOLDS_H
 #define VTSHIM_PROXY_HOLDS_H
@@ -17,18 +22,29 @@ struct holds;
 struct holds *holds_create(struct server *server);
 void holds_destroy(struct holds *hs);
 
-/* Called on the control loop once every worker has the change. */
+/* Called on the control loop once every worker has the change; never from inside the call. */
 typedef void holds_callback(void *arg);
 
-/* Adds a hold (id, created_ms and expires_ms are filled in) that ends after ttl_ms. A hold of the
-   same scope and names is renewed instead: its id is kept. Returns its id. */
+/* Adds a hold (id, tally, created_ms and expires_ms are filled in) that ends after ttl_ms. The same
+   hold (hold_is_same) is renewed instead: it keeps its id and age, and has the new limits, reason
+   and connection. Returns its id. */
 uint64_t holds_add(struct holds *hs, const struct hold *hold, int64_t ttl_ms, holds_callback *done,
                    void *arg);
 
 /* Ends one hold (id), or all of them (id 0). Returns how many; done is called in any case. */
 size_t holds_remove(struct holds *hs, uint64_t id, holds_callback *done, void *arg);
 
-/* The holds now in force. Borrowed until the next turn of the control loop. */
+/* Ends the holds that are bound to that connection of the admin port. */
+void holds_connection_gone(struct holds *hs, uint32_t connection);
+
+/* The holds now in force, and those whose sessions are being resumed (hold.released). Borrowed
+   until the next turn of the control loop. */
 const struct hold_set *holds_now(const struct holds *hs);
+
+/* The one in force with that id; NULL: there is none. Borrowed likewise. */
+const struct hold *holds_find(const struct holds *hs, uint64_t id);
+
+/* How many are in force. */
+size_t holds_count(const struct holds *hs);
 
 #endif

@@ -97,7 +97,7 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
                        (uint64_t)(clock_ms() - server->started_ms) / 1000);
     metrics_text_value(out, "vtshim_workers", "gauge", "Worker threads.", server->worker_count);
     metrics_text_value(out, "vtshim_holds", "gauge", "Holds in force.",
-                       holds_now(server->holds)->n);
+                       holds_count(server->holds));
     metrics_text_value(out, "vtshim_connections_refused_total", "counter",
                        "Client connections refused because of limits.max_connections.",
                        metrics_get(&server->refused));

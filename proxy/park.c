@@ -4,7 +4,9 @@
  */
 #include "proxy/park.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "proxy/server.h"
 #include "proxy/session.h"
@@ -25,24 +27,24 @@ static void park_leave(struct session *s)
     TAILQ_REMOVE(&w->parked, s, parked_link);
     metrics_add(&w->metrics.holds_parked, (uint64_t)-1);
     atomic_fetch_sub(&w->server->parked, 1);
+    if (s->parked_tally)
+        atomic_fetch_sub(&s->parked_tally->parked, 1);
+    hold_tally_release(s->parked_tally);
+    s->parked_tally = NULL;
     session_set_state(s, SESSION_IDLE);
 }
 
 /* The command in s->input is answered with an error and dropped; the connection stays. */
-static void park_timed_out(struct session *s)
+static void park_timed_out(struct session *s, const struct hold *h)
 {
-    const struct config *c = s->worker->server->config;
-    const char *reason = "released";
+    char why[64];
 
-    for (size_t i = 0; i < s->worker->holds->n; i++) {
-        if (s->worker->holds->items[i].id == s->parked_by)
-            reason = s->worker->holds->items[i].reason;
-    }
+    snprintf(why, sizeof(why), "waited %" PRId64 " ms",
+             park_max_wait_ms(s->worker->server->config, h));
     metrics_add(&s->worker->metrics.park_timeouts, 1);
     park_leave(s);
     s->parked_us = 0;
-    query_reject(s, SHIM_ERROR_HOLD_TIMEOUT, (unsigned long long)s->parked_by, reason,
-                 (long long)c->hold_max_wait_ms);
+    query_reject(s, SHIM_ERROR_HELD, (unsigned long long)h->id, h->reason, why);
 }
 
 void park_interrupt(struct session *s)
@@ -61,50 +63,96 @@ void park_shut_down(struct session *s)
         session_close(s, CLOSE_SHUTDOWN);
 }
 
-/* Plans the command again: it goes on, or parks behind another hold without losing its age. */
-static void park_resume(struct session *s)
+/* Plans the command again: it goes on, or parks behind another hold, in the same place. */
+static void park_resume(struct session *s, const struct hold *h)
 {
+    struct worker *w = s->worker;
     int64_t since = s->parked_us;
 
+    w->park_round.next = TAILQ_NEXT(s, parked_link);
+    if (h && h->released > s->served)
+        s->served = h->released;
     park_leave(s);
     query_continue(s);
+    w->park_round.next = NULL;
     if (s->state != SESSION_PARKED && s->state != SESSION_DEAD) {
-        metrics_add(&s->worker->metrics.park_wait_us, (uint64_t)(clock_us() - since));
+        metrics_add(&w->metrics.park_wait_us, (uint64_t)(clock_us() - since));
         s->parked_us = 0;
     }
 }
 
-static bool hold_exists(const struct hold_set *holds, uint64_t id)
+/* --- the pace of a release -------------------------------------------------------------------- */
+
+static void round_begin(struct worker *w, const struct hold *h)
 {
-    for (size_t i = 0; i < holds->n; i++) {
-        if (holds->items[i].id == id)
-            return true;
-    }
-    return false;
+    const struct session *s;
+    size_t here = 0;
+
+    TAILQ_FOREACH(s, &w->parked, parked_link)
+    here += s->parked_by == h->id;
+    uint64_t all = h->tally ? atomic_load(&h->tally->parked) : here;
+
+    w->park_round = (struct park_round){
+        .since_us = clock_us() - TICK_MS * 1000, /* a tick's worth goes at once */
+        .share = all > here ? (double)here / (double)all : 1,
+    };
 }
 
+/* Whether one more session may be resumed now. A hold's own rate is that of all workers; shares in
+   it are as the queues are, so that they get shorter alike. */
+static bool round_allows(struct worker *w, const struct hold *h)
+{
+    const struct config *c = w->server->config;
+    struct park_round *round = &w->park_round;
+    int64_t rate = h->rate ? h->rate : c->hold_release_rate;
+    int64_t ramp_ms = h->ramp_ms ? h->ramp_ms : c->hold_release_ramp_ms;
+
+    if (rate == 0)
+        return true;
+    if (round->since_us == 0)
+        round_begin(w, h);
+    double own = (double)rate * (h->rate ? round->share : 1);
+    uint64_t allowed = hold_pace((int64_t)(own * 1000), ramp_ms, clock_us() - round->since_us);
+
+    if (round->released > 0 && round->released >= allowed / 1000)
+        return false;
+    round->released++;
+    return true;
+}
+
+/* Every few milliseconds: who waited too long, who may go on? */
 static void on_tick(void *arg)
 {
     struct worker *w = arg;
     const struct config *c = w->server->config;
-    int64_t deadline = clock_us() - c->hold_max_wait_ms * 1000;
-    int64_t budget = c->hold_release_rate ? c->hold_release_rate * TICK_MS / 1000 : INT64_MAX;
+    int64_t now = clock_us();
+    bool full = false, released = false;
     struct session *s, *next;
 
-    if (budget == 0)
-        budget = 1;
     for (s = TAILQ_FIRST(&w->parked); s; s = next) {
+        const struct hold *h = hold_set_get(w->holds, s->parked_by);
+
         next = TAILQ_NEXT(s, parked_link);
         if (s->ask)
             continue; /* its locks are kept alive: in a moment */
-        if (!hold_exists(w->holds, s->parked_by)) {
-            if (budget-- <= 0)
-                break; /* in order: the ones behind wait for their turn */
-            park_resume(s);
-        } else if (s->parked_us <= deadline) {
-            park_timed_out(s);
+        bool late = h && now - s->parked_us >= park_max_wait_ms(c, h) * 1000;
+
+        if (h && !h->released) {
+            if (late)
+                park_timed_out(s, h);
+            continue;
         }
+        released = true;
+        /* In order: the ones behind one that has to wait for its turn wait, too. */
+        if (h && !late && !(s->status & STATUS_IN_TRANSACTION)) {
+            full = full || !round_allows(w, h);
+            if (full)
+                continue;
+        }
+        park_resume(s, h);
     }
+    if (!released)
+        w->park_round.since_us = 0;
     park_arm(w);
 }
 
@@ -114,19 +162,42 @@ void park_init(struct worker *w)
     loop_timer_init(&w->park_timer, &w->loop, on_tick, w);
 }
 
-bool park_session(struct session *s, const struct hold *hold)
+int64_t park_max_wait_ms(const struct config *config, const struct hold *hold)
 {
-    struct worker *w = s->worker;
+    return hold->max_wait_ms ? hold->max_wait_ms : config->hold_max_wait_ms;
+}
+
+/* Counts one more; false when there are too many. */
+static bool park_count(struct worker *w, const struct hold *h)
+{
     uint64_t limit = (uint64_t)w->server->config->hold_max_parked;
 
     if (atomic_fetch_add(&w->server->parked, 1) >= limit) {
         atomic_fetch_sub(&w->server->parked, 1);
         return false;
     }
+    if (h->tally && atomic_fetch_add(&h->tally->parked, 1) >= h->max_parked && h->max_parked) {
+        atomic_fetch_sub(&h->tally->parked, 1);
+        atomic_fetch_sub(&w->server->parked, 1);
+        return false;
+    }
+    return true;
+}
+
+bool park_session(struct session *s, const struct hold *hold)
+{
+    struct worker *w = s->worker;
+
+    if (!park_count(w, hold))
+        return false;
+    s->parked_tally = hold_tally_borrow(hold->tally);
+    if (w->park_round.next && s->parked_us)
+        TAILQ_INSERT_BEFORE(w->park_round.next, s, parked_link);
+    else
+        TAILQ_INSERT_TAIL(&w->parked, s, parked_link);
     if (!s->parked_us)
         s->parked_us = clock_us();
     s->parked_by = hold->id;
-    TAILQ_INSERT_TAIL(&w->parked, s, parked_link);
     metrics_add(&w->metrics.parks, 1);
     metrics_add(&w->metrics.holds_parked, 1);
     session_set_state(s, SESSION_PARKED);

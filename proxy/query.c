@@ -26,6 +26,7 @@
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/statements.h"
+#include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
 #define WATCH_MAX 4096 /* bytes of a statement that are looked at for columns */
@@ -43,7 +44,9 @@ struct plan_facts query_facts(const struct session *s)
 {
     return (struct plan_facts){
         .database = s->database,
+        .vtgate = s->worker->holds->n > 0 && s->vtgate ? vtgate_name(s->vtgate) : NULL,
         .holds = s->worker->holds,
+        .served = TAILQ_EMPTY(&s->worker->parked) ? UINT64_MAX : s->served, /* no queue to join */
         .in_transaction = s->status & STATUS_IN_TRANSACTION,
         .autocommit = s->status & STATUS_AUTOCOMMIT,
         .touched = s->touched,
@@ -140,12 +143,25 @@ static void track_names(struct session *s, const struct names *names)
         /* A transaction that is older than the tracking may have touched anything. */
         s->touched->everything = s->status & STATUS_IN_TRANSACTION;
     }
-    names_merge(s->touched, names);
+    hold_touch(s->touched, names, s->database);
 }
 
 static bool is_tracked(const struct session *s)
 {
     return atomic_load_explicit(&s->worker->server->tracking, memory_order_relaxed) > 0;
+}
+
+/* EXECUTE touches what its statement names. Where that is not the whole text: anything. */
+static void add_executed_names(struct session *s, struct names *names, const char *text, size_t len)
+{
+    struct statement st;
+    bool alone = classify_next(text, len, &st) == len && st.kind == STATEMENT_EXECUTE;
+    const struct prepared *p = alone ? find_named(s, st.name) : NULL;
+
+    if (p)
+        names_merge(names, &p->names);
+    else
+        names->everything = true;
 }
 
 void query_track(struct session *s, const char *text, size_t len, bool whole)
@@ -155,6 +171,8 @@ void query_track(struct session *s, const char *text, size_t len, bool whole)
     if (!is_tracked(s))
         return;
     names_collect(&names, text, len, whole);
+    if (names_may_contain(&names, "EXECUTE", 7))
+        add_executed_names(s, &names, text, len);
     track_names(s, &names);
 }
 
@@ -375,8 +393,9 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         if (park_session(s, plan->hold))
             return 0;
         metrics_add(&s->worker->metrics.park_timeouts, 1);
-        session_send_error(s, (uint8_t)(h->packet[3] + 1), SHIM_ERROR_HOLD_FULL,
-                           (unsigned long long)plan->hold->id, plan->hold->reason);
+        session_send_error(s, (uint8_t)(h->packet[3] + 1), SHIM_ERROR_HELD,
+                           (unsigned long long)plan->hold->id, plan->hold->reason,
+                           "max_parked sessions wait already");
         return s->state == SESSION_DEAD ? n : drop(s, h, p, n);
     case PLAN_MIGRATE:
         if (!h->whole)

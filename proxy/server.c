@@ -23,6 +23,7 @@
 #include "proxy/audit.h"
 #include "proxy/cutover.h"
 #include "proxy/flights.h"
+#include "proxy/hold_drain.h"
 #include "proxy/holds.h"
 #include "proxy/http.h"
 #include "proxy/keeper.h"
@@ -449,6 +450,7 @@ static void stop(struct server *server)
     if (server->keeper)
         keeper_destroy(server->keeper);
     cutover_stop_all(server);
+    hold_drain_stop_all(server);
     if (server->vtctld)
         vtctld_destroy(server->vtctld);
     if (server->holds)

@@ -56,7 +56,8 @@ struct server {
     struct flights *flights; /* VSchema changes */
     struct traffic *traffic; /* columns that statements name */
     struct audit *audit;
-    LIST_HEAD(, cutover) cutovers; /* cutover.c */
+    LIST_HEAD(, cutover) cutovers;  /* cutover.c */
+    LIST_HEAD(, hold_drain) drains; /* hold_drain.c */
     struct quota *quota;
     struct admin *admin;
     struct http *http;
@@ -77,7 +78,7 @@ struct server {
     _Atomic uint64_t sessions;     /* open now */
     uint64_t most_sessions;        /* control loop only: see trim_memory */
     uint64_t last_sessions;        /* likewise */
-    _Atomic unsigned tracking;     /* migrations that need to know what transactions touch */
+    _Atomic unsigned tracking;     /* whoever needs to know what transactions touch */
     _Atomic uint64_t parked;       /* parked now, all workers */
     _Atomic uint64_t refused; /* connections over limits.max_connections; control loop writes */
 };

@@ -113,7 +113,9 @@ struct session {
     int64_t since_ms;   /* IDLE: when the last command was seen to have ended; CLOSING: began */
     int64_t stalled_ms; /* since when the client takes none of what waits for it; 0: it does */
     size_t stalled_backlog;
-    int64_t parked_us; /* PARKED: when it parked first */
+    int64_t parked_us;               /* PARKED: when it parked first */
+    uint64_t served;                 /* the last release that let it out of the queue */
+    struct hold_tally *parked_tally; /* PARKED: of the hold (a reference), or NULL */
     int64_t connected_ms;
     uint64_t parked_by;                /* PARKED: the hold's id */
     uint64_t commands, swept_commands; /* the latter: as the last sweep found it */

@@ -137,6 +137,17 @@ const struct prepared *statements_get_named(const struct statements *sts, struct
     return find(sts, 0, name);
 }
 
+void statements_each(const struct statements *sts, void (*fn)(void *arg, const struct prepared *p),
+                     void *arg)
+{
+    const struct entry *e;
+
+    for (size_t i = 0; i < BUCKETS; i++) {
+        SLIST_FOREACH(e, &sts->buckets[i], next)
+        fn(arg, &e->prepared);
+    }
+}
+
 void statements_remove(struct statements *sts, uint32_t id)
 {
     discard(sts, id, NO_NAME);

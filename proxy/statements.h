@@ -26,6 +26,10 @@ void statements_put_named(struct statements *sts, struct sql_name name, struct p
 const struct prepared *statements_get(const struct statements *sts, uint32_t id);
 const struct prepared *statements_get_named(const struct statements *sts, struct sql_name name);
 
+/* All of them, one after the other. fn must not change them. */
+void statements_each(const struct statements *sts, void (*fn)(void *arg, const struct prepared *p),
+                     void *arg);
+
 void statements_remove(struct statements *sts, uint32_t id);
 void statements_remove_named(struct statements *sts, struct sql_name name);
 

@@ -25,6 +25,14 @@ struct session;
 
 TAILQ_HEAD(session_list, session);
 
+/* A release under way: park.c. */
+struct park_round {
+    int64_t since_us;     /* when it began; 0: none is */
+    uint64_t released;    /* sessions so far */
+    double share;         /* of all that wait behind the hold, those that wait here */
+    struct session *next; /* while one is being resumed: who waits behind it */
+};
+
 struct worker {
     struct server *server;
     unsigned index;
@@ -39,6 +47,7 @@ struct worker {
     struct session_list dead;   /* closed in this loop turn, freed at its end */
     struct hold_set *holds;     /* never NULL */
     struct loop_timer park_timer;
+    struct park_round park_round;
     bool draining, ended;
 };
 

@@ -85,6 +85,8 @@ def test_hold_all(shim, client, second):
                              "UPDATE commerce.demo SET status = 'x' WHERE id = -1", "(SELECT 1 FROM demo LIMIT 0)",
                              "SELECT 1 FROM customer c JOIN demo d ON c.id = d.id WHERE c.id = -1",
                              "WITH x AS (SELECT id FROM demo WHERE id = -1) SELECT * FROM x",
+                             "SELECT d.id FROM `commerce`.`demo` AS d WHERE d.id = -1",
+                             "PREPARE p FROM 'SELECT 1 FROM demo WHERE id = -1'",
                              "SELECT 1 FROM customer WHERE id = (SELECT max(id) FROM DEMO WHERE id = -1) AND id = -1"],
      [OTHER, "INSERT INTO customer (id) VALUES (-620001)", "DELETE FROM customer WHERE id = -620001", "SELECT 1",
       "SELECT 'demo' FROM customer WHERE id = -1", "SET @a = 1", "USE commerce", "SHOW TABLES", "KILL 1234567"]),
@@ -183,6 +185,94 @@ def test_transaction_under_hold_all(shim, client, second):
     shim.admin("RELEASE ALL")
     waiting.answer()
     passes(second, "ROLLBACK")
+
+
+def test_new_transactions_wait_at_the_table(shim, client, second):
+    """One that began after the hold is stopped at its first statement on the table, and goes on in the same
+    transaction; one that has touched the table before is not."""
+    passes(second, "BEGIN", SELECT)
+    shim.hold("TABLE commerce.demo")
+    passes(client, "BEGIN", OTHER, "INSERT INTO customer (id) VALUES (-620020)")
+    waiting = Waiting(shim, client, "DELETE FROM demo WHERE id = -620020")
+    passes(second, SELECT, "COMMIT")
+    shim.admin("RELEASE ALL")
+    waiting.answer()
+    passes(client, "ROLLBACK")
+    assert client.value("SELECT count(*) FROM customer WHERE id = -620020") == "0"
+
+
+def test_new_transactions_of_another_keyspace(shim):
+    """HOLD KEYSPACE stops a transaction of a session elsewhere when it comes to that keyspace."""
+    with Wire(shim.listen) as client:
+        client.login(shim.bed.user, shim.bed.password, None)
+        shim.hold("KEYSPACE commerce")
+        waiting = Waiting(shim, client, "BEGIN")  # without a target any keyspace is possible
+        shim.admin("RELEASE ALL")
+        waiting.answer()
+        passes(client, "ROLLBACK")
+
+
+def test_max_wait_in_a_transaction(shim, client):
+    """The statement gets 1205, the transaction is kept: its client may go on, or roll back."""
+    shim.hold("TABLE commerce.demo MAX_WAIT 0.3")
+    passes(client, "DELETE FROM customer WHERE id = -620021", "BEGIN", "INSERT INTO customer (id) VALUES (-620021)")
+    assert client.query(SELECT).error.code == 1205
+    passes(client, OTHER, "COMMIT")
+    assert client.value("SELECT count(*) FROM customer WHERE id = -620021") == "1"
+    passes(client, "DELETE FROM customer WHERE id = -620021")
+
+
+WRITE = "DELETE FROM demo WHERE id = -620022"
+DDL = "ALTER TABLE demo_that_is_not_there ADD COLUMN x int"
+
+
+@pytest.mark.parametrize("hold, held, free", [
+    ("TABLE commerce.demo ONLY WRITES", [WRITE], [SELECT, OTHER, "SHOW TABLES"]),
+    ("TABLE commerce.demo ONLY READS", [SELECT], [WRITE, OTHER]),
+    ("TABLE commerce.demo ONLY TRANSACTIONS", [], [SELECT, WRITE]),
+    ("ALL ONLY TRANSACTIONS", ["BEGIN", "START TRANSACTION"], [SELECT, WRITE, "SET @a = 1"]),
+    ("ALL ONLY READS, WRITES", [SELECT, WRITE, "BEGIN"], ["SET @a = 1", "SHOW TABLES", "USE commerce"]),
+    ("KEYSPACE commerce ONLY DDL", [DDL], [SELECT, WRITE, "BEGIN", "ROLLBACK"]),
+], ids=["writes", "reads", "transactions-of-a-table", "transactions", "reads-writes", "ddl"])
+def test_kinds(shim, client, second, hold, held, free):
+    """ONLY limits a hold to kinds of statement."""
+    number = shim.hold(hold)
+    passes(second, *free)
+    for sql in held:
+        waiting = Waiting(shim, client, sql)
+        stays(lambda: not waiting.answered(), f"held: {sql}", 0.05)
+        shim.admin(f"RELEASE {number}")
+        error = client.read_response().error
+        assert error is None or sql == DDL and error.code == 1146, error
+        passes(client, "ROLLBACK")
+        number = shim.hold(hold)
+
+
+def test_transactions_under_a_hold_of_writes(shim, client):
+    """Nobody knows what a transaction will do: one that is new waits, whatever it begins with."""
+    shim.hold("TABLE commerce.demo ONLY WRITES")
+    passes(client, "BEGIN", OTHER)
+    waiting = Waiting(shim, client, SELECT)
+    shim.admin("RELEASE ALL")
+    waiting.answer()
+    passes(client, "ROLLBACK")
+
+
+def test_vtgate_scope(shim, bed, client):
+    """HOLD VTGATE stops the sessions of one vtgate, and no others."""
+    passes(client, SELECT)
+    ours = shim.admin("SHOW SESSIONS")[0]["vtgate"]
+    other, = (name for name in bed.endpoints if name != ours)
+    shim.hold(f"VTGATE '{other}'")
+    passes(client, SELECT, "BEGIN", "COMMIT")
+    number = shim.hold(f"VTGATE '{ours}'")
+    waiting = Waiting(shim, client, "SHOW TABLES")
+    assert {row["scope"] for row in shim.admin("SHOW HOLDS")} == {f"vtgate {name}" for name in bed.endpoints}
+    shim.admin(f"RELEASE {number}")
+    waiting.answer()
+    with pytest.raises(pymysql.Error) as unknown:
+        shim.hold("VTGATE 'nowhere:1'")
+    assert unknown.value.args[0] == 1105 and "nowhere:1" in unknown.value.args[1]
 
 
 @pytest.mark.parametrize("capabilities", [BASIC, BASIC | DEPRECATE_EOF], ids=["eof", "deprecate-eof"])
@@ -318,6 +408,20 @@ def test_max_wait(start_shim):
     assert shim.metric("vtshim_park_timeouts_total") == 2
 
 
+def test_limits_of_one_hold(shim, client, second):
+    """MAX_WAIT and MAX_PARKED of a hold, where those of the configuration are larger."""
+    shim.hold("TABLE commerce.demo MAX_WAIT 0.4 MAX_PARKED 1 REASON 'narrow'")
+    client.send(wire.COM_QUERY, SELECT)
+    until(lambda: shim.parked() == 1, "one is parked")
+    row, = shim.admin("SHOW HOLDS")
+    assert (float(row["max_wait_s"]), int(row["max_parked"])) == (0.4, 1)
+    error = second.query(SELECT).error
+    assert (error.code, error.state) == (1205, "HY000") and "narrow" in error.text and "max_parked" in error.text
+    error = client.read_response().error
+    assert (error.code, error.state) == (1205, "HY000") and "400 ms" in error.text
+    passes(client, OTHER)
+
+
 def test_max_wait_of_a_prepared_statement(start_shim):
     """The error answers the execution, and the statement lives on."""
     shim = start_shim({"hold": {"max_wait_ms": 300}})
@@ -375,6 +479,30 @@ def test_order(start_shim):
         client.close()
 
 
+@pytest.mark.threads
+def test_newcomers_queue_up(start_shim):
+    """While the queue of a released hold is being let through, whoever comes waits behind it, but only once."""
+    shim = start_shim({"workers": 1})
+    clients = [shim.wire() for _ in range(8)]
+    shim.hold("TABLE commerce.demo RATE 10 RAMP 0.01")
+    waiting = [Waiting(shim, client) for client in clients[:-1]]
+    late = clients[-1]
+    shim.admin("RELEASE ALL")
+    began = time.monotonic()
+    late.send(wire.COM_QUERY, SELECT)
+    waiting[0].answer()
+    passes(clients[0], SELECT)
+    assert time.monotonic() - began < 0.4, "who has waited passes"
+    assert not waiting[-1].answered()
+    waiting[-1].answer()
+    assert late.read_response().error is None
+    assert time.monotonic() - began > 0.45, "8 sessions at 10 a second"
+    until(lambda: shim.admin("SHOW HOLDS") == [], "the hold is forgotten")
+    passes(late, SELECT)
+    for client in clients:
+        client.close()
+
+
 def test_client_leaves_while_parked(shim, client, second):
     """It is forgotten, its statement is not run, and the others are served."""
     passes(client, "DELETE FROM demo WHERE id = -620010")
@@ -400,6 +528,149 @@ def test_shutdown_while_parked(start_shim):
         shim.terminate()
         shim.wait(15)
         assert time.monotonic() - began < 8
+
+
+# Whose it is.
+
+def test_owner_gone(shim, client):
+    """A hold ends with the connection that set it, unless it is STICKY."""
+    owner = shim.admin_connect()
+    with owner.cursor() as cursor:
+        cursor.execute("HOLD TABLE commerce.customer STICKY")
+        cursor.execute("HOLD TABLE commerce.demo REASON 'mine'")
+        number = cursor.fetchone()[0]
+    waiting = Waiting(shim, client)
+    stays(lambda: not waiting.answered(), "it is held", 0.2)
+    owner.close()
+    waiting.answer()
+    assert shim.wait_event("hold_owner_gone", hold=number)["reason"] == "mine"
+    row, = shim.admin("SHOW HOLDS")
+    assert (row["scope"], row["sticky"]) == ("table commerce.customer", "yes")
+
+
+def test_the_same_hold_again(shim, client):
+    """It is renewed: the same id, the new limits, and it belongs to the newest connection. Another user's is another."""
+    first, second, other = shim.admin_connect(), shim.admin_connect(), shim.admin_connect(user="another")
+
+    def hold(connection: pymysql.Connection, text: str) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(text)
+            return int(cursor.fetchone()[0])
+
+    number = hold(first, "HOLD TABLE commerce.demo FOR 5 REASON 'one'")
+    assert hold(second, "HOLD TABLE commerce.demo FOR 50 REASON 'two'") == number
+    assert hold(second, "HOLD TABLE commerce.demo ONLY READS") != number
+    theirs = hold(other, "HOLD TABLE commerce.demo")
+    assert theirs != number
+    row = next(row for row in shim.admin("SHOW HOLDS") if int(row["id"]) == number)
+    assert row["reason"] == "two" and float(row["expires_in_s"]) > 40
+    first.close()
+    waiting = Waiting(shim, client)
+    stays(lambda: not waiting.answered(), "the second connection's", 0.2)
+    second.close()
+    until(lambda: len(shim.admin("SHOW HOLDS")) == 1, "only the other user's is left")
+    assert not waiting.answered()
+    other.close()
+    waiting.answer()
+
+
+# Draining.
+
+def test_wait_hold(shim, client, second):
+    """WAIT HOLD answers when what is in the way has ended; SHOW HOLD says what that is."""
+    passes(client, "BEGIN", SELECT)
+    number = shim.hold("TABLE commerce.demo")
+    with shim.wire() as third:
+        Waiting(shim, second)
+        passes(third, "BEGIN", OTHER)  # began after the hold and has not touched the table
+        with pytest.raises(pymysql.Error) as late:
+            shim.admin(f"WAIT HOLD {number} 0.3")
+        assert late.value.args[0] == 1205 and "1 sessions are in the way" in late.value.args[1]
+        rows = shim.admin(f"SHOW HOLD {number}")
+        assert [(int(row["session"]), row["role"], row["in_transaction"]) for row in rows] == [
+            (client.greeting.connection_id, "in the way", "yes"),
+            (second.greeting.connection_id, "parked", "no")] or len(rows) == 2 and rows[0]["role"] == "parked", rows
+        assert "transaction" in next(row["why"] for row in rows if row["role"] == "in the way")
+        threading.Timer(0.4, passes, (client, "COMMIT")).start()
+        began = time.monotonic()
+        done, = shim.admin(f"WAIT HOLD {number} 20")
+        assert 0.3 < time.monotonic() - began < 5 and int(done["parked"]) == 1
+        assert [row["role"] for row in shim.admin(f"SHOW HOLD {number}")] == ["parked"]
+        passes(third, "ROLLBACK")
+    shim.admin("RELEASE ALL")
+    second.read_response()
+    for command in (f"WAIT HOLD {number}", f"SHOW HOLD {number}"):
+        with pytest.raises(pymysql.Error) as unknown:
+            shim.admin(command)
+        assert unknown.value.args[0] == 1094
+
+
+def test_wait_hold_for_a_statement(shim, client):
+    """A statement that runs since before the hold is in the way, too."""
+    client.send(wire.COM_QUERY, "SELECT sleep(3)")
+    until(lambda: shim.admin("SHOW SESSIONS")[0]["state"] == "response", "it runs")
+    number = shim.hold("TABLE commerce.demo")
+    row, = shim.admin(f"SHOW HOLD {number}")
+    assert row["why"] == "statement under way"
+    began = time.monotonic()
+    shim.admin(f"WAIT HOLD {number}")
+    assert time.monotonic() - began > 0.2
+    assert client.read_response().error is None
+
+
+@pytest.mark.threads
+def test_wait_hold_is_interrupted(shim, client):
+    """By KILL QUERY, by the end of the hold, and by its own client's leaving."""
+    passes(client, "BEGIN", SELECT)
+    number = shim.hold("TABLE commerce.demo FOR 30")
+    waiter = shim.admin_connect()
+    errors: list[int] = []
+
+    def wait() -> None:
+        with waiter.cursor() as cursor:
+            for _ in range(2):
+                try:
+                    cursor.execute(f"WAIT HOLD {number}")
+                except pymysql.Error as error:
+                    errors.append(error.args[0])
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.3)
+    shim.admin(f"KILL QUERY {waiter.thread_id()}")
+    until(lambda: errors == [1317], "the first was killed")
+    time.sleep(0.3)
+    shim.admin(f"RELEASE {number}")
+    thread.join()
+    assert errors == [1317, 1094]
+    waiter.close()
+    number = shim.hold("TABLE commerce.demo FOR 30")
+    with Wire(shim.admin_address) as leaver:
+        leaver.login("sre", "")
+        leaver.send(wire.COM_QUERY, f"WAIT HOLD {number}")
+        time.sleep(0.2)
+    passes(client, "ROLLBACK")
+    shim.admin(f"WAIT HOLD {number} 5")
+
+
+def test_explain_hold(shim, client, second):
+    """The preview counts sessions and holds nothing."""
+    passes(client, "BEGIN")
+    second.prepare("SELECT count(*), ? FROM demo WHERE id = -1")
+    with Wire(shim.listen) as elsewhere:
+        elsewhere.login(shim.bed.user, shim.bed.password, "commerce/-80")
+        preview, = shim.admin("EXPLAIN HOLD TABLE commerce.demo FOR 7 MAX_WAIT 2")
+        counts = [int(preview[name]) for name in ("sessions", "matching", "in_transaction", "prepared", "expires_in_s")]
+        assert counts == [3, 3, 1, 1, 7] and float(preview["max_wait_s"]) == 2 and preview["renews"] is None
+        preview, = shim.admin("EXPLAIN HOLD TABLE somewhere_else.demo")
+        assert (int(preview["sessions"]), int(preview["matching"]), int(preview["prepared"])) == (3, 0, 0)
+        preview, = shim.admin("EXPLAIN HOLD KEYSPACE commerce ONLY WRITES, DDL")
+        assert (int(preview["matching"]), int(preview["prepared"]), preview["kinds"]) == (3, 0, "writes, ddl")
+    passes(second, SELECT)
+    assert shim.admin("SHOW HOLDS") == [] and shim.metric("vtshim_parks_total") == 0
+    number = shim.hold("ALL FOR 5")
+    assert int(shim.admin("EXPLAIN HOLD ALL")[0]["renews"]) == number
+    passes(client, "ROLLBACK")
 
 
 # What the operator sees.

@@ -21,8 +21,8 @@ static const char *const NAMES[] = {
 /* Everything that the arguments of one command may say. */
 struct said {
     bool ok, truncated;
-    struct hold hold;
-    int64_t seconds;
+    struct admin_hold hold;
+    int64_t timeout_ms;
     uint64_t id;
     char vtgate[ADMIN_VTGATE_MAX];
     struct admin_column columns[ADMIN_SELECT_MAX];
@@ -41,19 +41,28 @@ static void check_error(const struct admin_error *error, const char *text, size_
     CHECK(n > 20 && n < sizeof(message));
 }
 
+static bool is_hold(const char *handler)
+{
+    return strcmp(handler, "admin_hold") == 0 || strcmp(handler, "admin_explain_hold") == 0;
+}
+
 static void parse(const char *handler, const char *text, size_t len, size_t skip, struct said *s)
 {
     struct admin_error error;
     struct lexer lx;
 
     memset(s, 0, sizeof(*s));
-    s->seconds = UNREAD;
+    s->hold.seconds = s->timeout_ms = UNREAD;
     lexer_init(&lx, text, len);
     lx.pos += skip;
-    if (strcmp(handler, "admin_hold") == 0)
-        s->ok = admin_parse_hold(&lx, MAX_S, &s->hold, &s->seconds, &error);
+    if (is_hold(handler))
+        s->ok = admin_parse_hold(&lx, MAX_S, &s->hold, &error);
     else if (strcmp(handler, "admin_release") == 0)
         s->ok = admin_parse_release(&lx, &s->id, &error);
+    else if (strcmp(handler, "admin_show_hold") == 0)
+        s->ok = admin_parse_hold_id(&lx, &s->id, &error);
+    else if (strcmp(handler, "admin_wait_hold") == 0)
+        s->ok = admin_parse_wait(&lx, &s->id, &s->timeout_ms, &error);
     else if (strstr(handler, "_vtgate"))
         s->ok = admin_parse_vtgate(&lx, s->vtgate, &error);
     else if (strcmp(handler, "admin_select") == 0)
@@ -69,13 +78,19 @@ static void parse(const char *handler, const char *text, size_t len, size_t skip
 
 static void check_said(const struct said *s)
 {
-    const struct hold *h = &s->hold;
+    const struct hold *h = &s->hold.hold;
 
     CHECK(strnlen(h->keyspace, sizeof(h->keyspace)) < sizeof(h->keyspace));
     CHECK(strnlen(h->table, sizeof(h->table)) < sizeof(h->table));
     CHECK(strnlen(h->reason, sizeof(h->reason)) < sizeof(h->reason));
     CHECK(strnlen(s->vtgate, sizeof(s->vtgate)) < sizeof(s->vtgate));
-    CHECK(!s->ok || (s->seconds >= 1 && s->seconds <= MAX_S));
+    CHECK(!s->ok || (s->hold.seconds >= 1 && s->hold.seconds <= MAX_S));
+    CHECK(!s->ok || (s->timeout_ms >= 1 && s->timeout_ms <= INT64_C(86400000)));
+    CHECK(strnlen(h->vtgate, sizeof(h->vtgate)) < sizeof(h->vtgate));
+    CHECK(h->max_wait_ms >= 0 && h->max_wait_ms <= INT64_C(86400000));
+    CHECK(h->ramp_ms >= 0 && h->ramp_ms <= INT64_C(86400000));
+    CHECK(h->max_parked <= 1000000 && h->rate >= 0 && h->rate <= 1000000);
+    CHECK(h->kinds <= HOLD_EVERYTHING);
     CHECK(s->n <= ADMIN_SELECT_MAX);
     for (size_t i = 0; i < s->n; i++) {
         CHECK(strnlen(s->columns[i].name, ADMIN_TEXT_MAX) < ADMIN_TEXT_MAX);
@@ -89,36 +104,75 @@ static bool is_plain(const char *name)
     return *name && !strchr(name, '`');
 }
 
-static void check_hold_again(const struct said *s)
+/* As REASON wants it. At most HOLD_REASON_MAX characters of it, so that it is read as a whole. */
+static char *write_reason(char *end, const char *reason)
 {
-    const struct hold *h = &s->hold;
-    char text[3 * HOLD_REASON_MAX], *end = text;
-    static struct said again;
+    size_t n = 0;
 
-    if ((h->scope != HOLD_ALL && !is_plain(h->keyspace)) ||
-        (h->scope == HOLD_TABLE && !is_plain(h->table)))
-        return;
-    end += h->scope == HOLD_ALL        ? sprintf(end, "ALL")
-           : h->scope == HOLD_KEYSPACE ? sprintf(end, "KEYSPACE `%s`", h->keyspace)
-                                       : sprintf(end, "TABLE `%s`.`%s`", h->keyspace, h->table);
-    end += sprintf(end, " FOR %" PRId64 " REASON '", s->seconds);
-    size_t reason = 0;
-
-    for (const char *p = h->reason; *p && reason + 2 < HOLD_REASON_MAX; p++) {
+    end += sprintf(end, " REASON '");
+    for (const char *p = reason; *p && n + 2 < HOLD_REASON_MAX; p++) {
         /* \% and \_ keep their backslash, so that it must not be escaped in front of them. */
         if (*p == '\'' || (*p == '\\' && p[1] != '%' && p[1] != '_')) {
             *end++ = '\\';
-            reason++;
+            n++;
         }
         *end++ = *p;
-        reason++;
+        n++;
     }
     *end++ = '\'';
+    return end;
+}
+
+static char *write_scope(char *end, const struct hold *h)
+{
+    switch (h->scope) {
+    case HOLD_ALL:
+        return end + sprintf(end, "ALL");
+    case HOLD_KEYSPACE:
+        return end + sprintf(end, "KEYSPACE `%s`", h->keyspace);
+    case HOLD_TABLE:
+        return end + sprintf(end, "TABLE `%s`.`%s`", h->keyspace, h->table);
+    default:
+        return end + sprintf(end, "VTGATE '%s'", h->vtgate);
+    }
+}
+
+static char *write_limits(char *end, const struct hold *h)
+{
+    char kinds[HOLD_KINDS_MAX];
+
+    hold_format_kinds(h, kinds, sizeof(kinds));
+    if (h->kinds)
+        end += sprintf(end, " ONLY %s", kinds);
+    if (h->max_wait_ms)
+        end += sprintf(end, " MAX_WAIT %.3f", (double)h->max_wait_ms / 1000);
+    if (h->ramp_ms)
+        end += sprintf(end, " RAMP %.3f", (double)h->ramp_ms / 1000);
+    if (h->max_parked)
+        end += sprintf(end, " MAX_PARKED %" PRIu64, h->max_parked);
+    if (h->rate)
+        end += sprintf(end, " RATE %" PRId64, h->rate);
+    return end;
+}
+
+static void check_hold_again(const struct said *s)
+{
+    const struct hold *h = &s->hold.hold, *g;
+    char text[4 * HOLD_REASON_MAX + HOLD_VTGATE_MAX], *end;
+    static struct said again;
+
+    if (((h->scope == HOLD_KEYSPACE || h->scope == HOLD_TABLE) && !is_plain(h->keyspace)) ||
+        (h->scope == HOLD_TABLE && !is_plain(h->table)) || strpbrk(h->vtgate, "'\\"))
+        return;
+    end = write_limits(write_scope(text, h), h);
+    end += sprintf(end, " FOR %" PRId64 "%s", s->hold.seconds, s->hold.sticky ? " STICKY" : "");
+    end = write_reason(end, h->reason);
     parse("admin_hold", text, (size_t)(end - text), 0, &again);
-    CHECK(again.ok && again.seconds == s->seconds && again.hold.scope == h->scope);
-    CHECK(strcmp(again.hold.keyspace, h->keyspace) == 0);
-    CHECK(strcmp(again.hold.table, h->table) == 0);
-    CHECK(strncmp(again.hold.reason, h->reason, strlen(again.hold.reason)) == 0);
+    g = &again.hold.hold;
+    CHECK(again.ok && again.hold.seconds == s->hold.seconds && again.hold.sticky == s->hold.sticky);
+    CHECK(hold_is_same(g, h) && g->max_wait_ms == h->max_wait_ms && g->ramp_ms == h->ramp_ms);
+    CHECK(g->max_parked == h->max_parked && g->rate == h->rate);
+    CHECK(strncmp(g->reason, h->reason, strlen(g->reason)) == 0);
 }
 
 static void fuzz_arguments(const char *handler, const char *text, size_t len, size_t skip)
@@ -137,7 +191,7 @@ static void fuzz_arguments(const char *handler, const char *text, size_t len, si
     parse(handler, more, len + 2, skip, &again);
     free(more);
     CHECK(memcmp(&s, &again, sizeof(s)) == 0);
-    if (strcmp(handler, "admin_hold") == 0)
+    if (is_hold(handler))
         check_hold_again(&s);
 }
 

@@ -31,7 +31,7 @@ static void check_inside(struct sql_name n, const char *text, size_t len,
 static void check_plan(const struct plan *p, const struct plan_facts *facts, bool whole,
                        bool may_grow)
 {
-    bool held = facts->holds->n > 0 && !facts->in_transaction;
+    bool held = facts->holds->n > 0 && (!facts->in_transaction || facts->holds->in_transactions);
 
     CHECK(!p->passed || p->action == PLAN_FORWARD);
     switch (p->action) {
@@ -96,7 +96,7 @@ static void check_prepared(const struct plan_facts *facts, const struct prepared
     check_inside(p.name, "", 0, prepared);
     CHECK(whole || p.action != PLAN_MIGRATE);
     if (!whole && facts->holds->n > 0 && !facts->in_transaction &&
-        facts->holds->items[0].scope == HOLD_ALL)
+        facts->holds->items[0].scope == HOLD_ALL && facts->holds->items[0].kinds == 0)
         CHECK(p.action == PLAN_PARK || prepared->kind != STATEMENT_EMPTY);
 }
 
@@ -137,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
+    static const struct names touched = {.everything = false};
     struct hold_set *holds = hold_set_create(data[1] & 3 ? 1 : 0);
     const struct plan_facts facts = {
         .database = DATABASES[data[0] >> 4 & 3],
@@ -146,11 +147,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .strategy_own = data[0] & 4,
         .intercept = data[0] & 8,
         .no_control = data[0] & 64,
+        .touched = data[0] & 128 ? &touched : NULL,
     };
     if (holds->n > 0) {
         holds->items[0].scope = (enum hold_scope)((data[1] & 3) - 1);
+        holds->items[0].kinds = data[1] & 32 ? data[1] >> 6 : 0;
         strcpy(holds->items[0].keyspace, "ks");
         strcpy(holds->items[0].table, "t");
+        hold_set_seal(holds);
     }
     char *text = (char *)fuzz_copy(data + 2, size - 2);
 

@@ -39,6 +39,10 @@ static void commands_are_found_by_their_words(void **state)
         {"SHOW HELP", "SHOW HELP"},
         {"/*!40101 SET NAMES utf8 */", "SET"},
         {"hold all", "HOLD"},
+        {"explain hold all", "EXPLAIN HOLD"},
+        {"show hold 1", "SHOW HOLD"},
+        {"wait hold 1", "WAIT HOLD"},
+        {"explain", NULL},
         {"drain vtgate 'a'", "DRAIN VTGATE"},
         {"start transaction", "START TRANSACTION"},
         {"select @@version", "SELECT"},
@@ -94,8 +98,8 @@ static const struct {
     {"keyspace `for`", NULL, HOLD_KEYSPACE, "for", "", "", 60},
     {"table ks.t for 2", NULL, HOLD_TABLE, "ks", "t", "", 2},
     {"table `k s` . `t.u`", NULL, HOLD_TABLE, "k s", "t.u", "", 60},
-    {"", "expected ALL, KEYSPACE or TABLE at the end", 0, "", "", "", 0},
-    {"some", "expected ALL, KEYSPACE or TABLE near 'some'", 0, "", "", "", 0},
+    {"", "expected ALL, KEYSPACE, TABLE or VTGATE at the end", 0, "", "", "", 0},
+    {"some", "expected ALL, KEYSPACE, TABLE or VTGATE near 'some'", 0, "", "", "", 0},
     {"keyspace", "expected a keyspace at the end", 0, "", "", "", 0},
     {"keyspace 'ks'", "expected a keyspace near 'ks'", 0, "", "", "", 0},
     {"keyspace ``", "expected a keyspace near ''", 0, "", "", "", 0},
@@ -109,7 +113,20 @@ static const struct {
     {"all for '5'", "near '5'", 0, "", "", "", 0},
     {"all reason x", "expected the reason in quotes near 'x'", 0, "", "", "", 0},
     {"all reason 'x", "expected the reason in quotes near 'x'", 0, "", "", "", 0},
-    {"all 5", "expected FOR seconds, or REASON 'text' near '5'", 0, "", "", "", 0},
+    {"all 5", "STICKY, or REASON 'text' near '5'", 0, "", "", "", 0},
+    {"all only", "expected READS, WRITES, TRANSACTIONS or DDL at the end", 0, "", "", "", 0},
+    {"all only reads,", "expected READS, WRITES, TRANSACTIONS or DDL at the end", 0, "", "", "", 0},
+    {"all only all", "expected READS, WRITES, TRANSACTIONS or DDL near 'all'", 0, "", "", "", 0},
+    {"all max_wait 0", "expected seconds from 0.001 to 86400 near '0'", 0, "", "", "", 0},
+    {"all max_wait 86401", "seconds from 0.001 to 86400 near '86401'", 0, "", "", "", 0},
+    {"all max_wait 1e3", "seconds from 0.001 to 86400 near '1e3'", 0, "", "", "", 0},
+    {"all ramp 1.2.3", "STICKY, or REASON 'text' near '.3'", 0, "", "", "", 0},
+    {"all ramp", "seconds from 0.001 to 86400 at the end", 0, "", "", "", 0},
+    {"all rate 0", "expected sessions a second from 1 to 1000000 near '0'", 0, "", "", "", 0},
+    {"all rate 2000000", "expected sessions a second from 1 to 1000000 near", 0, "", "", "", 0},
+    {"all max_parked x", "expected sessions from 1 to 1000000 near 'x'", 0, "", "", "", 0},
+    {"vtgate a", "expected a vtgate in quotes", 0, "", "", "", 0},
+    {"vtgate", "expected a vtgate in quotes", 0, "", "", "", 0},
     {"all; all", "expected nothing more near 'all'", 0, "", "", "", 0},
 };
 
@@ -118,12 +135,12 @@ static void holds_are_read(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(HOLDS); i++) {
         struct lexer lx = over(HOLDS[i].text);
-        struct hold h = {.reason = ""};
-        int64_t seconds = 60;
+        struct admin_hold said = {.seconds = 60};
+        const struct hold *h = &said.hold;
         struct admin_error error;
         char text[ADMIN_ERROR_MAX];
 
-        if (!admin_parse_hold(&lx, MAX_S, &h, &seconds, &error)) {
+        if (!admin_parse_hold(&lx, MAX_S, &said, &error)) {
             admin_error_format(&error, text);
             if (!HOLDS[i].error || !strstr(text, HOLDS[i].error))
                 fail_msg("%s: %s", HOLDS[i].text, text);
@@ -131,11 +148,86 @@ static void holds_are_read(void **state)
         }
         if (HOLDS[i].error)
             fail_msg("%s: no error", HOLDS[i].text);
-        assert_int_equal(h.scope, HOLDS[i].scope);
-        assert_string_equal(h.keyspace, HOLDS[i].keyspace);
-        assert_string_equal(h.table, HOLDS[i].table);
-        assert_string_equal(h.reason, HOLDS[i].reason);
-        assert_int_equal(seconds, HOLDS[i].seconds);
+        assert_int_equal(h->scope, HOLDS[i].scope);
+        assert_string_equal(h->keyspace, HOLDS[i].keyspace);
+        assert_string_equal(h->table, HOLDS[i].table);
+        assert_string_equal(h->reason, HOLDS[i].reason);
+        assert_int_equal(said.seconds, HOLDS[i].seconds);
+    }
+}
+
+/* What may follow the scope, in any order. */
+static void limits_of_holds_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        struct admin_hold want;
+    } cases[] = {
+        {"all", {.seconds = 60}},
+        {"all sticky", {.seconds = 60, .sticky = true}},
+        {"all only reads", {.seconds = 60, .hold = {.kinds = HOLD_READS}}},
+        {"all only writes , ddl for 5", {.seconds = 5, .hold = {.kinds = HOLD_WRITES | HOLD_DDL}}},
+        {"all only transactions only reads", {.seconds = 60, .hold = {.kinds = HOLD_READS}}},
+        {"all max_wait 0.4", {.seconds = 60, .hold = {.max_wait_ms = 400}}},
+        {"all MAX_WAIT 86400", {.seconds = 60, .hold = {.max_wait_ms = 86400000}}},
+        {"all max_parked 7;", {.seconds = 60, .hold = {.max_parked = 7}}},
+        {"all sticky rate 20 reason 'x' ramp 1.5 ;",
+         {.seconds = 60, .sticky = true, .hold = {.rate = 20, .ramp_ms = 1500, .reason = "x"}}},
+        {"vtgate 'a:1' max_parked 1000000",
+         {.seconds = 60, .hold = {.scope = HOLD_VTGATE, .vtgate = "a:1", .max_parked = 1000000}}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct lexer lx = over(cases[i].text);
+        struct admin_hold said = {.seconds = 60};
+        const struct hold *h = &said.hold, *want = &cases[i].want.hold;
+        struct admin_error error;
+
+        if (!admin_parse_hold(&lx, MAX_S, &said, &error))
+            fail_msg("%s", cases[i].text);
+        if (!hold_is_same(h, want) || said.sticky != cases[i].want.sticky ||
+            said.seconds != cases[i].want.seconds || h->max_wait_ms != want->max_wait_ms ||
+            h->max_parked != want->max_parked || h->rate != want->rate ||
+            h->ramp_ms != want->ramp_ms || strcmp(h->reason, want->reason) != 0)
+            fail_msg("%s", cases[i].text);
+    }
+}
+
+static void waits_and_ids_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t id;        /* of WAIT HOLD; 0: an error */
+        int64_t timeout_ms; /* -1: none said */
+        bool is_id;         /* good for SHOW HOLD, too */
+    } cases[] = {
+        {"7", 7, -1, true},
+        {"7;", 7, -1, true},
+        {"7 10", 7, 10000, false},
+        {"7 0.25;", 7, 250, false},
+        {"0", 0, 0, false},
+        {"", 0, 0, false},
+        {"all", 0, 0, false},
+        {"7 x", 0, 0, false},
+        {"7 0", 0, 0, false},
+        {"7 8 9", 0, 0, false},
+        {"18446744073709551616", UINT64_MAX, -1, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct lexer lx = over(cases[i].text), again = lx;
+        struct admin_error error;
+        int64_t timeout_ms = -1;
+        uint64_t id;
+        bool ok = admin_parse_wait(&lx, &id, &timeout_ms, &error);
+
+        if (ok != (cases[i].id != 0) ||
+            (ok && (id != cases[i].id || timeout_ms != cases[i].timeout_ms)))
+            fail_msg("wait hold %s", cases[i].text);
+        if (admin_parse_hold_id(&again, &id, &error) != cases[i].is_id)
+            fail_msg("show hold %s", cases[i].text);
     }
 }
 
@@ -146,19 +238,17 @@ static void lengths_are_bounded(void **state)
     for (size_t n = HOLD_NAME_MAX - 3; n < HOLD_NAME_MAX + 3; n++) {
         char text[200] = "keyspace ";
         struct lexer lx;
-        struct hold h = {.reason = ""};
-        int64_t seconds;
+        struct admin_hold h = {.seconds = 60};
         struct admin_error error;
 
         memset(text + 9, 'k', n);
         lx = over(text);
-        assert_int_equal(admin_parse_hold(&lx, MAX_S, &h, &seconds, &error), n < HOLD_NAME_MAX);
+        assert_int_equal(admin_parse_hold(&lx, MAX_S, &h, &error), n < HOLD_NAME_MAX);
     }
     for (size_t blanks = 0; blanks < 3; blanks++) {
         char text[800] = "all reason '";
         struct lexer lx;
-        struct hold h = {.reason = ""};
-        int64_t seconds;
+        struct admin_hold h = {.seconds = 60};
         struct admin_error error;
 
         memset(text + 12, ' ', blanks);
@@ -166,9 +256,9 @@ static void lengths_are_bounded(void **state)
             strcat(text, "\xe2\x82\xac"); /* the Euro sign */
         strcat(text, "'");
         lx = over(text);
-        assert_true(admin_parse_hold(&lx, MAX_S, &h, &seconds, &error));
-        assert_int_equal((strlen(h.reason) - blanks) % 3, 0);
-        assert_in_range(strlen(h.reason), HOLD_REASON_MAX - 4, HOLD_REASON_MAX - 1);
+        assert_true(admin_parse_hold(&lx, MAX_S, &h, &error));
+        assert_int_equal((strlen(h.hold.reason) - blanks) % 3, 0);
+        assert_in_range(strlen(h.hold.reason), HOLD_REASON_MAX - 4, HOLD_REASON_MAX - 1);
     }
 }
 
@@ -396,6 +486,8 @@ int main(void)
         cmocka_unit_test(commands_are_found_by_their_words),
         cmocka_unit_test(no_command_hides_another),
         cmocka_unit_test(holds_are_read),
+        cmocka_unit_test(limits_of_holds_are_read),
+        cmocka_unit_test(waits_and_ids_are_read),
         cmocka_unit_test(lengths_are_bounded),
         cmocka_unit_test(releases_and_vtgates_are_read),
         cmocka_unit_test(selects_are_read),

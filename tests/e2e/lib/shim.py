@@ -207,8 +207,8 @@ class Shim:
             return [{key.lower(): value for key, value in row.items()} for row in cursor.fetchall()]
 
     def hold(self, what: str) -> int:
-        """Sets a hold, such as "TABLE commerce.demo FOR 5", and returns its id."""
-        rows = self.admin(f"HOLD {what}")
+        """Sets a hold, such as "TABLE commerce.demo FOR 5", that outlives its connection, and returns its id."""
+        rows = self.admin(f"HOLD {what} STICKY")
         assert len(rows) == 1, rows
         return int(next(value for key, value in rows[0].items() if "id" in key or "hold" in key))
 
