@@ -15,6 +15,7 @@
 #include "proxy/admin_internal.h"
 #include "proxy/admin_parse.h"
 #include "proxy/audit.h"
+#include "proxy/holds.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
 #include "tests/fuzz/fuzz.h"
@@ -38,6 +39,13 @@ void audit_write(struct audit *a, const struct audit_entry *e)
     (void)a;
     (void)e;
     abort();
+}
+
+/* Nobody has set a hold. */
+void holds_connection_gone(struct holds *hs, uint32_t connection)
+{
+    (void)hs;
+    CHECK(connection != 0);
 }
 
 /* --- commands: as admin_commands.c, without a server behind them ------------------------------ */
