@@ -180,6 +180,12 @@ static bool check_control(const struct config *c, struct config_error *err)
     if (is_set(c->control_password) && !is_set(c->control_user)) {
         return config_error_set(err, "control.password: needs control.user");
     }
+    for (size_t i = 0; i < c->admin_users.n; i++) {
+        if (c->admin_users.items[i].certificate != NULL && !is_set(c->tls_ca)) {
+            return config_error_set(err, "admin_users: the certificate of %s needs tls.ca",
+                                    c->admin_users.items[i].name);
+        }
+    }
     return true;
 }
 

@@ -258,7 +258,17 @@ static bool check_user(const struct option_row *row, const struct user_entry *us
                                 "hash: $sha2$ and 64 hexadecimal digits",
                                 row->key, user->name);
     }
+    if (user->certificate && (!*user->certificate || strlen(user->certificate) > 255)) {
+        return config_error_set(err, "%s: the certificate of %s must have 1 to 255 bytes", row->key,
+                                user->name);
+    }
     return true;
+}
+
+const char *config_role_name(enum config_role role)
+{
+    static const char *const names[CONFIG_ROLES] = {"viewer", "operator", "admin"};
+    return names[role];
 }
 
 static void fini_users(void *field)
@@ -266,6 +276,7 @@ static void fini_users(void *field)
     struct user_list *list = field;
     for (size_t i = 0; i < list->n; i++) {
         free(list->items[i].name);
+        free(list->items[i].certificate);
         config_wipe_free(list->items[i].password);
     }
     free(list->items);
@@ -280,6 +291,9 @@ static void copy_users(const void *from, void *to)
         const struct user_entry *u = &list->items[i];
         items[i].name = config_strndup(u->name, strlen(u->name));
         items[i].password = config_strndup(u->password, strlen(u->password));
+        items[i].certificate =
+            u->certificate ? config_strndup(u->certificate, strlen(u->certificate)) : NULL;
+        items[i].role = u->role;
     }
     *(struct user_list *)to = (struct user_list){items, list->n};
 }
@@ -323,6 +337,10 @@ static void format_users(const struct option_row *row, const void *field, struct
         text_out_add(out, i > 0 ? "," : "");
         text_out_add(out, list->items[i].name);
         text_out_add(out, ":******");
+        if (list->items[i].role != CONFIG_ROLE_ADMIN) {
+            text_out_add(out, ":");
+            text_out_add(out, config_role_name(list->items[i].role));
+        }
     }
 }
 
@@ -331,8 +349,10 @@ static bool equal_users(const void *a, const void *b)
     const struct user_list *left = a, *right = b;
     bool equal = left->n == right->n;
     for (size_t i = 0; equal && i < left->n; i++) {
-        equal = strcmp(left->items[i].name, right->items[i].name) == 0 &&
-                strcmp(left->items[i].password, right->items[i].password) == 0;
+        const struct user_entry *l = &left->items[i], *r = &right->items[i];
+        equal = strcmp(l->name, r->name) == 0 && strcmp(l->password, r->password) == 0 &&
+                l->role == r->role && !l->certificate == !r->certificate &&
+                (!l->certificate || strcmp(l->certificate, r->certificate) == 0);
     }
     return equal;
 }

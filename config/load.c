@@ -123,6 +123,52 @@ static bool set_list(const struct option_row *row, void *field, const json_t *va
     return ok;
 }
 
+static bool read_role(const struct option_row *row, const json_t *value, struct user_entry *user,
+                      struct config_error *err)
+{
+    const char *text = json_string_value(value);
+    for (int role = 0; text != NULL && role < CONFIG_ROLES; role++) {
+        if (strcmp(text, config_role_name((enum config_role)role)) == 0) {
+            user->role = (enum config_role)role;
+            return true;
+        }
+    }
+    return config_error_set(err, "%s: the role of %.100s must be viewer, operator or admin",
+                            row->key, user->name);
+}
+
+/* A password, or an object with one, and perhaps a role and a certificate's name. */
+static bool read_user(const struct option_row *row, const json_t *value, struct user_entry *user,
+                      struct config_error *err)
+{
+    json_t *object = (json_t *)value, *item;
+    const char *key;
+    user->role = CONFIG_ROLE_ADMIN;
+    user->password = (char *)json_string_value(value);
+    json_object_foreach(object, key, item)
+    {
+        if (strcmp(key, "role") == 0) {
+            if (!read_role(row, item, user, err)) {
+                return false;
+            }
+        } else if (strcmp(key, "certificate") == 0 && json_is_string(item)) {
+            user->certificate = (char *)json_string_value(item);
+        } else if (strcmp(key, "password") == 0) {
+            user->password = (char *)json_string_value(item);
+            value = item;
+        } else {
+            return config_error_set(
+                err, "%s: %.100s may have password, role and certificate (a string), not %.100s",
+                row->key, user->name, key);
+        }
+    }
+    if (user->password != NULL) {
+        return true;
+    }
+    return config_error_set(err, "%s: the password of %.100s must be a string, not %s", row->key,
+                            user->name, json_is_object(value) ? "left out" : type_name(value));
+}
+
 static bool set_users(const struct option_row *row, void *field, const json_t *value,
                       struct config_error *err)
 {
@@ -131,18 +177,17 @@ static bool set_users(const struct option_row *row, void *field, const json_t *v
     }
     json_t *object = (json_t *)value; /* jansson's iteration wants it so, but changes nothing */
     const char *name;
-    json_t *password;
+    json_t *user;
     struct user_entry *users = config_alloc(json_object_size(value), sizeof(*users));
     size_t n = 0;
     bool ok = true;
-    json_object_foreach(object, name, password)
+    json_object_foreach(object, name, user)
     {
-        if (!json_is_string(password)) {
-            ok = config_error_set(err, "%s: the password of %.100s must be a string, not %s",
-                                  row->key, name, type_name(password));
+        users[n].name = (char *)name;
+        ok = read_user(row, user, &users[n++], err);
+        if (!ok) {
             break;
         }
-        users[n++] = (struct user_entry){(char *)name, (char *)json_string_value(password)};
     }
     ok = ok && value_set_users(row, field, users, n, err);
     free(users);

@@ -39,10 +39,19 @@ struct string_list {
     size_t n;
 };
 
-/* password: in clear, or '*' and 40 hex digits, or "$sha2$" and 64 hex digits; never empty. */
+/* What a user of the admin console may do; each has what those before it have. */
+enum config_role { CONFIG_ROLE_VIEWER, CONFIG_ROLE_OPERATOR, CONFIG_ROLE_ADMIN, CONFIG_ROLES };
+
+/* In the configuration's words: "viewer", "operator", "admin". */
+const char *config_role_name(enum config_role role);
+
+/* password: in clear, or '*' and 40 hex digits, or "$sha2$" and 64 hex digits; never empty.
+   certificate: the common name in the certificate that the user has to show, or NULL. */
 struct user_entry {
     char *name;
     char *password;
+    char *certificate;
+    enum config_role role;
 };
 
 struct user_list {

@@ -105,8 +105,10 @@ static void forget_users(struct admin *admin)
 {
     if (!admin->users)
         return;
-    for (size_t i = 0; i < admin->user_count; i++)
+    for (size_t i = 0; i < admin->user_count; i++) {
         free(admin->users[i].name);
+        free(admin->users[i].certificate);
+    }
     explicit_bzero(admin->users, admin->user_count * sizeof(*admin->users));
     free(admin->users);
     admin->users = NULL;
@@ -115,13 +117,28 @@ static void forget_users(struct admin *admin)
 
 void admin_take_users(struct admin *admin, const struct user_list *users)
 {
+    struct admin_client *c;
+
     forget_users(admin);
     admin->users = memory_zalloc((users->n + 1) * sizeof(*admin->users));
     for (size_t i = 0; i < users->n; i++) {
-        admin->users[i].name = memory_copy(users->items[i].name, strlen(users->items[i].name));
-        admin_secret_parse(&admin->users[i].secret, users->items[i].password);
+        const struct user_entry *from = &users->items[i];
+        struct admin_user *user = &admin->users[i];
+
+        user->name = memory_copy(from->name, strlen(from->name));
+        user->role = from->role;
+        if (from->certificate)
+            user->certificate = memory_copy(from->certificate, strlen(from->certificate));
+        admin_secret_parse(&user->secret, from->password);
     }
     admin->user_count = users->n;
+    TAILQ_FOREACH(c, &admin->clients, link)
+    {
+        const struct admin_user *user = admin_find_user(admin, c->user);
+
+        if (user)
+            c->role = user->role;
+    }
 }
 
 struct admin *admin_create(struct server *server)
@@ -142,13 +159,13 @@ struct admin *admin_create(struct server *server)
     return admin;
 }
 
-bool admin_kill(struct admin *admin, uint32_t id, bool query_only)
+bool admin_kill(struct admin *admin, uint32_t id, bool query_only, const char *user)
 {
     struct admin_client *c;
 
     TAILQ_FOREACH(c, &admin->clients, link)
     {
-        if (c->id != id || c->gone)
+        if (c->id != id || c->gone || (user && strcmp(c->user, user) != 0))
             continue;
         if (c->interrupt)
             c->interrupt(c->interrupt_arg, 1317, "70100", "Query execution was interrupted");

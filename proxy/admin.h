@@ -19,7 +19,8 @@ struct admin_client;
 /* NULL when the port cannot be opened (after a line in the log). */
 struct admin *admin_create(struct server *server);
 
-/* Who may log in from now on; copied. Those who are logged in stay. */
+/* Who may log in from now on, as what; copied. Those who are logged in stay, in the role that their
+   name has now. */
 void admin_take_users(struct admin *admin, const struct user_list *users);
 
 /* Takes no more connections and no more commands; those under way still get their answer. */
@@ -38,6 +39,7 @@ struct admin_request {
     uint32_t connection; /* its id */
     const char *user;    /* the admin's name and address, for logs and SHOW HOLDS */
     const char *peer;
+    enum config_role role; /* what that user may do */
     /* For the audit log: the text of a command that may change something, else NULL; and which
        migration it was about, if any. */
     char *audited; /* owned */
@@ -76,9 +78,9 @@ void admin_stream_end(struct admin_request *rq);
 bool admin_stream_is_gone(const struct admin_request *rq);
 bool admin_stream_is_slow(const struct admin_request *rq);
 
-/* Interrupts the query of the admin connection with that id, or closes the connection. False: there
-   is none. */
-bool admin_kill(struct admin *admin, uint32_t id, bool query_only);
+/* Interrupts the query of the admin connection with that id, or closes the connection. user: only
+   of that name's, NULL: of anybody's. False: there is none. */
+bool admin_kill(struct admin *admin, uint32_t id, bool query_only, const char *user);
 
 /* Runs the text of a COM_QUERY (admin_commands.c). Takes over rq. */
 void admin_command(struct admin_request *rq, const char *sql, size_t len);

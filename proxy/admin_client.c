@@ -169,6 +169,7 @@ static void on_command(struct admin_client *c, const uint8_t *payload, size_t le
     rq->connection = c->id;
     rq->user = c->user;
     rq->peer = c->peer;
+    rq->role = c->role;
     c->state = ADMIN_BUSY;
     bufferevent_disable(c->bev, EV_READ);
     switch (command) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "proxy/admin_select.h"
+#include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/reload.h"
 #include "proxy/server.h"
@@ -16,12 +17,13 @@
 
 struct command_row {
     const char *words, *syntax, *help;
+    enum config_role right; /* the least role that may */
     admin_handler *handler;
 };
 
 static const struct command_row COMMANDS[] = {
-#define ADMIN_COMMAND(first, form, text, fn)                                                       \
-    {.words = first, .syntax = form, .help = text, .handler = fn},
+#define ADMIN_COMMAND(first, form, text, role, fn)                                                 \
+    {.words = first, .syntax = form, .help = text, .right = CONFIG_ROLE_##role, .handler = fn},
 #include "proxy/admin_commands.def"
 #undef ADMIN_COMMAND
 };
@@ -47,17 +49,21 @@ bool admin_expect_end(struct admin_request *rq, struct lexer *lx)
     return false;
 }
 
-/* Commands that change nothing. Whatever is not named here is audited. */
-static bool is_harmless(const char *words)
+/* KILL is everybody's, for their own (admin_control.c), but it ends something. */
+static bool is_audited(const struct command_row *row)
 {
-    static const char *const HARMLESS[] = {"HELP",   "SHOW",    "SET",    "USE",
-                                           "BEGIN",  "START",   "COMMIT", "ROLLBACK",
-                                           "SELECT", "EXPLAIN", "WAIT"};
+    return row->right > CONFIG_ROLE_VIEWER || row->handler == admin_kill_query;
+}
 
-    for (size_t i = 0; i < sizeof(HARMLESS) / sizeof(HARMLESS[0]); i++) {
-        if (strncmp(words, HARMLESS[i], strlen(HARMLESS[i])) == 0)
-            return true;
-    }
+static bool may_run(struct admin_request *rq, const struct command_row *row)
+{
+    if (rq->role >= row->right)
+        return true;
+    log_warn("admin_denied", "user:s peer:s role:s command:s", rq->user, rq->peer,
+             config_role_name(rq->role), row->words);
+    admin_reply_error(rq, 1227, "42000",
+                      "Access denied; you need the role %s for this command, yours is %s",
+                      config_role_name(row->right), config_role_name(rq->role));
     return false;
 }
 
@@ -69,25 +75,27 @@ void admin_command(struct admin_request *rq, const char *sql, size_t len)
     lexer_init(&lx, sql, len);
     int row = admin_parse_command(&lx, &error);
 
-    if (row >= 0 && !is_harmless(COMMANDS[row].words))
-        rq->audited = memory_copy(sql, len < AUDITED_MAX ? len : AUDITED_MAX);
-
-    if (row < 0)
+    if (row < 0) {
         admin_refuse(rq, &error);
-    else
+        return;
+    }
+    if (is_audited(&COMMANDS[row]))
+        rq->audited = memory_copy(sql, len < AUDITED_MAX ? len : AUDITED_MAX);
+    if (may_run(rq, &COMMANDS[row]))
         COMMANDS[row].handler(rq, &lx);
 }
 
 void admin_help(struct admin_request *rq, struct lexer *lx)
 {
-    static const char *const NAMES[] = {"Command", "Help"};
+    static const char *const NAMES[] = {"Command", "Help", "Right"};
 
     if (!admin_expect_end(rq, lx))
         return;
-    struct admin_table *t = admin_table_create(NAMES, 2);
+    struct admin_table *t = admin_table_create(NAMES, 3);
 
     for (size_t i = 0; i < COMMAND_ROWS; i++)
-        admin_table_row(t, (const char *const[]){COMMANDS[i].syntax, COMMANDS[i].help});
+        admin_table_row(t, (const char *const[]){COMMANDS[i].syntax, COMMANDS[i].help,
+                                                 config_role_name(COMMANDS[i].right)});
     admin_reply_table(rq, t);
 }
 

@@ -213,7 +213,8 @@ void admin_kill_query(struct admin_request *rq, struct lexer *lx)
 
     if (!admin_parse_kill(lx, &id, &query_only, &error))
         admin_refuse(rq, &error);
-    else if (!admin_kill(rq->server->admin, id, query_only))
+    else if (!admin_kill(rq->server->admin, id, query_only,
+                         rq->role >= CONFIG_ROLE_OPERATOR ? NULL : rq->user))
         admin_reply_error(rq, 1094, "HY000", "Unknown thread id: %" PRIu32, id);
     else
         admin_reply_ok(rq, 0, NULL);

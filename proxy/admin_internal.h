@@ -27,7 +27,9 @@ enum admin_state { ADMIN_LOGIN, ADMIN_SWITCHED, ADMIN_READY, ADMIN_BUSY, ADMIN_C
 
 struct admin_user {
     char *name;
+    char *certificate; /* the common name that its TLS certificate must have, or NULL */
     struct admin_secret secret;
+    enum config_role role;
 };
 
 struct admin {
@@ -57,6 +59,7 @@ struct admin_client {
     uint32_t capabilities;
     uint8_t salt[SALT_LENGTH];
     char user[64], peer[64];
+    enum config_role role;         /* of the user, once logged in */
     int64_t accepted_ms, taken_ms; /* since when it has taken nothing of what waits for it */
     size_t swept_backlog;
 };
@@ -81,6 +84,8 @@ void admin_client_read_on(struct admin_client *c);
 size_t admin_client_backlog(const struct admin_client *c);
 
 /* admin_login.c */
+/* The user of that name, or NULL. */
+const struct admin_user *admin_find_user(const struct admin *admin, const char *name);
 void admin_login_greet(struct admin_client *c);
 /* The client's HandshakeResponse41, and its answer to an AuthSwitchRequest. */
 void admin_login_response(struct admin_client *c, const uint8_t *payload, size_t len);

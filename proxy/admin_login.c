@@ -2,7 +2,10 @@
  * The login on the admin port: greeting, the client's answer by either of the two schemes, switch
  * of the scheme. Without admin_users everybody who was let in so far is welcome.
  */
+#include <event2/bufferevent_ssl.h>
 #include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,15 @@
 
 #define NATIVE "mysql_native_password"
 #define SHA2   "caching_sha2_password"
+
+const struct admin_user *admin_find_user(const struct admin *admin, const char *name)
+{
+    for (size_t i = 0; i < admin->user_count; i++) {
+        if (strcmp(admin->users[i].name, name) == 0)
+            return &admin->users[i];
+    }
+    return NULL;
+}
 
 void admin_login_greet(struct admin_client *c)
 {
@@ -59,9 +71,34 @@ static void deny(struct admin_client *c, bool with_password)
     admin_client_end(c);
 }
 
+/* Whether the client has shown a certificate with that common name; that it was signed by one of
+   tls.ca the handshake has checked, which asks for none without that setting. */
+static bool has_certificate(const struct admin_client *c, const char *name)
+{
+    SSL *ssl = c->inner ? bufferevent_openssl_get_ssl(c->bev) : NULL;
+    X509 *shown = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
+    char found[260] = ""; /* longer than any name that is asked for */
+
+    if (!shown)
+        return false;
+    /* A name with a NUL inside would compare as what stands before it. */
+    int length = X509_NAME_get_text_by_NID(X509_get_subject_name(shown), NID_commonName, found,
+                                           (int)sizeof(found));
+    bool ok = length > 0 && (size_t)length == strlen(found) && strcmp(found, name) == 0;
+
+    X509_free(shown);
+    return ok && SSL_get_verify_result(ssl) == X509_V_OK;
+}
+
 static void welcome(struct admin_client *c, bool fast_auth)
 {
+    const struct admin_user *user = admin_find_user(c->admin, c->user);
     struct buffer out;
+
+    if (user && user->certificate && !has_certificate(c, user->certificate)) {
+        deny(c, true);
+        return;
+    }
 
     buffer_init(&out, 4096);
     if (fast_auth) { /* caching_sha2_password: AuthMoreData "fast_auth_success" */
@@ -71,20 +108,20 @@ static void welcome(struct admin_client *c, bool fast_auth)
     }
     reply_ok(&out, c->sequence, c->capabilities, STATUS_AUTOCOMMIT, 0, 0, NULL);
     admin_client_write(c, &out);
+    c->role = user ? user->role : CONFIG_ROLE_ADMIN;
     c->state = ADMIN_READY;
     admin_client_read_on(c);
-    log_info("admin_login", "user:s peer:s", c->user, c->peer);
+    log_info("admin_login", "user:s peer:s role:s", c->user, c->peer, config_role_name(c->role));
 }
 
 static const struct admin_secret *find_secret(const struct admin *admin, const char *name)
 {
     static const struct admin_secret NOBODY = {.has_sha2 = true, .has_native = true};
 
-    for (size_t i = 0; i < admin->user_count; i++) {
-        if (strcmp(admin->users[i].name, name) == 0)
-            return &admin->users[i].secret;
-    }
-    return &NOBODY; /* nobody can prove to know a password whose double digest is zero */
+    const struct admin_user *user = admin_find_user(admin, name);
+
+    return user ? &user->secret
+                : &NOBODY; /* nobody can prove to know a password whose double digest is zero */
 }
 
 static void switch_plugin(struct admin_client *c, bool to_sha2)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char *const COMMANDS[] = {
-#define ADMIN_COMMAND(words, syntax, help, handler) words,
+#define ADMIN_COMMAND(words, syntax, help, right, handler) words,
 #include "proxy/admin_commands.def"
 #undef ADMIN_COMMAND
 };

@@ -13,7 +13,7 @@
 #define UNREAD 77
 
 static const char *const NAMES[] = {
-#define ADMIN_COMMAND(words, syntax, help, handler) #handler,
+#define ADMIN_COMMAND(words, syntax, help, right, handler) #handler,
 #include "proxy/admin_commands.def"
 #undef ADMIN_COMMAND
 };

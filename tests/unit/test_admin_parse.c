@@ -15,7 +15,7 @@
 #define MAX_S    3600
 
 static const char *const COMMANDS[] = {
-#define ADMIN_COMMAND(words, syntax, help, handler) words,
+#define ADMIN_COMMAND(words, syntax, help, right, handler) words,
 #include "proxy/admin_commands.def"
 #undef ADMIN_COMMAND
 };

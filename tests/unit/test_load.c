@@ -59,6 +59,9 @@ static const struct {
     {"{\"tls\": {\"cert\": \"gr\\u00fcn.pem\"}}", "tls.cert", "gr\xc3\xbcn.pem"},
     {"{\"\\u0077orkers\": 4}", "workers", "4"},
     {"{\"admin_users\": {}}", "admin_users", ""},
+    {"{\"admin_users\": {\"o\": {\"password\": \"x\", \"role\": \"operator\", \"certificate\": "
+     "\"o.example.com\"}, \"a\": {\"password\": \"x\"}}}",
+     "admin_users", "o:******:operator,a:******"},
     {"{\"admin_users\": {\"ops\": \"hunter2\", \"listen\": \"x\"}}", "admin_users",
      "ops:******,listen:******"},
     {"{\"admin_users\": {\"o\": \"*0123456789abcdefABCDEF0123456789ABCDEF01\"}}", "admin_users",
@@ -217,6 +220,14 @@ static const struct {
     {"{\"admin_users\": {\"ops\": \"$sha2$abc\"}}",
      "f:1: admin_users: the password of ops begins with $sha2$, so it must be a hash: $sha2$ and "
      "64 hexadecimal digits"},
+    {"{\"admin_users\": {\"ops\": {\"role\": \"viewer\"}}}",
+     "f:1: admin_users: the password of ops must be a string, not left out"},
+    {"{\"admin_users\": {\"ops\": {\"password\": \"x\", \"role\": \"root\"}}}",
+     "f:1: admin_users: the role of ops must be viewer, operator or admin"},
+    {"{\"admin_users\": {\"ops\": {\"password\": \"x\", \"rights\": \"all\"}}}",
+     "f:1: admin_users: ops may have password, role and certificate (a string), not rights"},
+    {"{\"admin_users\": {\"ops\": {\"password\": \"x\", \"certificate\": \"\"}}}",
+     "f:1: admin_users: the certificate of ops must have 1 to 255 bytes"},
     {"{\"admin_users.ops\": \"x\"}", "f:1: admin_users.ops: unknown setting"},
     /* no configuration at all */
     {"[]", "f:1: must be an object of settings, not a list"},

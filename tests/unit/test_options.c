@@ -279,8 +279,10 @@ static void test_string_list(void **state)
 
 static void fill(struct config *c)
 {
-    static const struct user_entry users[] = {{(char *)"ops", (char *)"hunter2"},
-                                              {(char *)"dba", (char *)"swordfish"}};
+    static const struct user_entry users[] = {
+        {.name = (char *)"ops", .password = (char *)"hunter2", .role = CONFIG_ROLE_ADMIN},
+        {.name = (char *)"dba", .password = (char *)"swordfish", .role = CONFIG_ROLE_VIEWER},
+    };
     struct config_error err;
     const struct option_row *row = option_find("admin_users");
     assert_true(option_set_text(c, "vtgate", "a:1,unix:/b", &err));
@@ -294,7 +296,7 @@ static void test_secrets_are_not_shown(void **state)
     (void)state;
     fill(c);
     assert_string_equal(shown(c, "control.password"), "******");
-    assert_string_equal(shown(c, "admin_users"), "ops:******,dba:******");
+    assert_string_equal(shown(c, "admin_users"), "ops:******,dba:******:viewer");
     assert_string_equal(c->control_password, "hunter2");
     assert_string_equal(c->admin_users.items[1].password, "swordfish");
     config_destroy(c);
@@ -330,6 +332,10 @@ static void test_equal_sees_secrets(void **state)
     fill(a);
     struct config *b = config_clone(a);
     b->admin_users.items[0].password[0] = 'H';
+    assert_false(option_equal(a, b, option_find("admin_users")));
+    b->admin_users.items[0].password[0] = 'h';
+    assert_true(option_equal(a, b, option_find("admin_users")));
+    b->admin_users.items[0].role = CONFIG_ROLE_VIEWER;
     assert_false(option_equal(a, b, option_find("admin_users")));
     assert_true(option_set_text(b, "control.password", "hunter3", &err));
     assert_false(option_equal(a, b, option_find("control.password")));
