@@ -183,7 +183,8 @@ void admin_stop(struct admin *admin)
     struct admin_client *c, *next;
 
     admin->stopping = true;
-    listener_close(admin->listener);
+    if (admin->listener)
+        listener_close(admin->listener);
     admin->listener = NULL;
     for (c = TAILQ_FIRST(&admin->clients); c; c = next) {
         next = TAILQ_NEXT(c, link);
@@ -191,6 +192,19 @@ void admin_stop(struct admin *admin)
             bufferevent_disable(c->bev, EV_READ);
         if (c->interrupt) /* it may be gone afterwards */
             c->interrupt(c->interrupt_arg, 1053, "08S01", "Server shutdown in progress");
+    }
+}
+
+void admin_hand_over(struct admin *admin)
+{
+    struct admin_client *c, *next;
+
+    listener_give_away(admin->listener);
+    admin_stop(admin);
+    for (c = TAILQ_FIRST(&admin->clients); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (c->bev && c->state != ADMIN_BUSY)
+            admin_client_close(c);
     }
 }
 

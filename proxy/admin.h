@@ -26,6 +26,9 @@ void admin_take_users(struct admin *admin, const struct user_list *users);
 /* Takes no more connections and no more commands; those under way still get their answer. */
 void admin_stop(struct admin *admin);
 
+/* The same, when another process goes on with the port: its clients had better ask that one. */
+void admin_hand_over(struct admin *admin);
+
 /* No command may be under way any more. */
 void admin_destroy(struct admin *admin);
 

@@ -5,6 +5,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,16 @@ static bool parse_hex(const char *text, uint8_t *out, size_t size)
         out[i] = (uint8_t)(high << 4 | low);
     }
     return true;
+}
+
+void admin_secret_hash(char text[AUTH_HASH_SIZE], const char *password)
+{
+    uint8_t twice[SHA2_SIZE];
+
+    digest_twice(EVP_sha256(), SHA2_SIZE, password, twice);
+    memcpy(text, "$sha2$", 6);
+    for (size_t i = 0; i < SHA2_SIZE; i++)
+        snprintf(text + 6 + 2 * i, 3, "%02x", twice[i]);
 }
 
 void admin_secret_parse(struct admin_secret *secret, const char *text)

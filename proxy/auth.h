@@ -19,6 +19,10 @@ struct admin_secret {
     uint8_t sha2[32];   /* SHA256(SHA256(password)) */
 };
 
+/* What stands for the password in admin_users: "$sha2$" and 64 hexadecimal digits. */
+#define AUTH_HASH_SIZE 71
+void admin_secret_hash(char text[AUTH_HASH_SIZE], const char *password);
+
 /* From admin_users' form: '*' and 40 hex digits, "$sha2$" and 64, or the password itself. */
 void admin_secret_parse(struct admin_secret *secret, const char *text);
 

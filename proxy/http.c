@@ -54,9 +54,8 @@ static void reply_text(struct evhttp_request *rq, int code, const char *reason, 
 
 static void add_commands(struct evbuffer *out, const struct server *server)
 {
-    static const char NAME[] = "vtshim_commands_by_kind_total";
+    const char *family = metrics_text_family(out, METRIC_COMMANDS_BY_KIND);
 
-    metrics_text_head(out, NAME, "counter", "Commands received from clients, by kind.");
     for (unsigned byte = 0; byte <= COMMAND_COUNT; byte++) {
         const char *name = command_name((uint8_t)byte);
         uint64_t sum = 0;
@@ -65,21 +64,20 @@ static void add_commands(struct evbuffer *out, const struct server *server)
             continue;
         for (unsigned i = 0; i < server->worker_count; i++)
             sum += metrics_get(&server->workers[i].metrics.commands_by_kind[byte]);
-        evbuffer_add_printf(out, "%s{command=\"%s\"} %" PRIu64 "\n", NAME, name, sum);
+        evbuffer_add_printf(out, "%s{command=\"%s\"} %" PRIu64 "\n", family, name, sum);
     }
 }
 
 static void add_closes(struct evbuffer *out, const struct server *server)
 {
-    static const char NAME[] = "vtshim_sessions_closed_total";
+    const char *family = metrics_text_family(out, METRIC_SESSIONS_CLOSED);
 
-    metrics_text_head(out, NAME, "counter", "Sessions closed, by reason.");
     for (unsigned reason = 0; reason < CLOSE_COUNT; reason++) {
         uint64_t sum = 0;
 
         for (unsigned i = 0; i < server->worker_count; i++)
             sum += metrics_get(&server->workers[i].metrics.closes[reason]);
-        evbuffer_add_printf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", NAME,
+        evbuffer_add_printf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", family,
                             close_reason_name((enum close_reason)reason), sum);
     }
 }
@@ -91,22 +89,15 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     size_t n;
     const struct metric_row *rows = metrics_table(&n);
 
-    metrics_text_head(out, "vtshim_build_info", "gauge", "Always 1; the version is in the label.");
-    evbuffer_add_printf(out, "vtshim_build_info{version=\"%s\"} 1\n", VTSHIM_VERSION);
-    metrics_text_value(out, "vtshim_uptime_seconds", "gauge", "Time since the start.",
-                       (uint64_t)(clock_ms() - server->started_ms) / 1000);
-    metrics_text_value(out, "vtshim_workers", "gauge", "Worker threads.", server->worker_count);
-    metrics_text_value(out, "vtshim_holds", "gauge", "Holds in force.",
-                       holds_count(server->holds));
-    metrics_text_value(out, "vtshim_connections_refused_total", "counter",
-                       "Client connections refused because of limits.max_connections.",
-                       metrics_get(&server->refused));
-    metrics_text_value(out, "vtshim_accept_failures_total", "counter",
-                       "Failed accept calls on all ports, for want of descriptors as a rule.",
-                       listener_failures());
-    metrics_text_value(out, "vtshim_log_lines_dropped_total", "counter",
-                       "Log lines dropped because standard error would not take them.",
-                       log_dropped());
+    const char *family = metrics_text_family(out, METRIC_BUILD_INFO);
+
+    evbuffer_add_printf(out, "%s{version=\"%s\"} 1\n", family, VTSHIM_VERSION);
+    metrics_text_value(out, METRIC_UPTIME, (uint64_t)(clock_ms() - server->started_ms) / 1000);
+    metrics_text_value(out, METRIC_WORKERS, server->worker_count);
+    metrics_text_value(out, METRIC_HOLDS, holds_count(server->holds));
+    metrics_text_value(out, METRIC_REFUSED, metrics_get(&server->refused));
+    metrics_text_value(out, METRIC_ACCEPT_FAILURES, listener_failures());
+    metrics_text_value(out, METRIC_LOG_DROPPED, log_dropped());
     for (size_t i = 0; i < n; i++) {
         char value[40];
 
@@ -175,6 +166,12 @@ struct http *http_create(struct server *server)
     evhttp_set_cb(http->evhttp, "/readyz", on_readyz, http);
     evhttp_set_gencb(http->evhttp, on_other, http);
     return http;
+}
+
+void http_hand_over(struct http *http)
+{
+    listener_give_away(http->listener);
+    http_destroy(http);
 }
 
 void http_destroy(struct http *http)

@@ -12,4 +12,7 @@ struct http;
 struct http *http_create(struct server *server);
 void http_destroy(struct http *http);
 
+/* The same, when another process goes on with the port. */
+void http_hand_over(struct http *http);
+
 #endif

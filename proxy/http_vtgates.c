@@ -90,49 +90,38 @@ static bool hit_ratio(const struct vtgate *v, const struct vtgate_view *view, in
 }
 
 static const struct {
-    const char *name, *kind, *help;
+    enum metric_family family;
     value_fn *value;
     bool thousandth; /* shown as value / 1000 */
 } ROWS[] = {
-    {"vtshim_vtgate_up", "gauge", "Whether that vtgate answered the last check.", up, false},
-    {"vtshim_vtgate_sessions", "gauge", "Sessions on that vtgate.", sessions, false},
-    {"vtshim_vtgate_web_up", "gauge", "Whether that vtgate's web pages could be read.", web_up,
-     false},
-    {"vtshim_vtgate_web_failures_total", "counter",
-     "Times that vtgate's web pages could not be read.", web_failures, false},
-    {"vtshim_vtgate_web_seconds", "gauge", "How long reading them took the last time.", web_took,
-     true},
-    {"vtshim_vtgate_vschema_age_seconds", "gauge",
-     "Since when that vtgate has shown the VSchema that it shows.", vschema_age, true},
-    {"vtshim_vtgate_vschema_refresh_seconds", "gauge",
-     "How long after the first vtgate that one showed its VSchema's last change.", refresh, true},
-    {"vtshim_vtgate_vschema_reloads_total", "counter",
-     "That vtgate's own count of reloads of its VSchema.", reloads, false},
-    {"vtshim_vtgate_vschema_watch_errors_total", "counter",
-     "That vtgate's own count of errors of its watch on the topology.", watch_errors, false},
-    {"vtshim_vtgate_plan_cache_plans", "gauge", "Plans in that vtgate's cache.", plans, false},
-    {"vtshim_vtgate_plan_cache_hits_total", "counter",
-     "Statements whose plan was in that vtgate's cache.", plan_hits, false},
-    {"vtshim_vtgate_plan_cache_misses_total", "counter",
-     "Statements that had to be planned by that vtgate.", plan_misses, false},
-    {"vtshim_vtgate_plan_cache_evictions_total", "counter",
-     "Plans that vtgate's cache had no room for.", plan_evictions, false},
-    {"vtshim_vtgate_plan_cache_hit_ratio", "gauge",
-     "Share of hits over the last minute, if there were at least 100 statements.", hit_ratio, true},
-    {"vtshim_vtgate_plan_cache_cold", "gauge",
-     "Whether that share is below vtgate_web.min_hit_percent.", plans_cold, false},
+    {METRIC_VTGATE_UP, up, false},
+    {METRIC_VTGATE_SESSIONS, sessions, false},
+    {METRIC_VTGATE_WEB_UP, web_up, false},
+    {METRIC_VTGATE_WEB_FAILURES, web_failures, false},
+    {METRIC_VTGATE_WEB_SECONDS, web_took, true},
+    {METRIC_VTGATE_VSCHEMA_AGE_SECONDS, vschema_age, true},
+    {METRIC_VTGATE_VSCHEMA_REFRESH_SECONDS, refresh, true},
+    {METRIC_VTGATE_VSCHEMA_RELOADS, reloads, false},
+    {METRIC_VTGATE_VSCHEMA_WATCH_ERRORS, watch_errors, false},
+    {METRIC_VTGATE_PLAN_CACHE_PLANS, plans, false},
+    {METRIC_VTGATE_PLAN_CACHE_HITS, plan_hits, false},
+    {METRIC_VTGATE_PLAN_CACHE_MISSES, plan_misses, false},
+    {METRIC_VTGATE_PLAN_CACHE_EVICTIONS, plan_evictions, false},
+    {METRIC_VTGATE_PLAN_CACHE_HIT_RATIO, hit_ratio, true},
+    {METRIC_VTGATE_PLAN_CACHE_COLD, plans_cold, false},
 };
 
 static void add_row(struct evbuffer *out, struct server *server, size_t row, int64_t now)
 {
-    metrics_text_head(out, ROWS[row].name, ROWS[row].kind, ROWS[row].help);
+    const char *family = metrics_text_family(out, ROWS[row].family);
+
     for (size_t i = 0; i < vtgates_count(server->vtgates); i++) {
         const struct vtgate *v = vtgates_at(server->vtgates, i);
         int64_t value;
 
         if (!ROWS[row].value(v, vtgate_watch_view(server->watch, i), now, &value))
             continue;
-        evbuffer_add_printf(out, "%s{vtgate=\"%s\"} ", ROWS[row].name, vtgate_name(v));
+        evbuffer_add_printf(out, "%s{vtgate=\"%s\"} ", family, vtgate_name(v));
         if (ROWS[row].thousandth)
             evbuffer_add_printf(out, "%" PRId64 ".%03" PRId64 "\n", value / 1000, value % 1000);
         else
@@ -148,10 +137,7 @@ void http_add_vtgates(struct evbuffer *out, struct server *server)
         add_row(out, server, row, now);
     size_t drift = vtgate_watch_drift(server->watch, &since);
 
-    metrics_text_value(out, "vtshim_vtgate_vschemas", "gauge",
-                       "Different VSchemas that vtgates serve with: more than 1 is a drift.",
-                       drift);
-    metrics_text_value(out, "vtshim_vtgate_vschema_drift_seconds", "gauge",
-                       "How long vtgates have served with different VSchemas; 0: they do not.",
+    metrics_text_value(out, METRIC_VTGATE_VSCHEMAS, drift);
+    metrics_text_value(out, METRIC_VTGATE_VSCHEMA_DRIFT_SECONDS,
                        drift > 1 ? (uint64_t)(now - since) / 1000 : 0);
 }

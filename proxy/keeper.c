@@ -19,6 +19,7 @@
 #include "proxy/memory.h"
 #include "proxy/migration.h"
 #include "proxy/migrations.h"
+#include "proxy/restart.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
@@ -252,6 +253,8 @@ static void on_scan_timer(evutil_socket_t fd, short what, void *arg)
     if (k->server->stopped || k->server->draining)
         return; /* the workers take no letters any more, or soon will not */
     arm(k->scan_timer, SCAN_MS);
+    if (restart_has_predecessor(k->server->restart))
+        return; /* what has our name in its context may still be its own */
     if (k->scan || !*c->control_user || c->ddl_cutover == CONFIG_CUTOVER_VITESS)
         return;
     k->scan = scan_start(next_worker(k->server), &k->server->mailbox, scanned, k->server);

@@ -1,6 +1,6 @@
 /*
- * Listening sockets: which addresses a name stands for, the file of a unix socket, and the pause
- * after accept(2) has failed.
+ * Listening sockets: which addresses a name stands for, those that the process has inherited, the
+ * file of a unix socket, and the pause after accept(2) has failed.
  */
 #include "proxy/listener.h"
 
@@ -24,11 +24,13 @@
 #define BACKLOG         1024
 #define PAUSE_US        100000
 #define LOG_INTERVAL_MS 1000
+#define INHERITED_MAX   512
 
 struct listening {
     TAILQ_ENTRY(listening) link; /* in all */
     struct evconnlistener *accepting;
     struct event *pause;
+    bool keep_file; /* of a unix socket: it is somebody else's to remove */
 };
 
 struct listener {
@@ -89,6 +91,75 @@ static void on_accept_error(struct evconnlistener *accepting, void *arg)
     }
 }
 
+/* --- inherited sockets ------------------------------------------------------------------------ */
+
+static struct listener_socket inherited[INHERITED_MAX]; /* fd -1: taken */
+static size_t inherited_count;
+
+void listener_inherit(int fd, bool keep_file)
+{
+    if (inherited_count < INHERITED_MAX)
+        inherited[inherited_count++] = (struct listener_socket){fd, keep_file};
+    else
+        close(fd);
+}
+
+static bool is_same_address(const struct sockaddr *a, const struct sockaddr *b, socklen_t len)
+{
+    if (a->sa_family != b->sa_family)
+        return false;
+    if (a->sa_family == AF_UNIX)
+        return strcmp(((const struct sockaddr_un *)(const void *)a)->sun_path,
+                      ((const struct sockaddr_un *)(const void *)b)->sun_path) == 0;
+    if (a->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *x = (const void *)a, *y = (const void *)b;
+
+        return x->sin6_port == y->sin6_port &&
+               memcmp(&x->sin6_addr, &y->sin6_addr, sizeof(x->sin6_addr)) == 0;
+    }
+    return memcmp(a, b, len) == 0;
+}
+
+/* The inherited socket that listens on that address, or NULL. */
+static struct listener_socket *find_inherited(const struct sockaddr *sa, socklen_t len)
+{
+    for (size_t i = 0; i < inherited_count; i++) {
+        struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+        socklen_t own_len = sizeof(own);
+
+        if (inherited[i].fd >= 0 &&
+            getsockname(inherited[i].fd, (struct sockaddr *)&own, &own_len) == 0 &&
+            is_same_address((const struct sockaddr *)&own, sa, len))
+            return &inherited[i];
+    }
+    return NULL;
+}
+
+void listener_drop_inherited(void)
+{
+    for (size_t i = 0; i < inherited_count; i++) {
+        if (inherited[i].fd < 0)
+            continue;
+        log_warn("inherited_socket_unused", "fd:d", (int64_t)inherited[i].fd);
+        close(inherited[i].fd);
+    }
+    inherited_count = 0;
+}
+
+size_t listener_sockets(struct listener_socket *sockets, size_t max)
+{
+    struct listening *s;
+    size_t n = 0;
+
+    TAILQ_FOREACH(s, &all, link)
+    {
+        if (n < max)
+            sockets[n++] =
+                (struct listener_socket){evconnlistener_get_fd(s->accepting), s->keep_file};
+    }
+    return n;
+}
+
 /* --- addresses ------------------------------------------------------------------------------- */
 
 static bool add_socket(struct listener *l, struct event_base *base, const struct sockaddr *sa,
@@ -98,8 +169,17 @@ static bool add_socket(struct listener *l, struct event_base *base, const struct
     unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE |
                      (v6_only && sa->sa_family == AF_INET6 ? LEV_OPT_BIND_IPV6ONLY : 0);
 
-    s->accepting = evconnlistener_new_bind(base, callback, arg, flags, BACKLOG,
-                                           (struct sockaddr *)sa, (int)len);
+    struct listener_socket *ready = find_inherited(sa, len);
+
+    if (ready) {
+        evutil_make_socket_nonblocking(ready->fd);
+        s->accepting = evconnlistener_new(base, callback, arg, flags, BACKLOG, ready->fd);
+        s->keep_file = ready->keep_file;
+        ready->fd = -1;
+    } else {
+        s->accepting = evconnlistener_new_bind(base, callback, arg, flags, BACKLOG,
+                                               (const struct sockaddr *)sa, (int)len);
+    }
     if (!s->accepting)
         return false;
     evconnlistener_set_error_cb(s->accepting, on_accept_error);
@@ -211,7 +291,8 @@ static bool open_unix(struct listener *l, struct event_base *base, evconnlistene
         error = strerror(ENAMETOOLONG);
     } else {
         memcpy(un.sun_path, path, strlen(path) + 1);
-        error = clear_path(&un);
+        if (!find_inherited((const struct sockaddr *)&un, sizeof(un)))
+            error = clear_path(&un);
     }
     if (!error &&
         !add_socket(l, base, (const struct sockaddr *)&un, sizeof(un), false, callback, arg))
@@ -260,9 +341,15 @@ void listener_give(struct listener *l, struct evhttp *http)
     }
 }
 
+void listener_give_away(struct listener *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        l->sockets[i].keep_file = true;
+}
+
 void listener_close(struct listener *l)
 {
-    if (l->endpoint->is_unix)
+    if (l->endpoint->is_unix && !l->sockets[0].keep_file)
         remove_file(l);
     for (size_t i = 0; i < l->n; i++) {
         TAILQ_REMOVE(&all, &l->sockets[i], link);

@@ -7,6 +7,8 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "config/options.h"
@@ -29,6 +31,27 @@ void listener_give(struct listener *l, struct evhttp *http);
 
 /* Closes the sockets; removes the file of a unix socket, unless it is another's by now. */
 void listener_close(struct listener *l);
+
+/* Another process has the sockets, too, and goes on with them: a file of theirs stays. To be closed
+   all the same. */
+void listener_give_away(struct listener *l);
+
+struct listener_socket {
+    int fd;
+    bool keep_file; /* of a unix socket: not ours to remove */
+};
+
+/*
+ * A socket that listens already, from systemd or from the process before this one: listener_open
+ * takes it in place of a new one if its address is asked for. Owned from here on.
+ */
+void listener_inherit(int fd, bool keep_file);
+
+/* Closes those that nothing asked for, with a warning each. */
+void listener_drop_inherited(void);
+
+/* All sockets that are listened on, of all listeners, to pass them on; at most max. */
+size_t listener_sockets(struct listener_socket *sockets, size_t max);
 
 /* How often accept(2) has failed, all listeners, since the start. */
 uint64_t listener_failures(void);

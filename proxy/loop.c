@@ -94,8 +94,12 @@ void loop_watch_end(struct loop_watch *w)
         if (l->batch[i].data.ptr == w)
             l->batch[i].data.ptr = NULL;
     }
+    /* Closing would not do: a process that is just being started (restart.c) has a copy of the
+       descriptor for a moment, and as long the kernel would tell of it. */
+    if (w->events)
+        epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
     w->fd = -1;
-    w->events = 0; /* the kernel forgets a socket that is closed */
+    w->events = 0;
 }
 
 static void dispatch(const struct epoll_event *e)

@@ -72,8 +72,8 @@ void loop_watch_set(struct loop_watch *w, uint32_t events);
 void loop_watch_owe(struct loop_watch *w, uint32_t ready);
 
 /*
- * No callback comes any more, not even for an event that was fetched already. The caller closes the
- * fd, of which there must be no duplicate, before the next turn. Idempotent.
+ * No callback comes any more, not even for an event that was fetched already. To be called before
+ * the fd is closed. Idempotent.
  */
 void loop_watch_end(struct loop_watch *w);
 

@@ -7,43 +7,100 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "config/check.h"
 #include "config/load.h"
 #include "config/options.h"
+#include "proxy/auth.h"
 #include "proxy/gate.h"
 #include "proxy/log.h"
 #include "proxy/reload.h"
+#include "proxy/restart.h"
 #include "proxy/server.h"
 
 /* The options that set a setting, and those that do something. */
 static const struct option OPTIONS[] = {
-    {"config", required_argument, NULL, 'c'}, {"listen", required_argument, NULL, 'l'},
-    {"vtgate", required_argument, NULL, 'v'}, {"admin", required_argument, NULL, 'a'},
-    {"http", required_argument, NULL, 'p'},   {"workers", required_argument, NULL, 'w'},
-    {"check", no_argument, NULL, 'k'},        {"version", no_argument, NULL, 'V'},
-    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+#define COMMAND_LINE(word, argument, letter, completion, text)                                     \
+    {word, (argument) ? required_argument : no_argument, NULL, letter},
+#include "proxy/command_line.def"
+#undef COMMAND_LINE
+    {NULL, 0, NULL, 0},
+};
+
+static const struct {
+    const char *name, *argument, *help;
+} HELP_LINES[] = {
+#define COMMAND_LINE(word, value, letter, completion, text)                                        \
+    {.name = word, .argument = value, .help = text},
+#include "proxy/command_line.def"
+#undef COMMAND_LINE
 };
 
 static const char USAGE[] =
     "Usage: vtshim [--config FILE] [--listen HOST:PORT[,...]] [--vtgate HOST:PORT[,...]]\n"
     "              [--admin HOST:PORT] [--http HOST:PORT] [--workers N]\n"
-    "       vtshim --check ... | --version | --help\n"
+    "       vtshim --check ... | --hash-password | --version | --help\n"
     "\n"
     "A MySQL-protocol proxy in front of Vitess's vtgate: ordinary queries pass, DDL runs as "
     "online\n"
     "schema change on every shard, and operators can hold traffic while things change.\n"
-    "\n"
-    "  --config FILE   settings, as JSON (docs/CONFIG.md); the options below come after it\n"
-    "  --listen H:P    where applications connect          (default 127.0.0.1:13306)\n"
-    "  --vtgate H:P    the vtgates' MySQL ports            (must be given here or in the file)\n"
-    "  --admin H:P     the admin port, MySQL protocol      (default 127.0.0.1:13307; '' for none)\n"
-    "  --http H:P      /metrics, /healthz, /readyz         (default 127.0.0.1:13308; '' for none)\n"
-    "  --workers N     threads; 0: one for each core       (default 0)\n"
-    "  --check         reads the settings, says what is wrong, and ends\n"
-    "  --version       prints the version\n"
-    "  --help          prints this\n";
+    "\n";
+
+static int print_help(void)
+{
+    fputs(USAGE, stdout);
+    for (size_t i = 0; i < sizeof(HELP_LINES) / sizeof(HELP_LINES[0]); i++) {
+        char left[32];
+        const char *argument = HELP_LINES[i].argument;
+
+        snprintf(left, sizeof(left), "--%s%s%s", HELP_LINES[i].name, argument ? " " : "",
+                 argument ? argument : "");
+        printf("  %-15s %s\n", left, HELP_LINES[i].help);
+    }
+    return 0;
+}
+
+/* From a terminal without echo, else the first line of standard input. */
+static bool read_password(char *password, size_t size)
+{
+    struct termios before, silent;
+    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+
+    if (terminal) {
+        fputs("Password: ", stderr);
+        silent = before;
+        silent.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    }
+    setvbuf(stdin, NULL, _IONBF, 0); /* no copy of it in a buffer */
+    bool ok = fgets(password, (int)size, stdin);
+
+    if (terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        fputs("\n", stderr);
+    }
+    if (ok)
+        password[strcspn(password, "\r\n")] = '\0';
+    return ok && *password;
+}
+
+static int hash_password(void)
+{
+    char password[256] = "", text[AUTH_HASH_SIZE];
+    int status = 0;
+
+    if (read_password(password, sizeof(password))) {
+        admin_secret_hash(text, password);
+        puts(text);
+    } else {
+        fputs("vtshim: no password came on standard input\n", stderr);
+        status = 2;
+    }
+    explicit_bzero(password, sizeof(password));
+    return status;
+}
 
 static int usage_error(const char *text)
 {
@@ -69,7 +126,7 @@ static const char *config_path(int argc, char **argv)
 }
 
 /* What the command line asks for besides settings. */
-enum action { RUN, CHECK, HELP, VERSION, MISUSE };
+enum action { RUN, CHECK, HASH, HELP, VERSION, MISUSE };
 
 struct command_line {
     int argc;
@@ -90,8 +147,8 @@ static bool read_settings(const struct command_line *cl, struct config *config, 
             continue;
         } else if (c == 'k') {
             *action = CHECK;
-        } else if (c == 'h' || c == 'V' || c == '?') {
-            *action = c == 'h' ? HELP : c == 'V' ? VERSION : MISUSE;
+        } else if (c == 'h' || c == 'H' || c == 'V' || c == '?') {
+            *action = c == 'h' ? HELP : c == 'H' ? HASH : c == 'V' ? VERSION : MISUSE;
             return true;
         } else if (!option_set_text(config, OPTIONS[index].name, optarg, error)) {
             char text[sizeof(error->text)];
@@ -157,8 +214,9 @@ static int start(struct config *config, int argc, char **argv)
     }
     switch (action) {
     case HELP:
-        fputs(USAGE, stdout);
-        return 0;
+        return print_help();
+    case HASH:
+        return hash_password();
     case VERSION:
         puts("vtshim " VTSHIM_VERSION);
         return 0;
@@ -177,6 +235,9 @@ static int start(struct config *config, int argc, char **argv)
     if (action == CHECK)
         return check(config);
     log_set_level((enum log_level)config->log_level);
+    log_set_json(config->log_format == CONFIG_LOG_JSON);
+    log_look_for_journal();
+    log_set_file(config->log_file);
     return server_run(config, &source);
 }
 
@@ -194,6 +255,7 @@ static void open_standard_streams(void)
 int main(int argc, char **argv)
 {
     open_standard_streams();
+    restart_remember(argv);
     struct config *config = config_create_default();
     int status = start(config, argc, argv);
 

@@ -22,6 +22,18 @@ const struct metric_row *metrics_table(size_t *n)
     return METRICS;
 }
 
+const struct metric_family_row *metric_family_row(enum metric_family family)
+{
+    static const struct metric_family_row ROWS[METRIC_FAMILIES] = {
+#define METRIC_FAMILY(ID, text, type, names, description)                                          \
+    {.name = text, .kind = #type, .labels = names, .help = description},
+#include "proxy/metric_families.def"
+#undef METRIC_FAMILY
+    };
+
+    return &ROWS[family];
+}
+
 const char *metric_kind_name(enum metric_kind kind)
 {
     return kind == METRIC_gauge ? "gauge" : "counter";

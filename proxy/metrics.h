@@ -41,6 +41,20 @@ struct metric_row {
 
 const struct metric_row *metrics_table(size_t *n);
 
+/* What /metrics has beside those, by its name. kind as Prometheus calls it. */
+enum metric_family {
+#define METRIC_FAMILY(ID, name, kind, labels, help) METRIC_##ID,
+#include "proxy/metric_families.def"
+#undef METRIC_FAMILY
+    METRIC_FAMILIES
+};
+
+struct metric_family_row {
+    const char *name, *kind, *labels, *help;
+};
+
+const struct metric_family_row *metric_family_row(enum metric_family family);
+
 /* "counter" or "gauge", as Prometheus calls it. */
 const char *metric_kind_name(enum metric_kind kind);
 

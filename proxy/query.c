@@ -130,7 +130,7 @@ void query_command_done(struct session *s)
 void query_next(struct session *s)
 {
     session_set_state(s, SESSION_IDLE);
-    if (s->worker->draining && session_at_rest(s))
+    if (s->worker->draining && session_may_drain(s))
         session_finish(s, CLOSE_SHUTDOWN);
     else
         query_continue(s);

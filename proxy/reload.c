@@ -171,6 +171,8 @@ static void exchange(struct server *server, struct config *fresh, struct tls_con
     server->reloaded = fresh;
     atomic_store(&server->config, fresh);
     log_set_level((enum log_level)fresh->log_level);
+    log_set_json(fresh->log_format == CONFIG_LOG_JSON);
+    log_set_file(fresh->log_file);
     audit_reopen(server->audit, fresh->audit_file);
     server_raise_descriptor_limit(fresh);
     if (server->admin)
@@ -191,7 +193,8 @@ bool reload_run(struct server *server, reload_change_fn *changed, reload_done_fn
     }
     if (!fresh) {
         log_error("reload_failed", "error:s", error);
-        audit_reopen(server->audit, server->config->audit_file); /* it may have been rotated */
+        log_set_file(server->config->log_file); /* it may have been rotated, as may the next */
+        audit_reopen(server->audit, server->config->audit_file);
         return false;
     }
     size_t waiting, now = compare(server->config, fresh, changed, arg, &waiting);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <event2/thread.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,13 +35,17 @@
 #include "proxy/networks.h"
 #include "proxy/quota.h"
 #include "proxy/reload.h"
+#include "proxy/restart.h"
+#include "proxy/systemd.h"
 #include "proxy/vtctld.h"
 #include "proxy/vtgate_control.h"
 #include "proxy/vtgate_watch.h"
 #include "proxy/vtgates.h"
+#include "proxy/watchdog.h"
 #include "proxy/worker.h"
 
 #define DRAIN_CHECK_MS 50
+#define STOP_MARGIN_S  30  /* for the end itself: a health check under way, say */
 #define TRIM_SESSIONS  500 /* how many have to leave before their memory is worth giving back */
 
 int64_t clock_us(void)
@@ -191,11 +196,37 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
         event_base_loopbreak(server->base);
 }
 
+void server_drain(struct server *server)
+{
+    struct timeval tv = {0, DRAIN_CHECK_MS * 1000};
+
+    if (server->draining)
+        return;
+    server->draining = true;
+    server->drain_until_ms = clock_ms() + server->config->timeouts_shutdown_s * 1000;
+    close_listeners(server);
+    server_broadcast(server, worker_drain, nothing_more, NULL);
+    server->drain_timer = event_new(server->base, -1, EV_PERSIST, on_drain_timer, server);
+    event_add(server->drain_timer, &tv);
+}
+
+void server_hand_over(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        listener_give_away(server->listeners[i]);
+    if (server->http)
+        http_hand_over(server->http);
+    server->http = NULL;
+    if (server->admin)
+        admin_hand_over(server->admin);
+    server_drain(server);
+}
+
 /* The first signal lets commands and transactions finish; the second does not. */
 static void on_end_signal(evutil_socket_t number, short what, void *arg)
 {
     struct server *server = arg;
-    struct timeval tv = {0, DRAIN_CHECK_MS * 1000};
+    int64_t limit = server->config->timeouts_shutdown_s;
 
     (void)what;
     if (server->stopped)
@@ -205,13 +236,10 @@ static void on_end_signal(evutil_socket_t number, short what, void *arg)
         return;
     }
     log_info("shutdown", "signal:d sessions:u limit_s:d", (int64_t)number,
-             (uint64_t)atomic_load(&server->sessions), server->config->timeouts_shutdown_s);
-    server->draining = true;
-    server->drain_until_ms = clock_ms() + server->config->timeouts_shutdown_s * 1000;
-    close_listeners(server);
-    server_broadcast(server, worker_drain, nothing_more, NULL);
-    server->drain_timer = event_new(server->base, -1, EV_PERSIST, on_drain_timer, server);
-    event_add(server->drain_timer, &tv);
+             (uint64_t)atomic_load(&server->sessions), limit);
+    systemd_notify("STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64,
+                   (limit + STOP_MARGIN_S) * INT64_C(1000000));
+    server_drain(server);
 }
 
 /* --- housekeeping ---------------------------------------------------------------------------- */
@@ -305,8 +333,32 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
 
     (void)number;
     (void)what;
-    if (!server->draining)
-        reload_run(server, NULL, NULL, NULL, error, sizeof(error));
+    if (server->draining)
+        return;
+    systemd_notify("RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_us());
+    reload_run(server, NULL, NULL, NULL, error, sizeof(error));
+    systemd_notify("READY=1");
+}
+
+/* After a rotation. */
+static void on_reopen_signal(evutil_socket_t number, short what, void *arg)
+{
+    const struct server *server = arg;
+
+    (void)number;
+    (void)what;
+    log_set_file(server->config->log_file);
+    audit_reopen(server->audit, server->config->audit_file);
+    log_info("files_reopened", "");
+}
+
+static void on_restart_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct server *server = arg;
+
+    (void)number;
+    (void)what;
+    restart_begin(server->restart);
 }
 
 static void add_signal(struct server *server, size_t slot, int number, event_callback_fn handler)
@@ -364,6 +416,7 @@ static bool start(struct server *server)
         return false;
     }
     server_raise_descriptor_limit(server->config);
+    server->restart = restart_create(server);
     server->vtgates = vtgates_create(server->config);
     server->migrations = migrations_create();
     server->flights = flights_create();
@@ -376,6 +429,8 @@ static bool start(struct server *server)
     add_signal(server, 0, SIGTERM, on_end_signal);
     add_signal(server, 1, SIGINT, on_end_signal);
     add_signal(server, 2, SIGHUP, on_reload_signal);
+    add_signal(server, 3, SIGUSR1, on_reopen_signal);
+    add_signal(server, 4, SIGUSR2, on_restart_signal);
     bool failed;
 
     server->vtctld = vtctld_start(server, &failed);
@@ -399,6 +454,8 @@ static void block_signals(void)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -447,6 +504,7 @@ static void stop(struct server *server)
         deliver_rest(server);
     if (server->admin)
         admin_destroy(server->admin);
+    watchdog_destroy(server->watchdog);
     if (server->keeper)
         keeper_destroy(server->keeper);
     cutover_stop_all(server);
@@ -474,6 +532,7 @@ static void stop(struct server *server)
     }
     if (server->wake)
         event_free(server->wake);
+    restart_destroy(server->restart);
     if (server->base) {
         mailbox_fini(&server->mailbox);
         event_base_free(server->base);
@@ -497,11 +556,14 @@ int server_run(const struct config *config, const struct reload_source *source)
                  config->listen.items[0].text, vtgates, config->admin.text, config->http.text,
                  (uint64_t)server.worker_count);
         reload_log_certificate(server.tls);
+        server.watchdog = watchdog_create(&server);
+        restart_ready(server.restart);
         event_base_loop(server.base, 0);
         log_info("stopped", "sessions:u", (uint64_t)atomic_load(&server.sessions));
         status = 0;
     }
     stop(&server);
+    log_close_file();
     libevent_global_shutdown();
     return status;
 }

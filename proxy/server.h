@@ -33,6 +33,8 @@ struct vtgate_control;
 struct reload_source;
 struct keeper;
 struct vtctld;
+struct restart;
+struct watchdog;
 
 struct server {
     /* These three are immutable. A reload (reload.c) puts others in their place and destroys the
@@ -67,7 +69,9 @@ struct server {
     size_t listener_count;
     char instance[9]; /* see ddl_instance_format */
     struct keeper *keeper;
-    struct event *signals[4];
+    struct event *signals[6];
+    struct restart *restart;
+    struct watchdog *watchdog; /* NULL: nobody watches */
     struct event *drain_timer;
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */
     unsigned next_worker;
@@ -99,6 +103,13 @@ int server_run(const struct config *config, const struct reload_source *source);
  * allow it. Once the workers have ended, at the very end of the process, only done is called.
  */
 void server_broadcast(struct server *server, mailbox_fn *fn, mailbox_fn *done, void *arg);
+
+/* Stops accepting and lets commands and transactions finish, for timeouts.shutdown_s; then the
+   control loop ends. Idempotent. Control loop only. */
+void server_drain(struct server *server);
+
+/* Another process goes on with the listening sockets: closes them here, and drains. */
+void server_hand_over(struct server *server);
 
 /* Allows two descriptors a session, as far as the hard limit lets it: the soft one is usually 1024.
  */

@@ -30,6 +30,7 @@
 #include "proxy/worker.h"
 
 #define QUOTA_KEY_MAX 160
+#define FRESH_MS      1000 /* how long a drain leaves a session to send its first command */
 
 static_assert((int)CLOSE_COUNT <= METRICS_CLOSES, "a counter for each reason");
 
@@ -376,4 +377,9 @@ bool session_send_error(struct session *s, uint8_t sequence, enum shim_error err
 bool session_at_rest(const struct session *s)
 {
     return s->state == SESSION_IDLE && s->input.len == 0 && !(s->status & STATUS_IN_TRANSACTION);
+}
+
+bool session_may_drain(const struct session *s)
+{
+    return session_at_rest(s) && (s->commands > 0 || clock_ms() - s->connected_ms > FRESH_MS);
 }

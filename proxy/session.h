@@ -170,8 +170,11 @@ void session_leave_vtgate(struct session *s);
 bool session_count_address(struct session *s);
 bool session_count_user(struct session *s);
 
-/* Whether the session may be closed by a drain: between commands, outside of a transaction. */
+/* Whether the session is between commands and outside of a transaction. */
 bool session_at_rest(const struct session *s);
+
+/* Whether a drain may close it: at rest, and not so fresh that its first command is on its way. */
+bool session_may_drain(const struct session *s);
 
 /* Frees the memory: worker.c, at the end of a loop turn. */
 void session_free(struct session *s);

@@ -55,7 +55,7 @@ static void sweep_session(struct session *s, int64_t now)
         session_client_gone(s, CLOSE_WRITE_TIMEOUT);
         return;
     }
-    if (s->worker->draining && (session_at_rest(s) || s->inner)) {
+    if (s->worker->draining && (session_may_drain(s) || s->inner)) {
         session_finish(s, CLOSE_SHUTDOWN);
         return;
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import signal
 
 import mysql.connector
 import pymysql
@@ -69,6 +71,89 @@ def test_refused(guarded, user, password):
     done = mariadb(guarded.admin_address, user or "nobody", password or "x", "HOLD ALL")
     assert done.status != 0 and "1045" in done.err
     assert guarded.http("/metrics")[1].count("\nvtshim_holds 0\n") == 1
+
+
+ROLES = {"grafana": "viewer", "oncall": "operator", "root": "admin"}
+
+
+def test_roles(start_shim, tmp_path):
+    """Each command says which role it needs; who lacks it gets 1227, and the audit log has the attempt."""
+    audit = tmp_path / "audit.log"
+    shim = start_shim({"audit": {"file": str(audit)},
+                       "admin_users": {name: {"password": sha2_hash(PASSWORD), "role": role}
+                                       for name, role in ROLES.items()}})
+
+    def run(user: str, command: str) -> int:
+        with shim.admin_connect(user=user, password=PASSWORD) as connection, connection.cursor() as cursor:
+            try:
+                cursor.execute(command)
+            except pymysql.Error as error:
+                return error.args[0]
+            return 0
+
+    assert [run(user, "SHOW SESSIONS") for user in ROLES] == [0, 0, 0]
+    assert [run(user, "HOLD ALL FOR 1") for user in ROLES] == [1227, 0, 0]
+    assert [run(user, "RELOAD") for user in ROLES] == [1227, 1227, 0]
+    assert shim.wait_event("admin_denied", user="grafana", command="HOLD", role="viewer")
+    until(lambda: len(audit.read_text().splitlines()) == 6, "every attempt is in the audit log")
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [(line["user"], line["statement"], line.get("code", 0)) for line in lines][3:] == [
+        ("grafana", "RELOAD", 1227), ("oncall", "RELOAD", 1227), ("root", "RELOAD", 0)]
+    rights = {row["command"].split()[0]: row["right"] for row in shim_help(shim, "grafana")}
+    assert rights["HOLD"] == "operator" and rights["RELOAD"] in ("operator", "admin") and rights["SELECT"] == "viewer"
+
+
+def shim_help(shim, user: str) -> list[dict]:
+    with shim.admin_connect(user=user, password=PASSWORD) as connection, connection.cursor() as cursor:
+        cursor.execute("HELP")
+        names = [column[0].lower() for column in cursor.description]
+        return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def test_a_changed_role_holds_at_once(start_shim):
+    """RELOAD changes what those who are logged in may do."""
+    shim = start_shim({"admin_users": {"sre": PASSWORD, "other": PASSWORD}})
+    shim.secret(PASSWORD)
+    with shim.admin_connect(user="other", password=PASSWORD) as connection, connection.cursor() as cursor:
+        cursor.execute("HOLD ALL FOR 1")
+        shim.write_config({"admin_users": {"other": {"password": PASSWORD, "role": "viewer"}}})
+        shim.process.send_signal(signal.SIGHUP)
+        shim.wait_event("reloaded", changed=1)
+        with pytest.raises(pymysql.Error) as denied:
+            cursor.execute("HOLD ALL FOR 1")
+        assert denied.value.args[0] == 1227 and "operator" in denied.value.args[1]
+
+
+def test_only_ones_own_connection_is_killed(start_shim):
+    """A viewer may end what they began themselves (Ctrl-C), and no one else's; an operator anybody's."""
+    shim = start_shim({"admin_users": {"one": {"password": PASSWORD, "role": "viewer"},
+                                       "two": {"password": PASSWORD, "role": "viewer"}, "sre": PASSWORD}})
+    shim.secret(PASSWORD)
+    connections = {name: shim.admin_connect(user=name, password=PASSWORD) for name in ("one", "two", "sre")}
+    for killer, victim, code in (("two", "one", 1094), ("one", "one", 0), ("sre", "two", 0)):
+        try:
+            with shim.admin_connect(user=killer, password=PASSWORD) as connection, connection.cursor() as cursor:
+                cursor.execute(f"KILL {connections[victim].thread_id()}")
+            assert code == 0
+        except pymysql.Error as error:
+            assert error.args[0] == code
+
+
+def test_a_user_may_need_a_certificate(start_shim, certificates):
+    """Password and certificate, or nothing; the wrong name in it is as good as none."""
+    shim = start_shim({"admin_users": {"sre": {"password": PASSWORD, "certificate": "app"},
+                                       "other": {"password": PASSWORD, "certificate": "somebody else"}},
+                       "tls": {"cert": str(certificates.path("server.pem")), "ca": str(certificates.path("ca.pem")),
+                               "key": str(certificates.path("server-key.pem"))}})
+    shim.secret(PASSWORD)
+    ssl = {"ca": str(certificates.path("ca.pem")), "check_hostname": False,
+           "cert": str(certificates.path("client.pem")), "key": str(certificates.path("client-key.pem"))}
+    with shim.admin_connect(password=PASSWORD, ssl=ssl) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW VERSION")
+    for user, options in (("other", {"ssl": ssl}), ("sre", {"ssl_disabled": True})):
+        with pytest.raises(pymysql.Error) as refused:
+            shim.admin_connect(user=user, password=PASSWORD, **options)
+        assert refused.value.args[0] == 1045
 
 
 def test_without_users_everybody_from_here(shim):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -39,7 +40,8 @@ def test_help(program, tmp_path):
     """All options are in it, on standard output, status 0."""
     done = run_program(program, tmp_path, None, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    for option in ("--config", "--listen", "--vtgate", "--admin", "--http", "--workers", "--check", "--version", "--help"):
+    for option in ("--config", "--listen", "--vtgate", "--admin", "--http", "--workers", "--check",
+                   "--hash-password", "--version", "--help"):
         assert option in done.stdout
     assert all(len(line) <= 100 for line in done.stdout.splitlines())
 
@@ -47,6 +49,17 @@ def test_help(program, tmp_path):
 def test_version(program, tmp_path):
     done = run_program(program, tmp_path, None, "--version")
     assert done.returncode == 0 and re.fullmatch(r"vtshim \d+\.\d+\.\d+\S*\n", done.stdout), done
+
+
+def test_hash_password(program):
+    """What it prints is what admin_users takes; the password is read from standard input, and never shown."""
+    done = subprocess.run([str(program), "--hash-password"], input="an-operators-password\n", capture_output=True,
+                          text=True, timeout=20, check=False)
+    expected = hashlib.sha256(hashlib.sha256(b"an-operators-password").digest()).hexdigest()
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"$sha2${expected}\n", "")
+    done = subprocess.run([str(program), "--hash-password"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=20, check=False)
+    assert done.returncode == 2 and "password" in done.stderr and done.stdout == ""
 
 
 @pytest.mark.parametrize("options, said", [

@@ -346,6 +346,23 @@ static void a_timer_does_not_wait_for_sockets(void **state)
     assert_true(ends[0].calls > 0);
 }
 
+/* As while a process is being started: its copy must not bring back a watch that has ended. */
+static void a_copy_of_the_descriptor_tells_nothing(void **state)
+{
+    (void)state;
+    loop_watch_set(&ends[0].watch, EPOLLIN);
+    loop_watch_set(&ends[1].watch, EPOLLOUT);
+    int copy = dup(ends[0].watch.fd);
+
+    assert_true(copy >= 0);
+    close_end(&ends[0]);
+    assert_int_equal(write(ends[0].other, "x", 1), 1);
+    loop_turn(&loop);
+    assert_int_equal(ends[0].calls, 0);
+    assert_int_equal(ends[1].calls, 1);
+    close(copy);
+}
+
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void)
@@ -355,6 +372,7 @@ int main(void)
         LOOP_TEST(what_is_left_is_told_again),
         LOOP_TEST(a_hang_up_is_told_to_who_watches),
         LOOP_TEST(no_event_outlives_its_watch),
+        LOOP_TEST(a_copy_of_the_descriptor_tells_nothing),
         LOOP_TEST(no_event_is_told_to_a_successor),
         LOOP_TEST(what_is_not_wanted_any_more_is_not_told),
         LOOP_TEST(what_is_owed_comes_in_the_next_turn),

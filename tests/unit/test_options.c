@@ -78,6 +78,8 @@ static void test_words_are_their_enum(void **state)
                  {"log.level", "warn", CONFIG_LOG_WARN},
                  {"log.level", "error", CONFIG_LOG_ERROR},
                  {"log.level", "ERROR", CONFIG_LOG_ERROR},
+                 {"log.format", "text", CONFIG_LOG_TEXT},
+                 {"log.format", "json", CONFIG_LOG_JSON},
                  {"vtgate_tls.mode", "off", CONFIG_TLS_OFF},
                  {"vtgate_tls.mode", "preferred", CONFIG_TLS_PREFERRED},
                  {"vtgate_tls.mode", "required", CONFIG_TLS_REQUIRED},

@@ -16,6 +16,7 @@ import pymysql
 from pymysql.constants import CLIENT
 from pymysql.cursors import DictCursor
 
+from lib.adopted import Adopted, adopt_orphans
 from lib.bed import REPOSITORY, Bed
 from lib.poll import until
 from lib.ports import free_port
@@ -89,7 +90,7 @@ class Shim:
         self.environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0",
                             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
                             "TSAN_OPTIONS": "halt_on_error=0:exitcode=66", **(environment or {})}
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen | Adopted | None = None
         self._read = 0
 
     def write_config(self, change: dict) -> None:
@@ -123,6 +124,16 @@ class Shim:
             self.process.send_signal(signal.SIGABRT)
             self.process.wait(20)
             raise AssertionError(f"vtshim did not end within {seconds} s of SIGTERM:\n{self.log[-3000:]}") from None
+
+    def restart(self) -> int:
+        """SIGUSR2: another process goes on, and is this shim from now on. Waits for the end of the old one."""
+        adopt_orphans()
+        before, done = self.process, len(self.events("restarted"))
+        before.send_signal(signal.SIGUSR2)
+        until(lambda: len(self.events("restarted")) > done, "event=restarted", 30)
+        self.process = Adopted(int(self.events("restarted")[-1]["pid"]))
+        assert before.wait(20) == 0, f"the old process did not end well:\n{self.log[-3000:]}"
+        return self.process.pid
 
     def finish(self) -> None:
         """SIGTERM, and then everything that must be true of every run."""
