@@ -29,7 +29,7 @@ struct hold_drain {
     uint64_t hold;
     int64_t started_ms, timeout_ms;
     struct event *timer;
-    bool counting;
+    bool counting, counted; /* now; at least once, on every worker */
     pthread_mutex_t lock; /* of what follows, while the workers count */
     struct hold what;     /* as it is now */
     struct hold_count count;
@@ -133,16 +133,31 @@ static void drain_end(struct hold_drain *d, enum drain_end end)
     done(arg, end, &count);
 }
 
+/*
+ * A hold of transactions lets statements outside of one go on: of these only those count that were
+ * under way at the first look. To wait for a moment without any would take for ever on a busy table.
+ */
+static bool is_awaited(struct session *s, const struct hold_drain *d)
+{
+    enum obstacle o = hold_obstacle(s, &d->what);
+
+    if (o != OBSTACLE_STATEMENT || d->what.kinds != HOLD_TRANSACTIONS)
+        return o != OBSTACLE_NONE;
+    if (!d->counted)
+        s->drained_by = d->hold;
+    return s->drained_by == d->hold;
+}
+
 static void count(void *context, void *arg)
 {
     struct worker *w = context;
     struct hold_drain *d = arg;
-    const struct session *s;
+    struct session *s;
 
     pthread_mutex_lock(&d->lock);
     TAILQ_FOREACH(s, &w->sessions, link)
     {
-        if (hold_obstacle(s, &d->what) == OBSTACLE_NONE)
+        if (!is_awaited(s, d))
             continue;
         d->count.in_the_way++;
         d->count.example = s->id;
@@ -158,6 +173,7 @@ static void on_counted(void *context, void *arg)
 
     (void)context;
     d->counting = false;
+    d->counted = true;
     if (!d->done)
         drain_free(d);
     else if (d->server->stopped)

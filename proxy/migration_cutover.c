@@ -5,11 +5,12 @@
  *
  * What vttablet does with COMPLETE (go/vt/vttablet/onlineddl/executor.go): it looks at its
  * migrations a second later (triggerNextCheckInterval), unless it has just looked, for it does so
- * once a second at most; a look that was dropped for that comes 4 s later. So a look is asked for
- * in advance (POSTPONE, which changes nothing), the drain is timed to end just before it, and
- * shards that have not begun are told again. An attempt that failed is repeated after a minute at
- * the earliest (cutoverIntervals), and meanwhile the shard is postponed again: it would cut over
- * without the others and without a drain.
+ * once a second at most; a look that was dropped for that comes 4 s later. So looks are asked for
+ * in advance (POSTPONE, which changes nothing), the drain is timed to end just before the first
+ * one, and shards that have not begun are told again. It is asked for several, a quarter of a
+ * second apart, as a look of the tablet's own may have come in between. An attempt that failed is
+ * repeated after a minute at the earliest (cutoverIntervals), and meanwhile the shard is postponed
+ * again: it would cut over without the others and without a drain.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,8 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-#define LOOK_LEAD_MS        700 /* from the asking for a look to the drain; the look comes at 1000 */
+#define LOOK_LEAD_MS        600 /* from the asking for a look to the drain; the look comes at 1000 */
+#define LOOK_AGAIN_MS       250   /* between two such requests */
 #define COMPLETE_AGAIN_MS   250   /* between two COMPLETEs for shards that have not begun */
 #define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
 #define ATTEMPT_BACKOFF_MS  61000 /* vttablet's own, after a first failure, is a minute */
@@ -230,6 +232,18 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
     return false;
 }
 
+/* True if it does so: it polls on by itself. */
+static bool ask_for_look(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    if (clock_ms() - m->told_ms < LOOK_AGAIN_MS)
+        return false;
+    m->told_ms = clock_ms();
+    tell(s, true);
+    return true;
+}
+
 bool migration_cut_over(struct session *s, const struct executor_row *rows, size_t n, bool ready)
 {
     struct migration *m = s->migration;
@@ -238,13 +252,15 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
         return false;
     if (m->cut == CUT_COMPLETING)
         return follow(s, rows, n);
+    if (m->cut == CUT_LOOK_ASKED && clock_ms() < m->cut_ms)
+        return ask_for_look(s);
     if (m->cut == CUT_DRAINING || !ready || clock_ms() < m->cut_ms || !cutover_may_begin(s))
         return false;
     if (m->cut == CUT_NOT_YET) {
         m->cut = CUT_LOOK_ASKED;
         m->cut_ms = clock_ms() + (m->executor->postpone ? LOOK_LEAD_MS : 0);
-        tell(s, true);
-        return true;
+        m->told_ms = 0;
+        return ask_for_look(s);
     }
     remember(m, rows, n);
     m->cut = CUT_DRAINING;
@@ -263,6 +279,7 @@ int64_t migration_cutover_wait_ms(const struct migration *m, int64_t usual_ms)
         return 40; /* the hold ends as soon as all shards are through */
     case CUT_LOOK_ASKED:
         left = m->cut_ms - clock_ms();
+        usual_ms = usual_ms < LOOK_AGAIN_MS ? usual_ms : LOOK_AGAIN_MS;
         return left < 1 ? 1 : left < usual_ms ? left : usual_ms;
     default:
         return usual_ms;

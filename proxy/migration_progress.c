@@ -128,7 +128,9 @@ static void describe_ready(struct migration *m)
         snprintf(r->stage, sizeof(r->stage), "cut-over");
     else if (m->opens_at > 0)
         describe_window(m);
-    else if (m->managed && m->cut_ms > clock_ms())
+    else if (m->cut == CUT_LOOK_ASKED)
+        snprintf(r->stage, sizeof(r->stage), "about to cut over");
+    else if (m->managed && m->drains > 0 && m->cut_ms > clock_ms())
         snprintf(r->stage, sizeof(r->stage), "drain put off for the %u. time", m->drains);
     else if (strstr(m->strategy, "postpone-completion"))
         snprintf(r->stage, sizeof(r->stage), "ready to complete");

@@ -119,6 +119,7 @@ void query_command_done(struct session *s)
 {
     struct metrics *m = &s->worker->metrics;
 
+    s->drained_by = 0;
     if (s->response.failed)
         metrics_add(&m->errors_relayed, 1);
     if (s->response.status_valid)

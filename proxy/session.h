@@ -89,6 +89,7 @@ struct session {
     struct prepared *effect_prepared; /* with EFFECT_PREPARE*: what to keep (owned) */
     struct prepared *resolved;    /* what the variable of a PREPARE FROM holds, or NULL (owned) */
     struct names *touched;        /* by the open transaction, while tracked, or NULL (owned) */
+    uint64_t drained_by;          /* the hold of the cut-over that waits for this command, or 0 */
     struct names *temporary;      /* temporary tables created here, or NULL (owned) */
     uint32_t effect_id;           /* with EFFECT_CLOSE_PREPARED */
     struct packet_cursor request; /* of a command that is passed on in pieces */
