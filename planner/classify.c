@@ -396,8 +396,30 @@ static void parse_use(struct scan *s, struct statement *out)
         out->name.len += s->t.len;
 }
 
+/* Its keyspace, which COMMIT and ROLLBACK do not say again. */
+static bool parse_transition(struct scan *s, struct statement *out, enum transition_verb verb)
+{
+    if (!accept(s, "TRANSITION"))
+        return false;
+    out->transition = verb;
+    accept_identifier(s, &out->name);
+    return true;
+}
+
+static void parse_begin(struct scan *s, struct statement *out)
+{
+    parse_transition(s, out, TRANSITION_BEGIN);
+}
+
+static void parse_commit(struct scan *s, struct statement *out)
+{
+    parse_transition(s, out, TRANSITION_COMMIT);
+}
+
 static void parse_rollback(struct scan *s, struct statement *out)
 {
+    if (parse_transition(s, out, TRANSITION_ROLLBACK))
+        return;
     accept(s, "WORK");
     if (token_is(&s->t, "TO"))
         out->kind = STATEMENT_SAVEPOINT;

@@ -51,6 +51,10 @@ enum ddl_object {
    nothing and are LOCK_NONE. */
 enum lock_function { LOCK_NONE, LOCK_GET, LOCK_RELEASE, LOCK_RELEASE_ALL };
 
+/* BEGIN TRANSITION ks, COMMIT TRANSITION and ROLLBACK TRANSITION: the shim's own. Their kinds are
+   those of BEGIN and COMMIT. */
+enum transition_verb { TRANSITION_NONE, TRANSITION_BEGIN, TRANSITION_COMMIT, TRANSITION_ROLLBACK };
+
 /* A name as written, borrowed from the statement; quotes excluded. len 0: absent. */
 struct sql_name {
     const char *text;
@@ -66,9 +70,9 @@ struct statement {
     struct sql_name qualifier; /* DDL: keyspace written before the first table's name; USE: empty */
     struct sql_name name; /* DDL: first table's name (for INDEX: the table after ON; DATABASE: its
                              name; OTHER: absent); VSCHEMA: the table, absent for CREATE|DROP
-                             VINDEX; USE: the database, also "ks@replica" if written without
-                             quotes; PREPARE/EXECUTE/DEALLOCATE: the statement's name.
-                             Doubled backticks are kept doubled */
+                             VINDEX; BEGIN TRANSITION: the keyspace; USE: the database, also
+                             "ks@replica" if written without quotes; PREPARE/EXECUTE/DEALLOCATE: the
+                             statement's name. Doubled backticks are kept doubled */
     struct sql_name body; /* PREPARE: the text inside its string literal, escapes kept; absent
                              when it comes from a user variable. EXPLAIN_DDL: the DDL, from its
                              first word to the end */
@@ -81,7 +85,8 @@ struct statement {
     bool sets_global;        /* each such assignment was to the GLOBAL/PERSIST scope: the session's
                                 value stays as it is */
     enum lock_function lock; /* READ: what it does to the session's user-level locks */
-    bool truncated;          /* the text ended inside a string, quoted name or comment */
+    enum transition_verb transition;
+    bool truncated; /* the text ended inside a string, quoted name or comment */
 };
 
 /*

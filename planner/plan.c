@@ -145,8 +145,11 @@ static bool statement_needs_script(const struct statement *st, const struct plan
     case STATEMENT_KILL:
     case STATEMENT_MIGRATION:
         return true;
+    case STATEMENT_VSCHEMA:
+        return facts->transitions || statement_effect(st) != EFFECT_NONE;
     default:
-        return statement_effect(st) != EFFECT_NONE;
+        return (facts->transitions && st->transition != TRANSITION_NONE) ||
+               statement_effect(st) != EFFECT_NONE;
     }
 }
 
@@ -213,6 +216,13 @@ static const char *text_unfit(const char *text, size_t len, bool whole)
     return classify_is_multi(text, len) ? "several" : NULL;
 }
 
+/* What the shim does itself, on all vtgates together. */
+static bool is_transition(const struct plan_facts *facts, const struct statement *st)
+{
+    return facts->transitions &&
+           (st->kind == STATEMENT_VSCHEMA || st->transition != TRANSITION_NONE);
+}
+
 static void plan_explain(struct plan *p, const struct plan_facts *facts, const struct statement *st,
                          const char *unfit)
 {
@@ -224,7 +234,8 @@ static void plan_explain(struct plan *p, const struct plan_facts *facts, const s
 
 bool plan_is_plain(const struct plan_facts *facts, const char *text, size_t len)
 {
-    return !any_hold(facts) && classify_quick(text, len, true) == QUICK_PLAIN &&
+    return !any_hold(facts) && !facts->collecting &&
+           classify_quick(text, len, true) == QUICK_PLAIN &&
            !(facts->multi_statements && classify_is_multi(text, len));
 }
 
@@ -240,7 +251,7 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
 
     if (prepare)
         p.effect = EFFECT_PREPARE;
-    if (!whole && may_grow && (held || facts->multi_statements || prepare)) {
+    if (!whole && may_grow && (held || facts->multi_statements || facts->collecting || prepare)) {
         p.action = PLAN_MORE;
         return p;
     }
@@ -258,7 +269,7 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
     }
     bool multi = !prepare && facts->multi_statements && classify_is_multi(text, len);
 
-    if (quick == QUICK_PLAIN && !multi && !held)
+    if (quick == QUICK_PLAIN && !multi && !held && !facts->collecting)
         return p;
     if (held)
         names_collect(&names, text, len, whole);
@@ -275,6 +286,11 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
         plan_explain(&p, facts, &st, text_unfit(text, len, whole));
     if (prepare)
         return p;
+    if (is_transition(facts, &st) && !text_unfit(text, len, whole)) {
+        p.action = PLAN_TRANSITION;
+        p.statement = st;
+        return p;
+    }
     p.effect = statement_effect(&st);
     p.name = st.name;
     p.lock = st.lock;

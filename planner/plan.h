@@ -13,15 +13,16 @@
 #include "planner/names.h"
 
 enum plan_action {
-    PLAN_FORWARD, /* to vtgate as it is */
-    PLAN_MORE,    /* not decidable before more bytes of it are here */
-    PLAN_PARK,    /* wait behind plan.hold, then ask again */
-    PLAN_MIGRATE, /* run plan.statement as a managed online schema change */
-    PLAN_EXPLAIN, /* EXPLAIN of a DDL: answered by the shim; plan.statement */
-    PLAN_SCRIPT,  /* several statements that have to be run one by one */
-    PLAN_RESOLVE, /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
-    PLAN_KILL,    /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
-    PLAN_DENY     /* control of migrations, or what may hide it, by a user who may not */
+    PLAN_FORWARD,    /* to vtgate as it is */
+    PLAN_MORE,       /* not decidable before more bytes of it are here */
+    PLAN_PARK,       /* wait behind plan.hold, then ask again */
+    PLAN_MIGRATE,    /* run plan.statement as a managed online schema change */
+    PLAN_EXPLAIN,    /* EXPLAIN of a DDL: answered by the shim; plan.statement */
+    PLAN_SCRIPT,     /* several statements that have to be run one by one */
+    PLAN_RESOLVE,    /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
+    PLAN_TRANSITION, /* ALTER VSCHEMA, or BEGIN, COMMIT, ROLLBACK TRANSITION; plan.statement */
+    PLAN_KILL,       /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
+    PLAN_DENY        /* control of migrations, or what may hide it, by a user who may not */
 };
 
 /* What a session must remember when the command succeeds. */
@@ -70,6 +71,8 @@ struct plan_facts {
     bool strategy_own;             /* the user chose a ddl_strategy in this session */
     bool intercept;                /* ddl.intercept */
     bool no_control;               /* the user is not one of ddl.control_users */
+    bool transitions;              /* the shim carries out ALTER VSCHEMA itself */
+    bool collecting;               /* ... and collects it: between BEGIN and COMMIT TRANSITION */
     bool resolved;                 /* the variable of this PREPARE has been looked up */
     const struct names *temporary; /* temporary tables of the session; NULL: none */
 };

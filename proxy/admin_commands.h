@@ -24,6 +24,8 @@ admin_handler admin_show_migration, admin_cancel_migration, admin_retry_migratio
 
 /* HOLD and EXPLAIN HOLD: what is said, the owner included. False: the client has an error. */
 bool admin_read_hold(struct admin_request *rq, struct lexer *lx, struct admin_hold *h);
+admin_handler admin_deploy_vschema, admin_deploy_routing, admin_rollback_transition,
+    admin_show_transitions, admin_show_transition;
 
 /* Answers with that syntax error (1064). */
 void admin_refuse(struct admin_request *rq, const struct admin_error *error);

@@ -19,7 +19,10 @@ struct control_result {
     char **values; /* rows * columns; NULL: SQL NULL */
 };
 
+struct vtgate;
+
 struct control_query {
+    struct vtgate *vtgate; /* the one to ask; NULL: any that lets control.user in */
     size_t n;
     char *statements[CONTROL_STATEMENTS_MAX];
     struct control_result results[CONTROL_STATEMENTS_MAX];

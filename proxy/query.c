@@ -25,6 +25,7 @@
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
+#include "proxy/session_transition.h"
 #include "proxy/statements.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
@@ -53,6 +54,8 @@ struct plan_facts query_facts(const struct session *s)
         .multi_statements = s->capabilities & CAP_MULTI_STATEMENTS,
         .strategy_own = s->strategy_own,
         .intercept = s->worker->server->config->ddl_intercept,
+        .transitions = session_transition_wanted(s),
+        .collecting = s->collected != NULL,
         .resolved = s->resolved != NULL,
         .temporary = s->temporary,
     };
@@ -427,6 +430,10 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
             break;
         count_command(s, h->command);
         kill_start(s, plan->kill_id, plan->kill_query, (uint8_t)(h->packet[3] + 1));
+        return PACKET_HEADER + h->length;
+    case PLAN_TRANSITION:
+        count_command(s, h->command);
+        session_transition_start(s, &plan->statement, (uint8_t)(h->packet[3] + 1));
         return PACKET_HEADER + h->length;
     case PLAN_SCRIPT:
         if (!h->whole)

@@ -16,6 +16,7 @@
 #include "proxy/notes.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
+#include "proxy/session_transition.h"
 #include "proxy/worker.h"
 
 struct script {
@@ -111,6 +112,8 @@ static void run_next(struct session *s)
         query_resolve(s, &plan.body);
     else if (plan.action == PLAN_DENY)
         deny(s, &plan);
+    else if (plan.action == PLAN_TRANSITION)
+        session_transition_start(s, &plan.statement, script->next_sequence);
     else if (plan.action == PLAN_KILL)
         kill_start(s, plan.kill_id, plan.kill_query, script->next_sequence);
     else if (!(plan.action == PLAN_MIGRATE || plan.action == PLAN_EXPLAIN || plan.passed) ||

@@ -37,6 +37,7 @@
 #include "proxy/reload.h"
 #include "proxy/restart.h"
 #include "proxy/systemd.h"
+#include "proxy/transition.h"
 #include "proxy/vtctld.h"
 #include "proxy/vtgate_control.h"
 #include "proxy/vtgate_watch.h"
@@ -424,6 +425,7 @@ static bool start(struct server *server)
     server->audit = audit_create(server->config->audit_file);
     server->quota = quota_create();
     server->holds = holds_create(server);
+    server->transitions = transitions_create(server);
     set_instance(server);
     add_housekeeping(server);
     add_signal(server, 0, SIGTERM, on_end_signal);
@@ -439,6 +441,7 @@ static bool start(struct server *server)
     server->keeper = keeper_create(server);
     server->watch = vtgate_watch_create(server);
     server->control = vtgate_control_start(server);
+    transitions_load(server->transitions);
     server->admin = server->config->admin.text ? admin_create(server) : NULL;
     server->http = server->config->http.text ? http_create(server) : NULL;
     return server->control && (server->admin || !server->config->admin.text) &&
@@ -488,6 +491,7 @@ static void stop(struct server *server)
         admin_stop(server->admin);
     if (server->drain_timer)
         event_free(server->drain_timer);
+    transitions_stop(server->transitions);
     if (server->vtctld)
         vtctld_stop(server->vtctld);
     if (server->sweep)
@@ -509,6 +513,7 @@ static void stop(struct server *server)
         keeper_destroy(server->keeper);
     cutover_stop_all(server);
     hold_drain_stop_all(server);
+    transitions_destroy(server->transitions);
     if (server->vtctld)
         vtctld_destroy(server->vtctld);
     if (server->holds)

@@ -32,6 +32,7 @@ struct http;
 struct vtgate_control;
 struct reload_source;
 struct keeper;
+struct transitions;
 struct vtctld;
 struct restart;
 struct watchdog;
@@ -72,6 +73,7 @@ struct server {
     struct event *signals[6];
     struct restart *restart;
     struct watchdog *watchdog; /* NULL: nobody watches */
+    struct transitions *transitions; /* control loop only */
     struct event *drain_timer;
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */
     unsigned next_worker;

@@ -25,6 +25,7 @@
 #include "proxy/quota.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
+#include "proxy/session_transition.h"
 #include "proxy/statements.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
@@ -254,6 +255,7 @@ static void session_forget(struct session *s)
     migration_forget(s);
     gate_forget(s);
     notes_clear(s);
+    session_transition_forget(s);
     statements_destroy(s->statements);
     s->statements = NULL;
     effect_settle(s, false);

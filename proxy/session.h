@@ -29,16 +29,17 @@ enum close_reason {
 
 /* SESSION_STATE(NAME, "text as SHOW SESSIONS shows it") */
 #define SESSION_STATES(X)                                                                          \
-    X(LOGIN, "login")         /* until vtgate's OK */                                              \
-    X(IDLE, "idle")           /* between two commands */                                           \
-    X(REQUEST, "request")     /* the rest of a command is still coming from the client */          \
-    X(RESPONSE, "response")   /* vtgate is answering */                                            \
-    X(INFILE, "infile")       /* the client sends a LOCAL INFILE's data */                         \
-    X(PARKED, "parked")       /* a command waits behind a hold */                                  \
-    X(ASKING, "asking")       /* vtgate answers a question of the shim */                          \
-    X(CALLING, "calling")     /* vtctld answers a call for a migration */                          \
-    X(MIGRATING, "migrating") /* waiting to ask again how a migration is doing */                  \
-    X(KILLING, "killing")     /* a KILL of its client looks for its victim */                      \
+    X(LOGIN, "login")               /* until vtgate's OK */                                        \
+    X(IDLE, "idle")                 /* between two commands */                                     \
+    X(REQUEST, "request")           /* the rest of a command is still coming from the client */    \
+    X(RESPONSE, "response")         /* vtgate is answering */                                      \
+    X(INFILE, "infile")             /* the client sends a LOCAL INFILE's data */                   \
+    X(PARKED, "parked")             /* a command waits behind a hold */                            \
+    X(ASKING, "asking")             /* vtgate answers a question of the shim */                    \
+    X(CALLING, "calling")           /* vtctld answers a call for a migration */                    \
+    X(MIGRATING, "migrating")       /* waiting to ask again how a migration is doing */            \
+    X(CHANGING, "changing VSchema") /* a transition of its client is under way */                  \
+    X(KILLING, "killing")           /* a KILL of its client looks for its victim */                \
     X(STREAMING, "streaming") /* bytes without structure, both ways, until one side closes */      \
     X(CLOSING, "closing")     /* the client still has bytes to get */                              \
     X(DEAD, "dead")           /* waits for the end of the loop turn */
@@ -60,6 +61,7 @@ struct migration;
 struct gate;
 struct notes;
 struct inner;
+struct collected;
 struct statements;
 
 struct session {
@@ -105,6 +107,7 @@ struct session {
         *fallback; /* a command that the shim does itself if vtgate refuses it, or NULL */
     struct migration *migration; /* a DDL under way, or NULL */
     struct gate *gate;           /* ... or one that is looked at first, or NULL */
+    struct collected *collected; /* between BEGIN and COMMIT TRANSITION, or NULL */
     struct notes *notes;         /* what SHOW WARNINGS tells of the last DDL, or NULL */
     struct inner *inner;         /* a session of the shim's own (inner.h), or NULL (owned) */
     unsigned locks;              /* user-level ones that it holds (locks.h) */

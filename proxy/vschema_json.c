@@ -194,11 +194,12 @@ static bool cv_column(struct reader *r, const char *path, const json_t *value, v
 
     if (!get_string(r, path, value, &name))
         return false;
+    if (!*name)
+        return true; /* as vtctldclient writes what is absent */
     if (cv->column_count)
         return fail(r, path, "\"column\" and \"columns\" cannot both be given");
     cv->single = true;
-    if (*name)
-        vschema_add_vindex_column(r->v, cv, name);
+    vschema_add_vindex_column(r->v, cv, name);
     return true;
 }
 
@@ -214,7 +215,7 @@ static bool cv_columns_item(struct reader *r, const char *path, const json_t *va
 
 static bool cv_columns(struct reader *r, const char *path, const json_t *value, void *to)
 {
-    if (((struct vschema_column_vindex *)to)->single)
+    if (((struct vschema_column_vindex *)to)->single && json_array_size(value) > 0)
         return fail(r, path, "\"column\" and \"columns\" cannot both be given");
     return read_list(r, path, value, cv_columns_item, to);
 }

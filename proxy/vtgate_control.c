@@ -292,10 +292,12 @@ static void run_query(struct vtgate_control *control, struct control_query *q)
                               "vtgate for the shim itself, which is not set");
         return;
     }
-    MYSQL *m = log_in_anywhere(control);
+    unsigned code;
+    MYSQL *m = q->vtgate ? log_in(control, q->vtgate, &code) : log_in_anywhere(control);
 
     if (!m) {
-        control_query_fail(q, "vtshim: control.user cannot log in to any vtgate");
+        control_query_fail(q, q->vtgate ? "vtshim: control.user cannot log in to the vtgate"
+                                        : "vtshim: control.user cannot log in to any vtgate");
         return;
     }
     control_query_run(q, m);

@@ -74,6 +74,7 @@ bool vtgate_record_vars(struct watched *g, const json_t *page)
     p->hits = number(page, "QueryPlanCacheHits");
     p->misses = number(page, "QueryPlanCacheMisses");
     p->evictions = number(page, "QueryPlanCacheEvictions");
+    vtgate_traffic_read(&g->view.traffic, page);
     measure_hits(g, clock_ms());
     judge_hits(g);
     return true;

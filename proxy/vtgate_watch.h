@@ -18,6 +18,7 @@
 #include <sys/queue.h>
 
 #include "proxy/vschema_form.h"
+#include "proxy/vtgate_traffic.h"
 
 #define VTGATE_WATCH_FULL_MS 30000
 
@@ -58,6 +59,7 @@ struct vtgate_view {
     uint64_t failures;
     uint64_t reloads, watch_errors; /* VtgateVSchemaCounts */
     struct vtgate_plans plans;
+    struct vtgate_traffic traffic;    /* counters since its start */
     char digest[VSCHEMA_DIGEST_SIZE]; /* of all keyspaces' and the rules' digests; "": not known */
     int64_t since_ms;                 /* since when that */
     int64_t refresh_ms; /* how long after the first vtgate it showed its VSchema's last change */

@@ -62,6 +62,10 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
     case PLAN_DENY:
         CHECK(facts->no_control);
         break;
+    case PLAN_TRANSITION:
+        CHECK(whole && facts->transitions && p->statement.len > 0 && p->effect == EFFECT_NONE);
+        CHECK(p->statement.kind == STATEMENT_VSCHEMA || p->statement.transition != TRANSITION_NONE);
+        break;
     case PLAN_KILL:
         CHECK(whole && p->kill_id < UINT64_C(10000000000));
         break;
@@ -146,6 +150,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .multi_statements = data[0] & 2,
         .strategy_own = data[0] & 4,
         .intercept = data[0] & 8,
+        .transitions = data[0] & 8,
+        .collecting = (data[0] & 8) && (data[1] & 128),
         .no_control = data[0] & 64,
         .touched = data[0] & 128 ? &touched : NULL,
     };

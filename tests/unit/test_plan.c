@@ -19,8 +19,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const char *const ACTIONS[] = {"FORWARD", "MORE",    "PARK", "MIGRATE", "EXPLAIN",
-                                      "SCRIPT",  "RESOLVE", "KILL", "DENY"};
+static const char *const ACTIONS[] = {"FORWARD", "MORE",    "PARK",       "MIGRATE", "EXPLAIN",
+                                      "SCRIPT",  "RESOLVE", "TRANSITION", "KILL",    "DENY"};
 
 static struct hold_set *no_holds, *all_held, *keyspace_held, *table_held; /* of ks, ks.t */
 
@@ -101,6 +101,8 @@ static struct plan_facts make_facts(const char *letters, const char *database,
         .strategy_own = strchr(letters, 's') != NULL,
         .intercept = strchr(letters, 'o') == NULL,
         .no_control = strchr(letters, 'n') != NULL,
+        .transitions = strchr(letters, 'v') != NULL,
+        .collecting = strchr(letters, 'c') != NULL,
         .resolved = strchr(letters, 'r') != NULL,
     };
 }
@@ -235,6 +237,17 @@ static const struct {
     {"n", "show vitess_migrations", PLAN_FORWARD, NULL, NULL},
     {"n", "select 'alter vitess_migration'", PLAN_FORWARD, NULL, NULL},
     {"n", "alter table t add c int", PLAN_MIGRATE, "alter table t add c int", NULL},
+    {"v", "alter vschema add table t", PLAN_TRANSITION, "alter vschema add table t", NULL},
+    {"v", "begin transition ks", PLAN_TRANSITION, "begin transition ks", NULL},
+    {"v", "begin", PLAN_FORWARD, NULL, NULL},
+    {"vc", "commit transition", PLAN_TRANSITION, "commit transition", NULL},
+    {"vc", "ROLLBACK TRANSITION;", PLAN_TRANSITION, "ROLLBACK TRANSITION", NULL},
+    {"vc", "commit", PLAN_FORWARD, NULL, NULL},
+    {"vc", "rollback to savepoint transition", PLAN_FORWARD, NULL, NULL},
+    {"vp", "alter vschema add table t", PLAN_FORWARD, NULL, NULL},
+    {"vm", "begin transition ks; alter vschema drop table t; commit transition", PLAN_SCRIPT, NULL,
+     NULL},
+    {"", "begin transition ks", PLAN_FORWARD, NULL, NULL},
     {"", "/*!99999 alter table t add c int */", PLAN_FORWARD, NULL, NULL},
     {"", "/* alter table t add c int */", PLAN_FORWARD, NULL, NULL},
     {"", "", PLAN_FORWARD, NULL, NULL},

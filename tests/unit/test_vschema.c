@@ -108,8 +108,17 @@ static void spellings(void **state)
     struct vschema *b = read_text("{\"require_explicit_routing\":true,\"tables\":{\"t\":{"
                                   "\"column_vindexes\":[{\"column\":\"id\",\"name\":\"h\"}],"
                                   "\"column_list_authoritative\":true}}}");
+    /* as vtctldclient GetVSchema writes it */
+    struct vschema *c = read_text(
+        "{\"sharded\":false,\"vindexes\":{},\"tables\":{\"t\":{\"type\":\"\","
+        "\"column_vindexes\":[{\"column\":\"id\",\"name\":\"h\",\"columns\":[]}],"
+        "\"auto_increment\":null,\"columns\":[],\"pinned\":\"\",\"column_list_authoritative\":"
+        "true,\"source\":\"\"}},\"require_explicit_routing\":true,\"foreign_key_mode\":"
+        "\"unspecified\",\"multi_tenant_spec\":null}");
 
     assert_true(vschema_equal(a, b));
+    assert_true(vschema_equal(a, c));
+    vschema_free(c);
     vschema_free(a);
     vschema_free(b);
 }

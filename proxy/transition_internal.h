@@ -1,0 +1,181 @@
+/*
+ * What the files of a transition share. For them only.
+ *
+ * transition.c: the way through the steps, the registry. transition_subject.c: what there is to
+ * say to vtctld about VSchemas and routing rules. transition_facts.c: what MySQL has.
+ * transition_judge.c: target, difference, checks. transition_hold.c: hold, drain, release.
+ * transition_apply.c: compare, apply, see, undo. transition_probe.c: probes.
+ */
+#ifndef VTSHIM_PROXY_TRANSITION_INTERNAL_H
+#define VTSHIM_PROXY_TRANSITION_INTERNAL_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <sys/queue.h>
+
+#include "planner/routing.h"
+#include "planner/vschema_check.h"
+#include "proxy/control_query.h"
+#include "proxy/transition.h"
+#include "proxy/vtctld.h"
+#include "proxy/vtgate_watch.h"
+
+enum transition_step {
+#define TRANSITION_STEP(NAME, name, function, text) STEP_##NAME,
+#include "proxy/transition_steps.def"
+#undef TRANSITION_STEP
+    TRANSITION_STEPS
+};
+
+typedef void transition_run(struct transition *t);
+#define TRANSITION_STEP(NAME, name, function, text) transition_run function;
+#include "proxy/transition_steps.def"
+#undef TRANSITION_STEP
+
+#define TRANSITION_HOLDS_MAX   16   /* tables that are held one by one; above, the keyspace is */
+#define TRANSITION_FLIGHTS_MAX 1024 /* tables whose DDL waits for the transition */
+
+/* A VSchema or routing rules: one of the two pointers is set. */
+struct subject {
+    struct vschema *vschema;
+    struct routing_rules *rules;
+    /* vtctld's message as it came, packed: sent back byte for byte when it is restored. NULL: the
+       value did not come from vtctld. Owned */
+    uint8_t *packed;
+    size_t packed_len;
+};
+
+struct transition_facts;   /* transition_facts.c */
+struct transition_measure; /* transition_watch.c */
+struct hold_drain;
+
+/* The answer of vtctld, or of the control thread, to what a step has asked. */
+typedef void transition_answered(struct transition *t, const struct vtctld_answer *answer);
+typedef void transition_queried(struct transition *t, const struct control_query *q);
+
+struct transition {
+    TAILQ_ENTRY(transition) link;
+    struct transitions *all;
+    struct server *server;
+    uint64_t id;
+    struct transition_order order;
+    enum transition_step step;
+    bool ended;
+    bool busy;     /* a call or query is under way */
+    bool may_hold; /* what was applied may be in force (APPLY has begun) */
+    bool undoing;
+    const char *outcome;
+    uint16_t code;
+    char state[6], text[TRANSITION_TEXT_MAX], failed_text[TRANSITION_TEXT_MAX];
+    char started[40];
+    int64_t started_ms, ended_ms, step_ms;
+    int64_t held_from_ms, held_ms;
+
+    struct subject before, after;
+    struct subject now;             /* as read again */
+    char *before_json, *after_json; /* kept after the end; owned */
+    struct vschema_diff *diff;
+    size_t changes;
+    struct vschema_findings findings;
+    struct transition_facts *facts;
+
+    uint64_t holds[TRANSITION_HOLDS_MAX];
+    size_t hold_count, holds_pending;
+    struct hold_drain *drain;
+    size_t drained;  /* of the holds */
+    unsigned drains; /* that were put off */
+    bool flying;     /* flights_begin was called for its tables */
+
+    struct transition_measure *measure; /* of a watch; NULL: none */
+    unsigned looks;                     /* of the watch */
+    void (*probed)(struct transition *t);
+    struct event *timer;
+    void (*on_timer)(struct transition *t);
+    unsigned attempt; /* of the step */
+    int64_t until_ms; /* of the step */
+    struct vtgate_look look;
+    uint64_t *reloads; /* of each vtgate before it was applied; owned */
+
+    transition_answered *answered;
+    transition_queried *queried;
+    struct control_query *query;
+
+    struct arena arena; /* of the lines */
+    struct transition_line *lines;
+    size_t line_count;
+
+    transition_done *done;
+    void *done_arg;
+};
+
+/* The step is done: the next one begins. */
+void transition_next(struct transition *t);
+/* On to that one. */
+void transition_go(struct transition *t, enum transition_step step);
+/* It failed: what was done is taken back. The first failure is the one that is told. */
+void transition_fail(struct transition *t, uint16_t code, const char *state, const char *format,
+                     ...) __attribute__((format(printf, 4, 5)));
+void transition_fail_vtctld(struct transition *t, const struct vtctld_answer *answer);
+
+/* The process is ending: nothing more is begun. */
+bool transition_is_stopped(const struct transition *t);
+
+/* A line of the report. */
+void transition_say(struct transition *t, const char *section, const char *item, const char *format,
+                    ...) __attribute__((format(printf, 4, 5)));
+
+/* One question at a time. */
+void transition_call(struct transition *t, const char *method, const ProtobufCMessage *request,
+                     transition_answered *answered);
+void transition_query(struct transition *t, struct control_query *q, transition_queried *queried);
+void transition_wait(struct transition *t, int64_t ms, void (*then)(struct transition *t));
+/* 20 ms, 40, 80 .. up to half a second, by t->attempt. */
+int64_t transition_pause_ms(const struct transition *t);
+
+const char *transition_step_name(enum transition_step step);
+enum transition_step transition_step_find(const char *name); /* STEP_READ for an unknown one */
+
+/* transition_judge.c: JSON of the order's kind. False: it failed over it; `what` stands before the
+   error. */
+bool transition_read_json(struct transition *t, const char *json, struct subject *to,
+                          const char *what);
+/* One that was cut off when the process ended: what is in force now says where it goes on. */
+void transition_resume(struct transition *t);
+
+/* transition_subject.c */
+void subject_ask(struct transition *t, transition_answered *answered);
+/* False: the answer says that there is none such (an unknown keyspace). */
+bool subject_take(struct transition *t, const struct vtctld_answer *answer, struct subject *to);
+bool subject_equal(const struct subject *a, const struct subject *b);
+void subject_save(struct transition *t, const struct subject *s, transition_answered *answered);
+char *subject_json(const struct subject *s); /* to be freed */
+enum vtgate_shows subject_shows(struct transition *t, const struct subject *s, char *why,
+                                size_t size);
+/* Whether vtgate's web page can tell them apart. */
+bool subject_visibly_differs(struct transition *t, const struct subject *a,
+                             const struct subject *b);
+void subject_free(struct subject *s);
+
+/* Rules besides the tables' routing rules, as vtctld's messages in JSON; NULL: none. */
+struct other_rules {
+    json_t *shard, *keyspace, *mirror;
+};
+const struct other_rules *transition_facts_others(const struct transition *t);
+
+/* transition_facts.c: an overview for the checks; freed with the transition. */
+const struct vschema_facts *transition_facts_get(const struct transition *t);
+void transition_facts_free(struct transition_facts *f);
+/* Of transition_read: the others' VSchemas and the rules. */
+void transition_facts_read(struct transition *t, void (*then)(struct transition *t));
+
+/* transition_probe.c: runs them on every vtgate, from t->attempt 0 on. */
+void transition_probe_then(struct transition *t, void (*then)(struct transition *t));
+
+void transition_measure_free(struct transition_measure *m);
+
+/* transition_hold.c */
+void transition_hold_forget(struct transition *t);
+/* The keyspace and table of a touched name: "t" of the order's keyspace, or "ks.t". */
+void transition_touched(const struct transition *t, size_t i, char keyspace[65], char table[65]);
+
+#endif

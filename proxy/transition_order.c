@@ -1,0 +1,154 @@
+/*
+ * Reading an order, copying it, freeing it.
+ */
+#include "proxy/transition_order.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool read_string(struct lexer *lx, struct arena *a, const char *what, const char **to,
+                        struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    if (t.kind != TOKEN_STRING || t.unterminated)
+        return admin_parse_refuse(error, &t, what);
+    char *text = arena_alloc(a, t.len + 1);
+
+    text[lexer_unescape(text, t.text, t.len, t.text[-1])] = '\0';
+    *to = text;
+    return true;
+}
+
+static bool read_word(struct lexer *lx, const char *word, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+
+    return token_is(&t, word) || admin_parse_refuse(error, &t, word);
+}
+
+static bool read_probe(struct lexer *lx, struct transition_order *o, struct admin_error *error)
+{
+    struct transition_probe *p = &o->probes[o->probe_count];
+    struct lexer ahead;
+
+    if (o->probe_count == TRANSITION_PROBES_MAX) {
+        struct token t = lexer_next(lx);
+
+        return admin_parse_refuse(error, &t, "no more than 16 probes");
+    }
+    if (!read_string(lx, &o->arena, "a statement in quotes", &p->sql, error))
+        return false;
+    o->probe_count++;
+    ahead = *lx;
+    struct token t = lexer_next(&ahead);
+
+    if (!token_is(&t, "SHARDS"))
+        return true;
+    *lx = ahead;
+    return read_string(lx, &o->arena, "shards in quotes", &p->shards, error);
+}
+
+static bool read_watch(struct lexer *lx, struct transition_order *o, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+    char digits[16];
+    char *end = digits;
+
+    snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 15 ? t.len : 15), t.text);
+    o->watch_s = t.kind == TOKEN_NUMBER ? strtoll(digits, &end, 10) : 0;
+    if (t.kind != TOKEN_NUMBER || *end || o->watch_s < 1 || o->watch_s > TRANSITION_WATCH_MAX_S)
+        return admin_parse_refuse(error, &t, "a number of seconds from 1 to 86400");
+    struct lexer ahead = *lx;
+
+    t = lexer_next(&ahead);
+    if (token_is(&t, "ALERT") || token_is(&t, "ROLLBACK")) {
+        o->breach_alerts = token_is(&t, "ALERT");
+        *lx = ahead;
+    }
+    return true;
+}
+
+static bool read_options(struct lexer *lx, struct transition_order *o, struct admin_error *error)
+{
+    for (;;) {
+        struct token t = lexer_next(lx);
+        bool ok;
+
+        if (t.kind == TOKEN_END)
+            return true;
+        if (t.kind == TOKEN_SEMICOLON)
+            return admin_parse_end(lx, error);
+        if (token_is(&t, "DRY"))
+            ok = o->dry_run = read_word(lx, "RUN", error);
+        else if (token_is(&t, "ALLOW"))
+            ok = read_string(lx, &o->arena, "rules in quotes", &o->allow, error);
+        else if (token_is(&t, "PROBE"))
+            ok = read_probe(lx, o, error);
+        else if (token_is(&t, "WATCH"))
+            ok = read_watch(lx, o, error);
+        else
+            ok = admin_parse_refuse(error, &t, "DRY RUN, ALLOW, PROBE or WATCH");
+        if (!ok)
+            return false;
+    }
+}
+
+bool transition_order_parse(struct lexer *lx, enum transition_what what, struct transition_order *o,
+                            struct admin_error *error)
+{
+    o->what = what;
+    o->verb = what == TRANSITION_VSCHEMA ? "DEPLOY VSCHEMA" : "DEPLOY ROUTING RULES";
+    o->keyspace = o->allow = o->user = o->peer = "";
+    if (what == TRANSITION_VSCHEMA) {
+        struct token t = lexer_next(lx);
+
+        if ((t.kind != TOKEN_WORD && t.kind != TOKEN_QUOTED) || t.len == 0 ||
+            t.len >= HOLD_NAME_MAX || memchr(t.text, '`', t.len))
+            return admin_parse_refuse(error, &t, "a keyspace");
+        o->keyspace = arena_copy(&o->arena, t.text, t.len);
+    }
+    return read_word(lx, "FROM", error) &&
+           read_string(lx, &o->arena, "JSON, or the name of a file, in quotes", &o->source,
+                       error) &&
+           read_options(lx, o, error);
+}
+
+bool transition_source_is_json(const char *source)
+{
+    return source[strspn(source, " \t\r\n")] == '{';
+}
+
+static const char *copied(struct arena *a, const char *text)
+{
+    return text ? arena_string(a, text) : NULL;
+}
+
+void transition_order_copy(struct transition_order *to, const struct transition_order *from)
+{
+    struct arena *a = &to->arena;
+
+    *to = *from;
+    *a = (struct arena){NULL};
+    to->verb = copied(a, from->verb);
+    to->keyspace = copied(a, from->keyspace);
+    to->source = copied(a, from->source);
+    to->base = copied(a, from->base);
+    to->allow = copied(a, from->allow);
+    to->user = copied(a, from->user);
+    to->peer = copied(a, from->peer);
+    to->statements = arena_alloc(a, (from->statement_count + 1) * sizeof(*to->statements));
+    for (size_t i = 0; i < from->statement_count; i++)
+        to->statements[i] = copied(a, from->statements[i]);
+    for (size_t i = 0; i < from->probe_count; i++) {
+        to->probes[i].sql = copied(a, from->probes[i].sql);
+        to->probes[i].shards = copied(a, from->probes[i].shards);
+    }
+}
+
+void transition_order_free(struct transition_order *order)
+{
+    arena_free(&order->arena);
+}

@@ -1,0 +1,26 @@
+/*
+ * What is kept of transitions on disk (transition.dir): a JSON file each, with who and when, what
+ * was in force before and is after, and where it is. It outlives the process: the history is there
+ * again after a restart, and a transition that was cut off is gone on with.
+ *
+ * A file is written as a whole under another name and then renamed, without waiting for the disk:
+ * that is enough against the end of the process, not against the end of the machine.
+ */
+#ifndef VTSHIM_PROXY_TRANSITION_STORE_H
+#define VTSHIM_PROXY_TRANSITION_STORE_H
+
+#include "proxy/transition_internal.h"
+
+/* Writes t's file. A failure is logged, and no failure of the transition. */
+void transition_store_save(const struct transition *t);
+void transition_store_remove(const struct transition *t);
+
+/* Calls found() for each file that can be read, in the order of their ids, with the parsed JSON
+   (borrowed) and its id. */
+void transition_store_load(struct server *server,
+                           void (*found)(void *arg, uint64_t id, const json_t *json), void *arg);
+
+/* Fills in what a file says, but for id and registry. False: it is not one of ours. */
+bool transition_store_read(struct transition *t, const json_t *json);
+
+#endif
