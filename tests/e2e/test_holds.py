@@ -618,6 +618,30 @@ def test_wait_hold_for_a_statement(shim, client):
     assert client.read_response().error is None
 
 
+def test_wait_hold_on_a_busy_table(shim, client, second):
+    """A hold of transactions lets other statements go on: those that come later are not waited for."""
+    stop = threading.Event()
+
+    def keep_busy(one: Wire, delay: float) -> None:
+        time.sleep(delay)
+        while not stop.is_set():
+            passes(one, "SELECT sleep(0.4) AS demo")
+
+    busy = [threading.Thread(target=keep_busy, args=each) for each in ((client, 0), (second, 0.2))]
+    for thread in busy:
+        thread.start()
+    try:
+        time.sleep(0.5)
+        number = shim.hold("TABLE commerce.demo ONLY TRANSACTIONS")
+        began = time.monotonic()
+        shim.admin(f"WAIT HOLD {number} 10")
+        assert time.monotonic() - began < 5
+    finally:
+        stop.set()
+        for thread in busy:
+            thread.join()
+
+
 @pytest.mark.threads
 def test_wait_hold_is_interrupted(shim, client):
     """By KILL QUERY, by the end of the hold, and by its own client's leaving."""
