@@ -172,6 +172,15 @@ def test_big_result(shim, bed, capabilities):
     assert through == play(bed.gates[0], bed, capabilities, script)
 
 
+@CLIENTS
+def test_more_columns_than_16_bits(shim, bed, capabilities):
+    """Vitess and MySQL answer such a SELECT."""
+    script = queries("SELECT " + ",".join(["1"] * 70_000), "SELECT 1")
+    through = play(shim.listen, bed, capabilities, script)
+    assert len(through[0]) > 70_000
+    assert through == play(bed.gates[0], bed, capabilities, script)
+
+
 def test_big_result_by_pymysql(shim):
     """The same as a driver sees it."""
     with shim.connect() as connection, connection.cursor() as cursor:

@@ -170,7 +170,7 @@ static const struct {
     {"raw=fe000002", SHAPE_RESULT, BOTH},
     {"raw=fc01", SHAPE_RESULT, BOTH},
     {"raw=fc0000", SHAPE_RESULT, BOTH},
-    {"raw=fd000001", SHAPE_RESULT, BOTH}, /* 65536 columns */
+    {"raw=fe0000000100000000", SHAPE_RESULT, OLD}, /* 16777216 columns */
     {"raw=fe00000000000000ff", SHAPE_RESULT, OLD},
     {"raw=0001000000", SHAPE_PREPARE, BOTH},
     {"raw=0001000000010001", SHAPE_PREPARE, BOTH},

@@ -10,12 +10,21 @@ LINKS = ("the client's link is encrypted and the shim's link to MySQL is not, or
          "sends the password in another form for each, and the shim, which knows none, cannot change it")
 OWN_LINK = "asks MySQL about the TLS of its link, which is the shim's and not the client's"
 
+HOST = ("connects by TCP and expects an account's host or a TLS link to go with that; the shim reaches this MySQL by its unix "
+        "socket, and so comes from localhost and without TLS")
+IDS = "KILL of an id from MySQL's own process list: the ids that the shim gives out, and its KILL takes, are its own"
+
 KNOWN: dict[tuple[str, str, str], str] = {
     ("mysql", "query_attributes", "*"): ATTRIBUTES,
     ("mysql", "openssl_1", "*"): OWN_LINK,
     ("mysql", "plugin_auth_sha256", "tls"): LINKS,
     ("mysql", "plugin_auth_sha256_server_default", "tls"): LINKS,
     ("mysql", "plugin_auth_sha256_server_default_tls", "*"): LINKS,
+    ("mysql", "grant", "*"): HOST,
+    ("mysql", "grant2", "*"): HOST,
+    ("mysql", "mysql_ssl_default", "*"): HOST,
+    ("mysql", "mysqlslap_bugs", "*"): HOST,
+    ("mysql", "information_schema_cs", "*"): IDS,
     ("mysql-client", "test_skip_metadata", "plain"): METADATA,
     ("mysql-client", "test_wl12542", "plain"): ATTRIBUTES,
     ("mysql-client", "test_bug32847269", "plain"): ATTRIBUTES,
