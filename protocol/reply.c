@@ -150,6 +150,24 @@ void reply_typed_columns(struct buffer *out, uint8_t *sequence, uint32_t capabil
         reply_eof(out, (*sequence)++, status);
 }
 
+void reply_prepared(struct buffer *out, uint8_t *sequence, uint32_t capabilities, uint16_t status,
+                    uint32_t id, unsigned params)
+{
+    size_t mark = packet_begin(out);
+
+    buffer_u8(out, 0x00);
+    buffer_u32(out, id);
+    buffer_u16(out, 0); /* columns */
+    buffer_u16(out, (uint16_t)params);
+    buffer_u8(out, 0);
+    buffer_u16(out, 0); /* warnings */
+    packet_end(out, mark, (*sequence)++);
+    for (unsigned i = 0; i < params; i++)
+        reply_column(out, (*sequence)++, "?", false);
+    if (params && !(capabilities & CAP_DEPRECATE_EOF))
+        reply_eof(out, (*sequence)++, status);
+}
+
 void reply_row(struct buffer *out, uint8_t *sequence, const char *const *values, size_t columns)
 {
     size_t mark = packet_begin(out);

@@ -65,6 +65,9 @@ void reply_typed_columns(struct buffer *out, uint8_t *sequence, uint32_t capabil
                          uint16_t status, const char *const *names, uint32_t numbers,
                          size_t columns);
 void reply_row(struct buffer *out, uint8_t *sequence, const char *const *values, size_t columns);
+/* COM_STMT_PREPARE_OK: parameters without a name, and no columns: those are in each result. */
+void reply_prepared(struct buffer *out, uint8_t *sequence, uint32_t capabilities, uint16_t status,
+                    uint32_t id, unsigned params);
 /* The same row in the binary protocol: for COM_STMT_EXECUTE. */
 void reply_binary_row(struct buffer *out, uint8_t *sequence, const char *const *values,
                       size_t columns);

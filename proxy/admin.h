@@ -15,6 +15,7 @@
 struct server;
 struct admin;
 struct admin_client;
+struct admin_filter;
 
 /* NULL when the port cannot be opened (after a line in the log). */
 struct admin *admin_create(struct server *server);
@@ -42,7 +43,9 @@ struct admin_request {
     uint32_t connection; /* its id */
     const char *user;    /* the admin's name and address, for logs and SHOW HOLDS */
     const char *peer;
-    enum config_role role; /* what that user may do */
+    enum config_role role;       /* what that user may do */
+    bool binary;                 /* of a prepared statement: rows in the binary protocol */
+    struct admin_filter *filter; /* owned; of a SHOW command, else NULL */
     /* For the audit log: the text of a command that may change something, else NULL; and which
        migration it was about, if any. */
     char *audited; /* owned */

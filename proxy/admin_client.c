@@ -40,6 +40,7 @@ void admin_client_free(struct admin_client *c)
     c->admin->client_count--;
     if (c->bev)
         bufferevent_free(c->bev);
+    admin_prepared_forget_all(c);
     free(c);
 }
 
@@ -180,9 +181,19 @@ static void on_command(struct admin_client *c, const uint8_t *payload, size_t le
     case COM_QUERY:
         admin_command(rq, (const char *)payload + 1, len - 1);
         break;
+    case COM_STMT_PREPARE:
+    case COM_STMT_EXECUTE:
+    case COM_STMT_SEND_LONG_DATA:
+    case COM_STMT_CLOSE:
+    case COM_STMT_RESET:
+        admin_prepared_command(rq, payload, len);
+        break;
+    case COM_RESET_CONNECTION:
+        admin_prepared_forget_all(c);
+        admin_reply_ok(rq, 0, NULL);
+        break;
     case COM_PING:
     case COM_INIT_DB:
-    case COM_RESET_CONNECTION:
         admin_reply_ok(rq, 0, NULL);
         break;
     case COM_SET_OPTION:

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/admin_filter.h"
 #include "proxy/admin_select.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -43,7 +44,7 @@ bool admin_expect_end(struct admin_request *rq, struct lexer *lx)
 {
     struct admin_error error;
 
-    if (admin_parse_end(lx, &error))
+    if (rq->filter ? admin_filter_parse(lx, rq->filter, &error) : admin_parse_end(lx, &error))
         return true;
     admin_refuse(rq, &error);
     return false;
@@ -81,6 +82,8 @@ void admin_command(struct admin_request *rq, const char *sql, size_t len)
     }
     if (is_audited(&COMMANDS[row]))
         rq->audited = memory_copy(sql, len < AUDITED_MAX ? len : AUDITED_MAX);
+    if (strncmp(COMMANDS[row].words, "SHOW", 4) == 0)
+        rq->filter = memory_zalloc(sizeof(*rq->filter));
     if (may_run(rq, &COMMANDS[row]))
         COMMANDS[row].handler(rq, &lx);
 }

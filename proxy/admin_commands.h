@@ -18,6 +18,14 @@ admin_handler admin_show_holds, admin_show_sessions, admin_show_migrations, admi
     admin_show_config, admin_show_version, admin_show_vtgates, admin_show_vschemas,
     admin_show_warnings;
 
+admin_handler admin_show_transactions, admin_show_parked, admin_show_workers, admin_show_listeners,
+    admin_show_digests, admin_show_errors, admin_show_memory, admin_show_users, admin_show_audit,
+    admin_show_options;
+
+/* admin_process.c */
+admin_handler admin_set, admin_log_level, admin_drain, admin_resume, admin_shutdown,
+    admin_kill_session;
+
 admin_handler admin_show_migration, admin_cancel_migration, admin_retry_migration,
     admin_complete_migration, admin_postpone_migration, admin_throttle_migration,
     admin_unthrottle_migration, admin_revert_migration, admin_kill_query;
@@ -30,7 +38,8 @@ admin_handler admin_deploy_vschema, admin_deploy_routing, admin_rollback_transit
 /* Answers with that syntax error (1064). */
 void admin_refuse(struct admin_request *rq, const struct admin_error *error);
 
-/* True when nothing but a ';' follows; else answers with a syntax error. */
+/* True when nothing but a ';' follows, or behind SHOW a filter, which admin_reply_table then
+   applies; else answers with a syntax error. */
 bool admin_expect_end(struct admin_request *rq, struct lexer *lx);
 
 #endif

@@ -32,6 +32,15 @@ struct admin_user {
     enum config_role role;
 };
 
+#define ADMIN_FAILURES_MAX 64
+
+/* Failed logins from one address. */
+struct admin_failures {
+    char peer[64];
+    unsigned count;
+    int64_t last_ms;
+};
+
 struct admin {
     struct server *server;
     struct listener *listener;
@@ -42,6 +51,7 @@ struct admin {
     TAILQ_HEAD(admin_clients, admin_client) clients;
     size_t client_count;
     uint32_t last_id;
+    struct admin_failures failures[ADMIN_FAILURES_MAX]; /* since the start, or the last quiet */
 };
 
 struct admin_client {
@@ -59,7 +69,10 @@ struct admin_client {
     uint32_t capabilities;
     uint8_t salt[SALT_LENGTH];
     char user[64], peer[64];
-    enum config_role role;         /* of the user, once logged in */
+    enum config_role role;                   /* of the user, once logged in */
+    LIST_HEAD(, admin_statement) statements; /* prepared ones */
+    size_t statement_count;
+    uint32_t last_statement;
     int64_t accepted_ms, taken_ms; /* since when it has taken nothing of what waits for it */
     size_t swept_backlog;
 };
@@ -91,7 +104,14 @@ void admin_login_greet(struct admin_client *c);
 void admin_login_response(struct admin_client *c, const uint8_t *payload, size_t len);
 void admin_login_switched(struct admin_client *c, const uint8_t *payload, size_t len);
 
-/* admin_reply.c: an EOF packet for COM_SET_OPTION; and no answer at all. Both free rq. */
+/* admin_reply.c: an EOF packet for COM_SET_OPTION; no answer at all; the answer to
+   COM_STMT_PREPARE. They free rq. */
 void admin_reply_eof(struct admin_request *rq);
+void admin_reply_nothing(struct admin_request *rq);
+void admin_reply_prepared(struct admin_request *rq, uint32_t id, unsigned params);
+
+/* admin_prepared.c: the COM_STMT commands. Takes over rq. */
+void admin_prepared_command(struct admin_request *rq, const uint8_t *payload, size_t len);
+void admin_prepared_forget_all(struct admin_client *c);
 
 #endif

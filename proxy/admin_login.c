@@ -17,6 +17,9 @@
 #define NATIVE "mysql_native_password"
 #define SHA2   "caching_sha2_password"
 
+#define FAILURES_ALLOWED 10
+#define BLOCK_MS         60000 /* of quiet, after that many failures */
+
 const struct admin_user *admin_find_user(const struct admin *admin, const char *name)
 {
     for (size_t i = 0; i < admin->user_count; i++) {
@@ -57,10 +60,63 @@ void admin_login_greet(struct admin_client *c)
     admin_client_write(c, &out);
 }
 
+/* The place of that address among those that failed lately; of one that did not, if `make`, the one
+   that was quiet for longest. */
+static struct admin_failures *find_failures(struct admin *admin, const char *peer, bool make)
+{
+    struct admin_failures *oldest = &admin->failures[0];
+
+    for (size_t i = 0; i < ADMIN_FAILURES_MAX; i++) {
+        struct admin_failures *f = &admin->failures[i];
+
+        if (strcmp(f->peer, peer) == 0)
+            return f;
+        if (f->last_ms < oldest->last_ms)
+            oldest = f;
+    }
+    if (!make)
+        return NULL;
+    *oldest = (struct admin_failures){.count = 0};
+    snprintf(oldest->peer, sizeof(oldest->peer), "%s", peer);
+    return oldest;
+}
+
+static void count_failure(struct admin_client *c)
+{
+    struct admin_failures *f = find_failures(c->admin, c->peer, true);
+    int64_t now = clock_ms();
+
+    if (now - f->last_ms > BLOCK_MS)
+        f->count = 0;
+    f->last_ms = now;
+    if (++f->count == FAILURES_ALLOWED)
+        log_warn("admin_blocked", "peer:s seconds:d", c->peer, (int64_t)(BLOCK_MS / 1000));
+}
+
+/* Whoever guesses gets a few guesses a minute. Refused without a look at the password. */
+static bool is_blocked(struct admin_client *c)
+{
+    const struct admin_failures *f = find_failures(c->admin, c->peer, false);
+    struct buffer out;
+    char text[256];
+
+    if (!f || f->count < FAILURES_ALLOWED || clock_ms() - f->last_ms > BLOCK_MS)
+        return false;
+    snprintf(text, sizeof(text),
+             "Host '%s' is blocked because of many failed logins; try again in a minute", c->peer);
+    buffer_init(&out, 4096);
+    reply_error(&out, c->sequence, 1129, "HY000", text);
+    admin_client_write(c, &out);
+    admin_client_end(c);
+    return true;
+}
+
 static void deny(struct admin_client *c, bool with_password)
 {
     struct buffer out;
     char text[256];
+
+    count_failure(c);
 
     snprintf(text, sizeof(text), "Access denied for user '%s'@'%s' (using password: %s)", c->user,
              c->peer, with_password ? "YES" : "NO");
@@ -161,6 +217,8 @@ void admin_login_response(struct admin_client *c, const uint8_t *payload, size_t
         welcome(c, false);
         return;
     }
+    if (is_blocked(c))
+        return;
     const struct admin_secret *secret = find_secret(admin, c->user);
     bool client_sha2 = is_plugin(hr.plugin, SHA2);
 

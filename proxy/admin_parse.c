@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/options.h"
+
 static const char *const COMMANDS[] = {
 #define ADMIN_COMMAND(words, syntax, help, right, handler) words,
 #include "proxy/admin_commands.def"
@@ -52,8 +54,77 @@ static bool match_words(struct lexer *lx, const char *words)
     return true;
 }
 
+/* name [. name]*: false when it is none or too long. */
+static bool read_key(struct lexer *lx, char key[ADMIN_KEY_MAX])
+{
+    size_t n = 0;
+
+    for (;;) {
+        struct token t = lexer_next(lx);
+
+        if (t.kind != TOKEN_WORD || n + t.len + 2 > ADMIN_KEY_MAX)
+            return false;
+        memcpy(key + n, t.text, t.len);
+        n += t.len;
+        key[n] = '\0';
+        struct lexer ahead = *lx;
+
+        t = lexer_next(&ahead);
+        if (!token_is_char(&t, '.'))
+            return true;
+        key[n++] = '.';
+        *lx = ahead;
+    }
+}
+
+/* SET of one of the shim's settings, and not of a variable that a driver sets unasked: what has a
+   dot in its name, or is known. */
+static bool is_setting(struct lexer at)
+{
+    char key[ADMIN_KEY_MAX];
+    struct token t = lexer_next(&at);
+
+    if (!token_is(&t, "SET") || !read_key(&at, key))
+        return false;
+    t = lexer_next(&at);
+    return token_is_char(&t, '=') && (strchr(key, '.') || option_find(key));
+}
+
+bool admin_parse_set(struct lexer *lx, char key[ADMIN_KEY_MAX], char value[ADMIN_SETTING_MAX],
+                     struct admin_error *error)
+{
+    struct token t = {.kind = TOKEN_END, .text = lx->pos};
+
+    if (!read_key(lx, key))
+        return admin_parse_refuse(error, &t, "a setting, as SHOW OPTIONS names them");
+    t = lexer_next(lx);
+    if (!token_is_char(&t, '='))
+        return admin_parse_refuse(error, &t, "=");
+    t = lexer_next(lx);
+    if (t.len >= ADMIN_SETTING_MAX || t.unterminated ||
+        (t.kind != TOKEN_STRING && t.kind != TOKEN_NUMBER && t.kind != TOKEN_WORD))
+        return admin_parse_refuse(error, &t, "a value; in quotes, if it is not one word");
+    const struct option_row *row = option_find(key);
+
+    if (t.kind == TOKEN_STRING)
+        value[lexer_unescape(value, t.text, t.len, t.text[-1])] = '\0';
+    else if (token_is(&t, "DEFAULT") && row && row->fallback)
+        snprintf(value, ADMIN_SETTING_MAX, "%s", row->fallback);
+    else
+        snprintf(value, ADMIN_SETTING_MAX, "%.*s", (int)t.len, t.text);
+    return admin_parse_end(lx, error);
+}
+
 int admin_parse_command(struct lexer *lx, struct admin_error *error)
 {
+    bool setting = is_setting(*lx);
+
+    for (size_t i = 0; setting && i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++) {
+        if (strcmp(COMMANDS[i], "SET OPTION") == 0) {
+            lexer_next(lx);
+            return (int)i;
+        }
+    }
     for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++) {
         if (match_words(lx, COMMANDS[i]))
             return (int)i;

@@ -75,6 +75,12 @@ bool admin_parse_migration(struct lexer *lx, char uuid[ADMIN_UUID_MAX],
 bool admin_parse_throttle(struct lexer *lx, char options[ADMIN_THROTTLE_MAX],
                           struct admin_error *error);
 
+/* SET: the setting's name and its value as text, DEFAULT being that of the table. */
+#define ADMIN_KEY_MAX     64
+#define ADMIN_SETTING_MAX 4200
+bool admin_parse_set(struct lexer *lx, char key[ADMIN_KEY_MAX], char value[ADMIN_SETTING_MAX],
+                     struct admin_error *error);
+
 /* KILL: CONNECTION or QUERY, and the id. */
 bool admin_parse_kill(struct lexer *lx, uint32_t *id, bool *query_only, struct admin_error *error);
 

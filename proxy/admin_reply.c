@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "protocol/reply.h"
+#include "proxy/admin_filter.h"
 #include "proxy/admin_internal.h"
 #include "proxy/audit.h"
 #include "proxy/memory.h"
@@ -49,6 +50,7 @@ static void request_end(struct admin_request *rq, struct buffer *out, unsigned c
     if (rq->audited)
         audit(rq, code);
     admin_client_write(c, out);
+    free(rq->filter);
     free(rq->audited);
     free(rq);
     c->interrupt = NULL;
@@ -94,6 +96,24 @@ void admin_reply_eof(struct admin_request *rq)
     request_end(rq, &out, 0);
 }
 
+void admin_reply_nothing(struct admin_request *rq)
+{
+    struct buffer out;
+
+    buffer_init(&out, 64);
+    request_end(rq, &out, 0);
+}
+
+void admin_reply_prepared(struct admin_request *rq, uint32_t id, unsigned params)
+{
+    struct admin_client *c = rq->client;
+    struct buffer out;
+
+    buffer_init(&out, ADMIN_REPLY_MAX);
+    reply_prepared(&out, &c->sequence, c->capabilities, STATUS_AUTOCOMMIT, id, params);
+    request_end(rq, &out, 0);
+}
+
 struct admin_table *admin_table_create(const char *const *names, size_t columns)
 {
     struct admin_table *t = memory_zalloc(sizeof(*t));
@@ -128,17 +148,49 @@ void admin_table_destroy(struct admin_table *t)
     free(t);
 }
 
+static void add_row(struct admin_request *rq, struct buffer *out, const char *const *values,
+                    size_t columns)
+{
+    if (rq->binary)
+        reply_binary_row(out, &rq->client->sequence, values, columns);
+    else
+        reply_row(out, &rq->client->sequence, values, columns);
+}
+
+/* Answers with an error if the filter names a column that is not there. */
+static bool filter_fits(struct admin_request *rq, struct admin_table *t)
+{
+    const char *unknown =
+        rq->filter ? admin_filter_unknown(rq->filter, (const char *const *)t->names, t->columns)
+                   : NULL;
+    char name[64];
+
+    if (!unknown)
+        return true;
+    snprintf(name, sizeof(name), "%s", unknown);
+    admin_table_destroy(t);
+    admin_reply_error(rq, 1054, "42S22", "Unknown column '%s' in 'where clause'", name);
+    return false;
+}
+
 void admin_reply_table(struct admin_request *rq, struct admin_table *t)
 {
     struct admin_client *c = rq->client;
     uint8_t first = c->sequence;
     struct buffer out;
 
+    if (!filter_fits(rq, t))
+        return;
     buffer_init(&out, ADMIN_REPLY_MAX);
     reply_columns(&out, &c->sequence, c->capabilities, STATUS_AUTOCOMMIT,
                   (const char *const *)t->names, t->columns);
-    for (size_t i = 0; i < t->rows; i++)
-        reply_row(&out, &c->sequence, (const char *const *)t->values + i * t->columns, t->columns);
+    for (size_t i = 0; i < t->rows; i++) {
+        const char *const *row = (const char *const *)t->values + i * t->columns;
+
+        if (!rq->filter ||
+            admin_filter_passes(rq->filter, (const char *const *)t->names, row, t->columns))
+            add_row(rq, &out, row, t->columns);
+    }
     reply_rows_end(&out, &c->sequence, c->capabilities, STATUS_AUTOCOMMIT);
     admin_table_destroy(t);
     if (out.failed) {
@@ -185,7 +237,7 @@ void admin_stream_row(struct admin_request *rq, const char *const *values, size_
     struct buffer out;
 
     buffer_init(&out, ADMIN_REPLY_MAX);
-    reply_row(&out, &rq->client->sequence, values, columns);
+    add_row(rq, &out, values, columns);
     admin_client_write(rq->client, &out);
 }
 

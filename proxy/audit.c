@@ -4,6 +4,7 @@
 #include "proxy/audit.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -16,7 +17,10 @@
 struct audit {
     struct line_file *file;
     _Atomic bool to_log;
-    _Atomic uint64_t logged; /* lines that went into the log */
+    _Atomic uint64_t logged;        /* lines that went into the log */
+    pthread_mutex_t lock;           /* of what follows */
+    char *recent[AUDIT_RECENT_MAX]; /* owned; a ring, of which `next` is the oldest */
+    size_t next;
 };
 
 /* --- a line ---------------------------------------------------------------------------------- */
@@ -86,15 +90,44 @@ static char *format_line(const struct audit_entry *e)
     return text;
 }
 
+static void remember(struct audit *a, const char *text)
+{
+    char *copy = memory_copy(text, strlen(text));
+
+    pthread_mutex_lock(&a->lock);
+    char *oldest = a->recent[a->next];
+
+    a->recent[a->next] = copy;
+    a->next = (a->next + 1) % AUDIT_RECENT_MAX;
+    pthread_mutex_unlock(&a->lock);
+    free(oldest);
+}
+
+size_t audit_recent(struct audit *a, char *lines[AUDIT_RECENT_MAX])
+{
+    size_t n = 0;
+
+    pthread_mutex_lock(&a->lock);
+    for (size_t i = 0; i < AUDIT_RECENT_MAX; i++) {
+        const char *text = a->recent[(a->next + i) % AUDIT_RECENT_MAX];
+
+        if (text)
+            lines[n++] = memory_copy(text, strlen(text));
+    }
+    pthread_mutex_unlock(&a->lock);
+    return n;
+}
+
 void audit_write(struct audit *a, const struct audit_entry *e)
 {
     bool to_log = atomic_load_explicit(&a->to_log, memory_order_relaxed);
-
-    if (!to_log && !line_file_is_on(a->file))
-        return;
     char *text = format_line(e);
 
-    if (!text) {
+    if (text)
+        remember(a, text);
+    if (!to_log && !line_file_is_on(a->file)) {
+        free(text);
+    } else if (!text) {
         line_file_drop(a->file);
     } else if (to_log) {
         log_info("audit", "line:s", text);
@@ -128,6 +161,7 @@ struct audit *audit_create(const char *path)
     struct audit *a = memory_zalloc(sizeof(*a));
     bool to_log = strcmp(path, "-") == 0;
 
+    pthread_mutex_init(&a->lock, NULL);
     atomic_init(&a->to_log, to_log);
     a->file = line_file_create(to_log ? "" : path, &EVENTS);
     return a;
@@ -144,6 +178,9 @@ void audit_reopen(struct audit *a, const char *path)
 void audit_destroy(struct audit *a)
 {
     line_file_destroy(a->file);
+    for (size_t i = 0; i < AUDIT_RECENT_MAX; i++)
+        free(a->recent[i]);
+    pthread_mutex_destroy(&a->lock);
     free(a);
 }
 

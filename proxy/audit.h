@@ -44,6 +44,11 @@ void audit_reopen(struct audit *a, const char *path);
 /* Any thread. */
 void audit_write(struct audit *a, const struct audit_entry *e);
 
+/* Copies of the last lines, whether they are written anywhere or not, the oldest first; returns how
+   many. The caller frees each. Any thread. */
+#define AUDIT_RECENT_MAX 100
+size_t audit_recent(struct audit *a, char *lines[AUDIT_RECENT_MAX]);
+
 /* Counters since the start. Any thread. */
 uint64_t audit_lines(const struct audit *a);   /* that were written */
 uint64_t audit_dropped(const struct audit *a); /* that could not be */

@@ -84,6 +84,7 @@ void gate_answer_shim(struct session *s, enum shim_error error, const char *deta
     const struct shim_error_row *row = shim_error_row(error);
     char text[512];
 
+    session_count_error(s, error);
     shim_error_format(text, sizeof(text), error, detail);
     notes_add(s, NOTE_ERROR, row->code, text);
     gate_answer_error(s, row->code, row->state, text);

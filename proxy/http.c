@@ -127,7 +127,7 @@ static void on_readyz(struct evhttp_request *rq, void *arg)
 
     for (size_t i = 0; i < vtgates_count(server->vtgates); i++)
         any = any || vtgate_is_healthy(vtgates_at(server->vtgates, i));
-    if (server->draining)
+    if (server->draining || server->withdrawn)
         reply_text(rq, 503, "Service Unavailable", "draining");
     else if (!any)
         reply_text(rq, 503, "Service Unavailable", "no vtgate answers");

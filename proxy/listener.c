@@ -31,6 +31,7 @@ struct listening {
     struct evconnlistener *accepting;
     struct event *pause;
     bool keep_file; /* of a unix socket: it is somebody else's to remove */
+    const char *configured;
 };
 
 struct listener {
@@ -99,7 +100,7 @@ static size_t inherited_count;
 void listener_inherit(int fd, bool keep_file)
 {
     if (inherited_count < INHERITED_MAX)
-        inherited[inherited_count++] = (struct listener_socket){fd, keep_file};
+        inherited[inherited_count++] = (struct listener_socket){.fd = fd, .keep_file = keep_file};
     else
         close(fd);
 }
@@ -154,10 +155,32 @@ size_t listener_sockets(struct listener_socket *sockets, size_t max)
     TAILQ_FOREACH(s, &all, link)
     {
         if (n < max)
-            sockets[n++] =
-                (struct listener_socket){evconnlistener_get_fd(s->accepting), s->keep_file};
+            sockets[n++] = (struct listener_socket){
+                .fd = evconnlistener_get_fd(s->accepting),
+                .keep_file = s->keep_file,
+                .configured = s->configured,
+                .paused = event_pending(s->pause, EV_TIMEOUT, NULL),
+            };
     }
     return n;
+}
+
+void listener_format_address(int fd, char text[LISTENER_ADDRESS_MAX])
+{
+    struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(own);
+    char host[64] = "?", port[8] = "?";
+
+    getsockname(fd, (struct sockaddr *)&own, &len);
+    if (own.ss_family == AF_UNIX) {
+        snprintf(text, LISTENER_ADDRESS_MAX, "unix:%.108s",
+                 ((const struct sockaddr_un *)(const void *)&own)->sun_path);
+        return;
+    }
+    getnameinfo((const struct sockaddr *)&own, len, host, sizeof(host), port, sizeof(port),
+                NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(text, LISTENER_ADDRESS_MAX, own.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
+             port);
 }
 
 /* --- addresses ------------------------------------------------------------------------------- */
@@ -185,6 +208,7 @@ static bool add_socket(struct listener *l, struct event_base *base, const struct
     evconnlistener_set_error_cb(s->accepting, on_accept_error);
     socket_tune(evconnlistener_get_fd(s->accepting)); /* what it accepts inherits the options */
     s->pause = evtimer_new(base, on_pause_over, s);
+    s->configured = l->endpoint->text;
     TAILQ_INSERT_TAIL(&all, s, link);
     l->n++;
     return true;

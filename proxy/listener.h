@@ -39,6 +39,9 @@ void listener_give_away(struct listener *l);
 struct listener_socket {
     int fd;
     bool keep_file; /* of a unix socket: not ours to remove */
+    /* Of listener_sockets only: */
+    const char *configured; /* borrowed: the endpoint's text */
+    bool paused;            /* accept(2) failed, and is tried again in a moment */
 };
 
 /*
@@ -52,6 +55,10 @@ void listener_drop_inherited(void);
 
 /* All sockets that are listened on, of all listeners, to pass them on; at most max. */
 size_t listener_sockets(struct listener_socket *sockets, size_t max);
+
+/* "127.0.0.1:3306", "[::]:3306", "unix:/path": what the socket is bound to. */
+#define LISTENER_ADDRESS_MAX 128
+void listener_format_address(int fd, char text[LISTENER_ADDRESS_MAX]);
 
 /* How often accept(2) has failed, all listeners, since the start. */
 uint64_t listener_failures(void);

@@ -189,6 +189,16 @@ static struct config *load_again(void *arg, char *text, size_t size)
     return NULL;
 }
 
+static bool check_again(const struct config *config, char *text, size_t size)
+{
+    struct config_error error;
+
+    if (check_settings(config, &error))
+        return true;
+    snprintf(text, size, "%s", error.text);
+    return false;
+}
+
 static int check(const struct config *config)
 {
     char text[512];
@@ -204,7 +214,7 @@ static int check(const struct config *config)
 static int start(struct config *config, int argc, char **argv)
 {
     struct command_line cl = {argc, argv};
-    struct reload_source source = {load_again, &cl};
+    struct reload_source source = {load_again, &cl, check_again};
     struct config_error error;
     enum action action = RUN;
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define METRICS_CLOSES 32 /* at least CLOSE_COUNT: session.c asserts it */
+#define METRICS_ERRORS 64 /* at least SHIM_ERROR_COUNT, likewise */
 
 struct metrics {
 #define METRIC(field, name, kind, help) _Atomic uint64_t field;
@@ -17,6 +18,7 @@ struct metrics {
 #undef METRIC
     _Atomic uint64_t commands_by_kind[0x21]; /* by command byte; the last for unknown ones */
     _Atomic uint64_t closes[METRICS_CLOSES]; /* by enum close_reason */
+    _Atomic uint64_t errors[METRICS_ERRORS]; /* by enum shim_error */
 };
 
 /* Adds n to a counter of the calling thread's own struct: no other thread writes it. */

@@ -14,6 +14,7 @@
 #include "planner/traffic.h"
 #include "proxy/ask.h"
 #include "proxy/audit_session.h"
+#include "proxy/digests.h"
 #include "proxy/effect.h"
 #include "proxy/fallback.h"
 #include "proxy/gate.h"
@@ -111,6 +112,8 @@ void query_resolve(struct session *s, const struct sql_name *variable)
 
 void query_note_status(struct session *s, uint16_t status)
 {
+    if (status & STATUS_IN_TRANSACTION && !(s->status & STATUS_IN_TRANSACTION))
+        s->transaction_ms = clock_ms();
     s->status = status;
     if (s->touched && !(status & STATUS_IN_TRANSACTION)) {
         free(s->touched);
@@ -208,6 +211,7 @@ __attribute__((noinline)) static void note_columns(struct session *s, const stru
         size_t n = traffic_pairs((const char *)h->packet + PACKET_HEADER + 1, len, pairs);
 
         traffic_note(server->traffic, pairs, n, clock_ms());
+        digests_note(server->digests, (const char *)h->packet + PACKET_HEADER + 1, len, clock_ms());
     } else if (h->command == COM_STMT_EXECUTE && h->available >= 5) {
         const struct prepared *p =
             statements_get(s->statements, load_u32(h->packet + PACKET_HEADER + 1));

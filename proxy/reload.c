@@ -180,21 +180,15 @@ static void exchange(struct server *server, struct config *fresh, struct tls_con
     server_broadcast(server, come_by, workers_came_by, r);
 }
 
-bool reload_run(struct server *server, reload_change_fn *changed, reload_done_fn *done, void *arg,
-                char *error, size_t size)
+/* Takes over fresh, which it owns from here on, or says why not. */
+static bool take_over(struct server *server, struct config *fresh, reload_change_fn *changed,
+                      reload_done_fn *done, void *arg, char *error, size_t size)
 {
     struct tls_contexts *tls;
     struct networks *networks;
-    struct config *fresh = read_settings(server, error, size);
 
-    if (fresh && !reload_prepare(fresh, &tls, &networks, error, size)) {
+    if (!reload_prepare(fresh, &tls, &networks, error, size)) {
         config_destroy(fresh);
-        fresh = NULL;
-    }
-    if (!fresh) {
-        log_error("reload_failed", "error:s", error);
-        log_set_file(server->config->log_file); /* it may have been rotated, as may the next */
-        audit_reopen(server->audit, server->config->audit_file);
         return false;
     }
     size_t waiting, now = compare(server->config, fresh, changed, arg, &waiting);
@@ -206,4 +200,47 @@ bool reload_run(struct server *server, reload_change_fn *changed, reload_done_fn
     reload_log_certificate(tls);
     log_info("reloaded", "changed:u need_restart:u", (uint64_t)now, (uint64_t)waiting);
     return true;
+}
+
+bool reload_run(struct server *server, reload_change_fn *changed, reload_done_fn *done, void *arg,
+                char *error, size_t size)
+{
+    struct config *fresh = read_settings(server, error, size);
+
+    if (fresh && take_over(server, fresh, changed, done, arg, error, size))
+        return true;
+    log_error("reload_failed", "error:s", error);
+    log_set_file(server->config->log_file); /* it may have been rotated, as may the next */
+    audit_reopen(server->audit, server->config->audit_file);
+    return false;
+}
+
+/* What may not be set is what cannot be changed so, and what must not be seen in an audit log. */
+static const char *why_not_set(const struct option_row *row)
+{
+    if (row && (row->type == OPTION_SECRET || row->type == OPTION_USERS))
+        return "can only be changed in the configuration file";
+    return row && !row->reloadable ? "needs a restart: change it in the configuration file" : NULL;
+}
+
+bool reload_set(struct server *server, const char *key, const char *value,
+                reload_change_fn *changed, reload_done_fn *done, void *arg, char *error,
+                size_t size)
+{
+    const char *why = why_not_set(option_find(key));
+    struct config_error failure;
+
+    if (why) {
+        snprintf(error, size, "%s: %s", key, why);
+        return false;
+    }
+    struct config *fresh = config_clone(server->config);
+
+    if (!option_set_text(fresh, key, value, &failure)) {
+        snprintf(error, size, "%s", failure.text);
+    } else if (server->source->check(fresh, error, size)) {
+        return take_over(server, fresh, changed, done, arg, error, size);
+    }
+    config_destroy(fresh);
+    return false;
 }

@@ -23,6 +23,8 @@ struct networks;
 struct reload_source {
     struct config *(*load)(void *arg, char *error, size_t size);
     void *arg;
+    /* Whether settings fit together; else *error says why not. */
+    bool (*check)(const struct config *config, char *error, size_t size);
 };
 
 /* What the settings have to be turned into before they can be used. False: *error says why. */
@@ -42,6 +44,14 @@ typedef void reload_done_fn(void *arg);
  */
 bool reload_run(struct server *server, reload_change_fn *changed, reload_done_fn *done, void *arg,
                 char *error, size_t size);
+
+/*
+ * The same for one setting, which is given as text, as on the command line. Until the next reload
+ * or restart: the source knows nothing of it.
+ */
+bool reload_set(struct server *server, const char *key, const char *value,
+                reload_change_fn *changed, reload_done_fn *done, void *arg, char *error,
+                size_t size);
 
 /* Says which certificate clients are shown from now on, if any. */
 void reload_log_certificate(const struct tls_contexts *tls);

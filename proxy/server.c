@@ -23,6 +23,7 @@
 #include "proxy/admin.h"
 #include "proxy/audit.h"
 #include "proxy/cutover.h"
+#include "proxy/digests.h"
 #include "proxy/flights.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
@@ -223,24 +224,30 @@ void server_hand_over(struct server *server)
     server_drain(server);
 }
 
+void server_shut_down(struct server *server, int signal_number, bool wait)
+{
+    int64_t limit = server->config->timeouts_shutdown_s;
+
+    log_info("shutdown", "signal:d sessions:u limit_s:d", (int64_t)signal_number,
+             (uint64_t)atomic_load(&server->sessions), wait ? INT64_C(-1) : limit);
+    systemd_notify("STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64,
+                   (limit + STOP_MARGIN_S) * INT64_C(1000000));
+    server_drain(server);
+    server->drain_until_ms = wait ? INT64_MAX : clock_ms() + limit * 1000;
+}
+
 /* The first signal lets commands and transactions finish; the second does not. */
 static void on_end_signal(evutil_socket_t number, short what, void *arg)
 {
     struct server *server = arg;
-    int64_t limit = server->config->timeouts_shutdown_s;
 
     (void)what;
     if (server->stopped)
         return; /* it cannot end any sooner */
-    if (server->draining) {
+    if (server->draining)
         event_base_loopbreak(server->base);
-        return;
-    }
-    log_info("shutdown", "signal:d sessions:u limit_s:d", (int64_t)number,
-             (uint64_t)atomic_load(&server->sessions), limit);
-    systemd_notify("STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64,
-                   (limit + STOP_MARGIN_S) * INT64_C(1000000));
-    server_drain(server);
+    else
+        server_shut_down(server, (int)number, false);
 }
 
 /* --- housekeeping ---------------------------------------------------------------------------- */
@@ -422,6 +429,7 @@ static bool start(struct server *server)
     server->migrations = migrations_create();
     server->flights = flights_create();
     server->traffic = memory_zalloc(sizeof(*server->traffic));
+    server->digests = digests_create();
     server->audit = audit_create(server->config->audit_file);
     server->quota = quota_create();
     server->holds = holds_create(server);
@@ -522,6 +530,7 @@ static void stop(struct server *server)
         migrations_destroy(server->migrations);
     flights_destroy(server->flights);
     free(server->traffic);
+    digests_destroy(server->digests);
     if (server->audit)
         audit_destroy(server->audit);
     if (server->quota)

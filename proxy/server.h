@@ -25,6 +25,7 @@ struct audit;
 struct migrations;
 struct flights;
 struct traffic;
+struct digests;
 struct networks;
 struct quota;
 struct admin;
@@ -58,6 +59,7 @@ struct server {
     struct migrations *migrations;
     struct flights *flights; /* VSchema changes */
     struct traffic *traffic; /* columns that statements name */
+    struct digests *digests; /* statements, sampled */
     struct audit *audit;
     LIST_HEAD(, cutover) cutovers;  /* cutover.c */
     LIST_HEAD(, hold_drain) drains; /* hold_drain.c */
@@ -78,6 +80,7 @@ struct server {
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */
     unsigned next_worker;
     bool draining;                 /* control loop only; workers have their own copy */
+    bool withdrawn;                /* control loop only: DRAIN; not ready, but all goes on */
     bool stopped;                  /* control loop only: the other threads have ended */
     size_t broadcasts;             /* control loop only: under way */
     _Atomic uint64_t next_session; /* ids of sessions, from 1 on */
@@ -109,6 +112,10 @@ void server_broadcast(struct server *server, mailbox_fn *fn, mailbox_fn *done, v
 /* Stops accepting and lets commands and transactions finish, for timeouts.shutdown_s; then the
    control loop ends. Idempotent. Control loop only. */
 void server_drain(struct server *server);
+
+/* The same as the end of the process, with its line in the log; wait: however long it takes. Again:
+   another time limit. signal_number: 0 for a command. */
+void server_shut_down(struct server *server, int signal_number, bool wait);
 
 /* Another process goes on with the listening sockets: closes them here, and drains. */
 void server_hand_over(struct server *server);

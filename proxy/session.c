@@ -34,6 +34,7 @@
 #define FRESH_MS      1000 /* how long a drain leaves a session to send its first command */
 
 static_assert((int)CLOSE_COUNT <= METRICS_CLOSES, "a counter for each reason");
+static_assert((int)SHIM_ERROR_COUNT <= METRICS_ERRORS, "a counter for each error");
 
 const char *session_state_name(enum session_state state)
 {
@@ -350,12 +351,18 @@ bool session_send_backend(struct session *s, const void *data, size_t len)
     return true;
 }
 
+void session_count_error(struct session *s, enum shim_error error)
+{
+    metrics_add(&s->worker->metrics.errors[error], 1);
+}
+
 bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error error, va_list args)
 {
     const struct shim_error_row *row = shim_error_row(error);
     struct buffer out;
     char text[768];
 
+    session_count_error(s, error);
     shim_error_vformat(text, sizeof(text), error, args);
     buffer_init(&out, sizeof(text) + 64);
     reply_error(&out, sequence, row->code, row->state, text);

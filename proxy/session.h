@@ -121,6 +121,7 @@ struct session {
     uint64_t served;                 /* the last release that let it out of the queue */
     struct hold_tally *parked_tally; /* PARKED: of the hold (a reference), or NULL */
     int64_t connected_ms;
+    int64_t transaction_ms;            /* when the open transaction was first seen */
     uint64_t parked_by;                /* PARKED: the hold's id */
     uint64_t commands, swept_commands; /* the latter: as the last sweep found it */
     TAILQ_ENTRY(session) link;         /* of worker->sessions, then worker->dead */
@@ -165,6 +166,9 @@ bool session_send_backend(struct session *s, const void *data, size_t len);
 /* Answers the client's current command with an error or an OK of the shim's own. False: closed. */
 bool session_send_error(struct session *s, uint8_t sequence, enum shim_error error, ...);
 bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error error, va_list args);
+
+/* Counts an error of the shim's own that is sent otherwise than by the two above. */
+void session_count_error(struct session *s, enum shim_error error);
 
 /* Gives up vtgate's connection and all that was known of the session on it: it logs in again. */
 void session_leave_vtgate(struct session *s);

@@ -33,6 +33,7 @@ static void refuse(struct session *s, enum shim_error error, ...)
     char text[1024];
     va_list args;
 
+    session_count_error(s, error);
     va_start(args, error);
     shim_error_vformat(text, sizeof(text), error, args);
     va_end(args);

@@ -49,7 +49,18 @@ static void commands_are_found_by_their_words(void **state)
         {"", NULL},
         {"show", NULL},
         {"show tables", NULL},
-        {"drain", NULL},
+        {"drain", "DRAIN"},
+        {"drain;", "DRAIN"},
+        {"set ddl.poll_interval_ms = 5", "SET OPTION"},
+        {"SET OPTION compression = off", "SET OPTION"},
+        {"set compression = 'off'", "SET OPTION"},
+        {"set no.such = 1", "SET OPTION"},
+        {"set autocommit = 1", "SET"},
+        {"set names utf8mb4", "SET"},
+        {"set @@session.sql_mode = ''", "SET"},
+        {"set session transaction isolation level read committed", "SET"},
+        {"kill session 5", "KILL SESSION"},
+        {"kill query 5", "KILL"},
         {"start", NULL},
         {"`help`", NULL},
         {"helpme", NULL},
@@ -477,6 +488,43 @@ static void kills_are_read(void **state)
     }
 }
 
+static void settings_are_read(void **state)
+{
+    static const struct {
+        const char *text, *key, *value; /* behind SET; value NULL: refused */
+    } cases[] = {
+        {"hold.max_wait_ms = 5", "hold.max_wait_ms", "5"},
+        {"hold . max_wait_ms=5;", "hold.max_wait_ms", "5"},
+        {"ddl.queue = refuse", "ddl.queue", "refuse"},
+        {"ddl.queue = DEFAULT", "ddl.queue", "wait"},
+        {"ddl.policy = 'a,\\'b'", "ddl.policy", "a,'b"},
+        {"ddl.policy = ''", "ddl.policy", ""},
+        {"a.b = 5 6", NULL, NULL},
+        {"a.b 5", NULL, NULL},
+        {"a.b =", NULL, NULL},
+        {"a. = 5", NULL, NULL},
+        {"= 5", NULL, NULL},
+        {"a.b = 'x", NULL, NULL},
+        {"a.b = (5)", NULL, NULL},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 5", NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        static char key[ADMIN_KEY_MAX], value[ADMIN_SETTING_MAX];
+        struct lexer lx = over(cases[i].text);
+        struct admin_error error;
+        bool ok = admin_parse_set(&lx, key, value, &error);
+
+        if (ok != (cases[i].key != NULL))
+            fail_msg("%s", cases[i].text);
+        if (ok) {
+            assert_string_equal(key, cases[i].key);
+            assert_string_equal(value, cases[i].value);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +532,7 @@ int main(void)
         cmocka_unit_test(throttles_are_read),
         cmocka_unit_test(kills_are_read),
         cmocka_unit_test(commands_are_found_by_their_words),
+        cmocka_unit_test(settings_are_read),
         cmocka_unit_test(no_command_hides_another),
         cmocka_unit_test(holds_are_read),
         cmocka_unit_test(limits_of_holds_are_read),
