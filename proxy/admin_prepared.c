@@ -202,7 +202,7 @@ static void execute(struct admin_request *rq, struct admin_statement *s, struct 
     buffer_init(&text, 2 * TEXT_MAX);
     if (substitute(s, in, &text)) {
         rq->binary = true;
-        admin_command(rq, (const char *)text.data, text.len);
+        admin_command(rq, text.len ? (const char *)text.data : "", text.len);
     } else {
         admin_reply_error(rq, 1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
     }

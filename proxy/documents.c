@@ -152,6 +152,8 @@ static void print_roff(const char *text)
             fputs("\\e", stdout);
         else if (*text == '-')
             fputs("\\-", stdout);
+        else if (*text == ',' && text[1] != ' ')
+            fputs(",\\:", stdout); /* a long list may be broken here */
         else
             putchar(*text);
     }
@@ -164,8 +166,8 @@ static void print_title(const char *name, const char *section, const char *what)
 
     for (size_t i = 0; i <= n && i < sizeof(upper); i++)
         upper[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 32) : name[i];
-    printf(".TH %s %s \"\" \"vtshim " VTSHIM_VERSION "\" \"vtshim\"\n.SH NAME\n%s \\- %s\n", upper,
-           section, name, what);
+    printf(".TH %s %s \"\" \"vtshim " VTSHIM_VERSION "\" \"vtshim\"\n.ad l\n.SH NAME\n%s \\- %s\n",
+           upper, section, name, what);
 }
 
 static void print_item(const char *bold, const char *italic)
@@ -190,7 +192,7 @@ static void print_man8(void)
 {
     print_title("vtshim", "8", "MySQL-protocol proxy in front of Vitess's vtgate");
     fputs(".SH SYNOPSIS\n.B vtshim\n[\\fB\\-\\-config\\fR \\fIFILE\\fR] [\\fB\\-\\-vtgate\\fR "
-          "\\fIHOST:PORT\\fR[,...]] [\\fIoption\\fR...]\n.br\n.B vtshim \\-\\-check\n...\n.br\n"
+          "\\fIHOST:PORT\\fR[,...]] [\\fIoption\\fR...]\n.br\n.B vtshim \\-\\-check\n\\&...\n.br\n"
           ".B vtshim \\-\\-hash\\-password\n"
           ".SH DESCRIPTION\nApplications connect to vtshim instead of vtgate and notice nothing. "
           "DDL runs as a managed online schema change on every shard, and operators can hold the "

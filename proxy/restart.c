@@ -4,6 +4,7 @@
  */
 #include "proxy/restart.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -41,8 +42,47 @@ struct restart {
 static char **arguments;
 static char program[4096];
 
+/* Whether the variable's text, "9:10,11k", has that number. */
+static bool is_named(const char *text, long fd)
+{
+    while (*text) {
+        char *end;
+        long named = strtol(text, &end, 10);
+
+        if (end != text && named == fd)
+            return true;
+        text = *end ? end + 1 : end;
+    }
+    return false;
+}
+
+/* Libraries open sockets that a program started by this one inherits, and would hold open. Nothing
+   else has been opened yet. */
+static void close_strangers(const char *named)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    long strangers[SOCKETS_MAX];
+    size_t n = 0;
+
+    if (!folder)
+        return;
+    for (const struct dirent *e = readdir(folder); e; e = readdir(folder)) {
+        long fd = strtol(e->d_name, NULL, 10);
+
+        if (fd > STDERR_FILENO && fd != dirfd(folder) && !is_named(named, fd) && n < SOCKETS_MAX)
+            strangers[n++] = fd;
+    }
+    closedir(folder);
+    while (n > 0)
+        close((int)strangers[--n]);
+}
+
 void restart_remember(char **argv)
 {
+    const char *named = getenv(VARIABLE);
+
+    if (named)
+        close_strangers(named);
     /* By its path, not as /proc/self/exe: a new version of the program stands in its place. */
     ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
 

@@ -18,7 +18,8 @@
 struct server;
 struct restart;
 
-/* What the program was started with; argv must stay. Before anything changes the directory. */
+/* What the program was started with; argv must stay. Before anything changes the directory, and
+   before anything is opened: a successor closes here what it has inherited by accident. */
 void restart_remember(char **argv);
 
 /* Takes what a predecessor or systemd has passed on: sockets go to listener_inherit. */

@@ -140,6 +140,7 @@ static void talk(struct admin *admin, const uint8_t *data, size_t size, uint32_t
     CHECK(out->len > 60 && out->data[PACKET_HEADER] == 10);
     buffer_release(out); /* it has a salt and an id that differ */
     memset(c->salt, 's', sizeof(c->salt));
+    memset(admin->failures, 0, sizeof(admin->failures)); /* nobody is blocked for what went before */
     for (size_t at = 0; at < size;) {
         size_t n = cut ? fuzz_piece(&seed, size - at) : size;
 
