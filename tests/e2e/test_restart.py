@@ -207,8 +207,8 @@ def test_socket_activation(program, bed, tmp_path):
               "workers": 1}
     (tmp_path / "shim.json").write_text(json.dumps(config))
     early = socket.create_connection(("127.0.0.1", ports[0]))  # before there is a process: it waits in the queue
-    script = "import os,sys\nfor i,fd in enumerate(map(int,sys.argv[1].split(','))): os.dup2(fd,50+i)\n" \
-             "for i in range(3): os.dup2(50+i,3+i)\nos.closerange(6,60)\n" \
+    script = "import os,sys\nfor i,fd in enumerate(map(int,sys.argv[1].split(','))): os.dup2(fd,5000+i)\n" \
+             "for i in range(3): os.dup2(5000+i,3+i)\nos.closerange(6,6000)\n" \
              "os.environ.update(LISTEN_PID=str(os.getpid()),LISTEN_FDS='3')\nos.execv(sys.argv[2],sys.argv[2:])\n"
     process = subprocess.Popen(
         ["python3", "-c", script, ",".join(str(s.fileno()) for s in sockets), str(program), "--config",
