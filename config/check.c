@@ -162,6 +162,17 @@ static bool check_executor(const struct config *c, struct config_error *err)
     return true;
 }
 
+/* It is a part of etcd's keys. */
+static bool check_fleet(const struct config *c, struct config_error *err)
+{
+    if (strspn(c->fleet_name,
+               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+        strlen(c->fleet_name)) {
+        return config_error_set(err, "fleet.name: letters, digits, '_', '.' and '-' only");
+    }
+    return true;
+}
+
 static bool check_hold(const struct config *c, struct config_error *err)
 {
     if (c->hold_default_ttl_s > c->hold_max_ttl_s) {
@@ -264,10 +275,10 @@ static bool check_windows(const struct config *c, struct config_error *err)
 
 bool config_check(const struct config *c, struct config_error *err)
 {
-    static check_fn *const checks[] = {check_required,   check_endpoints,  check_tls,
-                                       check_vtgate_tls, check_vtgate_web, check_vtctld_tls,
-                                       check_vtctld,     check_executor,   check_hold,
-                                       check_control,    check_windows,    check_policy};
+    static check_fn *const checks[] = {
+        check_required,   check_endpoints, check_tls,      check_vtgate_tls, check_vtgate_web,
+        check_vtctld_tls, check_vtctld,    check_executor, check_hold,       check_control,
+        check_windows,    check_policy,    check_fleet};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

@@ -168,6 +168,11 @@ bool hold_is_touched(const struct hold *h, const struct names *touched)
     return names_may_contain(touched, h->table, strlen(h->table));
 }
 
+bool hold_stops_statements(const struct hold *h)
+{
+    return !(~hold_bits(h) & (HOLD_READS | HOLD_WRITES));
+}
+
 /* --- matching --------------------------------------------------------------------------------- */
 
 /* What a statement may be: those bits of a hold concern it. 0: none does. */
@@ -258,6 +263,13 @@ const struct hold *hold_set_find(const struct hold_set *set, const struct hold_s
             return h;
     }
     return NULL;
+}
+
+const struct hold HOLD_FENCE = {.scope = HOLD_ALL, .reason = "out of touch with the fleet"};
+
+const struct hold *hold_fence(const struct hold_subject *s)
+{
+    return statement_bits(s) ? &HOLD_FENCE : NULL;
 }
 
 bool hold_is_same(const struct hold *a, const struct hold *b)

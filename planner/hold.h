@@ -114,12 +114,20 @@ struct hold_subject {
  */
 const struct hold *hold_set_find(const struct hold_set *set, const struct hold_subject *subject);
 
+/* What stands for the holds of a fleet while this shim cannot know them: its id is 0, and it is in
+   no set. hold_fence: it, or NULL if the statement ends something. */
+extern const struct hold HOLD_FENCE;
+const struct hold *hold_fence(const struct hold_subject *subject);
+
 /* Notes in `touched` what a statement with these names touches in a session with that target. */
 void hold_touch(struct names *touched, const struct names *names, const char *database);
 
 /* Whether an open transaction counts as one that has touched what the hold is about. NULL: nobody
    knows what it did. Always, for ALL and VTGATE; never, for a hold of DDL only. */
 bool hold_is_touched(const struct hold *h, const struct names *touched);
+
+/* Whether it stops reads and writes outside of transactions alike, so that none begins any more. */
+bool hold_stops_statements(const struct hold *h);
 
 /* Whether a hold of a keyspace or table may concern a session with that target. */
 bool hold_may_be_target(const struct hold *h, const char *database);

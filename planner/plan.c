@@ -90,7 +90,8 @@ static void plan_control(struct plan *p, const struct plan_facts *facts, const s
 /* Whether a hold may concern this session at all. */
 static bool any_hold(const struct plan_facts *facts)
 {
-    return facts->holds->n > 0 && (!facts->in_transaction || facts->holds->in_transactions);
+    return facts->fenced ||
+           (facts->holds->n > 0 && (!facts->in_transaction || facts->holds->in_transactions));
 }
 
 static bool plan_hold(struct plan *p, const struct plan_facts *facts, enum statement_kind kind,
@@ -109,7 +110,9 @@ static bool plan_hold(struct plan *p, const struct plan_facts *facts, enum state
 
     if (!any_hold(facts))
         return false;
-    p->hold = hold_set_find(facts->holds, &subject);
+    p->hold = facts->fenced ? hold_fence(&subject) : NULL;
+    if (!p->hold)
+        p->hold = hold_set_find(facts->holds, &subject);
     if (p->hold)
         p->action = PLAN_PARK;
     return p->hold != NULL;

@@ -63,6 +63,7 @@ struct plan_facts {
     const char *database; /* NULL or "": none or not known */
     const char *vtgate;   /* NULL: not known, which only matters to holds */
     const struct hold_set *holds;
+    bool fenced;     /* there may be holds that are not known here */
     uint64_t served; /* the last release of a hold that let the session pass */
     bool in_transaction;
     bool autocommit;

@@ -11,7 +11,8 @@
 /* Reads the command from behind its keywords. Takes over rq. */
 typedef void admin_handler(struct admin_request *rq, struct lexer *lx);
 
-admin_handler admin_hold, admin_explain_hold, admin_release, admin_show_hold, admin_wait_hold;
+admin_handler admin_hold, admin_explain_hold, admin_release, admin_show_hold, admin_wait_hold,
+    admin_show_fleet;
 admin_handler admin_help, admin_accept, admin_select, admin_drain_vtgate, admin_resume_vtgate,
     admin_reload, admin_reload_schema;
 admin_handler admin_show_holds, admin_show_sessions, admin_show_migrations, admin_show_stats,

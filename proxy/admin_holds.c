@@ -9,6 +9,7 @@
 
 #include "proxy/admin_commands.h"
 #include "proxy/admin_values.h"
+#include "proxy/fleet.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
 #include "proxy/memory.h"
@@ -22,14 +23,23 @@
 
 struct pending_hold {
     struct admin_request *rq;
-    uint64_t id;
     struct admin_hold what;
+    uint64_t id; /* LOCAL */
 };
 
-static void on_held(void *arg)
+static void on_held(void *arg, uint64_t id, const char *error)
 {
-    static const char *const NAMES[] = {"Id", "Scope", "Kinds", "Expires_in_s", "Ends_with"};
+    static const char *const NAMES[] = {"Id",           "Scope",     "Kinds",
+                                        "Expires_in_s", "Ends_with", "Shims"};
     struct pending_hold *p = arg;
+    int64_t age_ms;
+    size_t shims = p->what.local ? 0 : fleet_members(p->rq->server, NULL, 0, &age_ms);
+
+    if (error) {
+        admin_reply_error(p->rq, 1105, "HY000", "vtshim: %s", error);
+        free(p);
+        return;
+    }
     struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
     struct admin_values vs = {.n = 0};
     char scope[HOLD_SCOPE_MAX], kinds[HOLD_KINDS_MAX];
@@ -37,14 +47,22 @@ static void on_held(void *arg)
     hold_format_scope(&p->what.hold, scope, sizeof(scope));
     hold_format_kinds(&p->what.hold, kinds, sizeof(kinds));
     admin_table_row(t, (const char *const[]){
-                           admin_number(&vs, (int64_t)p->id),
+                           admin_number(&vs, (int64_t)id),
                            scope,
                            kinds,
                            admin_number(&vs, p->what.seconds),
                            p->what.sticky ? "its time" : "its time, or this connection",
+                           admin_number(&vs, shims ? (int64_t)shims : 1),
                        });
     admin_reply_table(p->rq, t);
     free(p);
+}
+
+static void on_held_here(void *arg)
+{
+    struct pending_hold *p = arg;
+
+    on_held(p, p->id, NULL);
 }
 
 bool admin_read_hold(struct admin_request *rq, struct lexer *lx, struct admin_hold *h)
@@ -77,8 +95,11 @@ void admin_hold(struct admin_request *rq, struct lexer *lx)
 
     p->rq = rq;
     p->what = h;
-    /* The answer comes when every worker acts by it: the callback is never called from inside. */
-    p->id = holds_add(rq->server->holds, &h.hold, h.seconds * 1000, on_held, p);
+    /* The answer comes when every worker of every shim acts by it. */
+    if (h.local)
+        p->id = holds_add(rq->server->holds, &h.hold, h.seconds * 1000, on_held_here, p);
+    else
+        fleet_hold(rq->server, &h.hold, h.seconds * 1000, h.sticky, on_held, p);
 }
 
 /* --- RELEASE ---------------------------------------------------------------------------------- */
@@ -150,8 +171,8 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
     case DRAIN_TIMEOUT:
         admin_reply_error(w->rq, 1205, "HY000",
                           "Lock wait timeout exceeded; %zu sessions are in the way of hold %" PRIu64
-                          ", session %" PRIu64 " for one; SHOW HOLD %" PRIu64 " lists them",
-                          count->in_the_way, w->id, count->example, w->id);
+                          " here, %zu on other shims; SHOW HOLD %" PRIu64 " lists them",
+                          count->in_the_way, w->id, count->elsewhere, w->id);
         break;
     case DRAIN_GONE:
         admin_reply_error(w->rq, 1094, "HY000", "Unknown hold id: %" PRIu64 " (it may have ended)",
@@ -191,8 +212,9 @@ void admin_wait_hold(struct admin_request *rq, struct lexer *lx)
 
 /* --- SHOW HOLDS ------------------------------------------------------------------------------- */
 
-static void hold_row(struct admin_table *t, const struct hold *h, const struct config *c)
+static void hold_row(struct admin_table *t, const struct hold *h, const struct server *server)
 {
+    const struct config *c = server->config;
     struct admin_values vs = {.n = 0};
     char scope[HOLD_SCOPE_MAX], kinds[HOLD_KINDS_MAX];
     int64_t now = clock_ms();
@@ -213,14 +235,15 @@ static void hold_row(struct admin_table *t, const struct hold *h, const struct c
                            h->connection ? "no" : "yes",
                            admin_seconds(&vs, park_max_wait_ms(c, h)),
                            admin_number(&vs, (int64_t)max_parked),
+                           fleet_shares(server, h->id) ? "yes" : "no",
                        });
 }
 
 void admin_show_holds(struct admin_request *rq, struct lexer *lx)
 {
-    static const char *const NAMES[] = {"Id",    "Scope",        "Owner",      "Reason",
-                                        "Age_s", "Expires_in_s", "Parked",     "Kinds",
-                                        "State", "Sticky",       "Max_wait_s", "Max_parked"};
+    static const char *const NAMES[] = {"Id",           "Scope",      "Owner", "Reason", "Age_s",
+                                        "Expires_in_s", "Parked",     "Kinds", "State",  "Sticky",
+                                        "Max_wait_s",   "Max_parked", "Shared"};
 
     if (!admin_expect_end(rq, lx))
         return;
@@ -231,7 +254,35 @@ void admin_show_holds(struct admin_request *rq, struct lexer *lx)
         const struct hold *h = &now->items[i];
 
         if (!h->released || atomic_load(&h->tally->parked) > 0)
-            hold_row(t, h, rq->server->config);
+            hold_row(t, h, rq->server);
+    }
+    admin_reply_table(rq, t);
+}
+
+/* --- SHOW FLEET ------------------------------------------------------------------------------- */
+
+#define MEMBERS_MAX 256
+
+void admin_show_fleet(struct admin_request *rq, struct lexer *lx)
+{
+    static const char *const NAMES[] = {"Shim", "This_one", "Holds", "Seen_s_ago"};
+    struct fleet_member members[MEMBERS_MAX];
+    int64_t age_ms;
+
+    if (!admin_expect_end(rq, lx))
+        return;
+    size_t n = fleet_members(rq->server, members, MEMBERS_MAX, &age_ms);
+    struct admin_table *t = admin_table_create(NAMES, COUNT(NAMES));
+
+    for (size_t i = 0; i < n && i < MEMBERS_MAX; i++) {
+        struct admin_values vs = {.n = 0};
+
+        admin_table_row(t, (const char *const[]){
+                               members[i].name,
+                               members[i].self ? "yes" : "no",
+                               admin_number(&vs, (int64_t)members[i].holds),
+                               admin_seconds(&vs, age_ms),
+                           });
     }
     admin_reply_table(rq, t);
 }

@@ -42,6 +42,7 @@ struct admin_hold {
     struct hold hold; /* scope, names, kinds, limits and reason */
     int64_t seconds;  /* FOR */
     bool sticky;
+    bool local; /* not for the fleet */
 };
 /* max: of FOR, in seconds. */
 bool admin_parse_hold(struct lexer *lx, int64_t max, struct admin_hold *h,

@@ -139,12 +139,16 @@ static bool read_option(struct lexer *lx, const struct token *t, int64_t max, st
         h->sticky = true;
         return true;
     }
+    if (token_is(t, "LOCAL")) {
+        h->local = true;
+        return true;
+    }
     int64_t n = 0;
 
     if (!token_is(t, "MAX_PARKED"))
         return admin_parse_refuse(error, t,
                                   "ONLY kinds, FOR seconds, MAX_WAIT, MAX_PARKED, RATE, RAMP, "
-                                  "STICKY, or REASON 'text'");
+                                  "STICKY, LOCAL, REASON 'text'");
     if (!read_number(lx, PARKED_MAX, "sessions", &n, error))
         return false;
     h->hold.max_parked = (uint64_t)n;

@@ -82,7 +82,7 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
     struct cutover *c = arg;
 
     /* Without its hold nothing has been drained: it is put off, too. */
-    c->in_the_way = end == DRAIN_GONE ? 1 : count->in_the_way;
+    c->in_the_way = end == DRAIN_GONE ? 1 : count->in_the_way + count->elsewhere;
     c->example = count->example;
     if (!c->server->stopped)
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "proxy/fleet.h"
 #include "proxy/holds.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
@@ -29,9 +30,11 @@ struct hold_drain {
     uint64_t hold;
     int64_t started_ms, timeout_ms;
     struct event *timer;
+    bool here;              /* the other shims of a fleet do not count */
     bool counting, counted; /* now; at least once, on every worker */
-    pthread_mutex_t lock; /* of what follows, while the workers count */
-    struct hold what;     /* as it is now */
+    size_t left;            /* as counted last */
+    pthread_mutex_t lock;   /* of what follows, while the workers count */
+    struct hold what;       /* as it is now */
     struct hold_count count;
 };
 
@@ -94,6 +97,7 @@ struct hold_drain *hold_drain_start(struct server *server, uint64_t hold, int64_
     d->hold = hold;
     d->started_ms = clock_ms();
     d->timeout_ms = timeout_ms;
+    d->left = SIZE_MAX;
     d->timer = evtimer_new(server->base, on_look, d);
     pthread_mutex_init(&d->lock, NULL);
     LIST_INSERT_HEAD(&server->drains, d, link);
@@ -107,6 +111,20 @@ static void drain_free(struct hold_drain *d)
     event_free(d->timer);
     pthread_mutex_destroy(&d->lock);
     free(d);
+}
+
+struct hold_drain *hold_drain_here(struct server *server, uint64_t hold, hold_drained *done,
+                                   void *arg)
+{
+    struct hold_drain *d = hold_drain_start(server, hold, INT64_MAX, done, arg);
+
+    d->here = true;
+    return d;
+}
+
+size_t hold_drain_left(const struct hold_drain *d)
+{
+    return d->left;
 }
 
 void hold_drain_stop(struct hold_drain *d)
@@ -134,14 +152,15 @@ static void drain_end(struct hold_drain *d, enum drain_end end)
 }
 
 /*
- * A hold of transactions lets statements outside of one go on: of these only those count that were
- * under way at the first look. To wait for a moment without any would take for ever on a busy table.
+ * A hold of some kinds lets statements of others, outside of transactions, go on: of all these only
+ * those count that were under way at the first look. To wait for a moment without any would take
+ * for ever on a busy table.
  */
 static bool is_awaited(struct session *s, const struct hold_drain *d)
 {
     enum obstacle o = hold_obstacle(s, &d->what);
 
-    if (o != OBSTACLE_STATEMENT || d->what.kinds != HOLD_TRANSACTIONS)
+    if (o != OBSTACLE_STATEMENT || hold_stops_statements(&d->what))
         return o != OBSTACLE_NONE;
     if (!d->counted)
         s->drained_by = d->hold;
@@ -174,11 +193,13 @@ static void on_counted(void *context, void *arg)
     (void)context;
     d->counting = false;
     d->counted = true;
+    d->left = d->count.in_the_way;
+    d->count.elsewhere = d->here ? 0 : fleet_in_the_way(d->server, d->hold);
     if (!d->done)
         drain_free(d);
     else if (d->server->stopped)
         return; /* nobody has counted: hold_drain_stop_all */
-    else if (d->count.in_the_way == 0)
+    else if (d->count.in_the_way + d->count.elsewhere == 0)
         drain_end(d, DRAIN_DONE);
     else if (waited >= d->timeout_ms)
         drain_end(d, DRAIN_TIMEOUT);

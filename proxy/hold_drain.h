@@ -31,6 +31,7 @@ const char *obstacle_text(enum obstacle o);
 
 struct hold_count {
     size_t in_the_way;
+    size_t elsewhere; /* ... of other shims of the fleet, if the hold is shared */
     uint64_t example; /* a session that is */
     uint64_t parked;  /* behind this hold */
 };
@@ -47,6 +48,12 @@ typedef void hold_drained(void *arg, enum drain_end end, const struct hold_count
 /* Looks every few milliseconds until nothing is in the way of that hold, at most for timeout_ms. */
 struct hold_drain *hold_drain_start(struct server *server, uint64_t hold, int64_t timeout_ms,
                                     hold_drained *done, void *arg);
+
+/* The same for as long as it takes, and only for this shim of a fleet. hold_drain_left: how many
+   were in the way at the last look; SIZE_MAX: there was none yet. */
+struct hold_drain *hold_drain_here(struct server *server, uint64_t hold, hold_drained *done,
+                                   void *arg);
+size_t hold_drain_left(const struct hold_drain *d);
 
 /* done will not be called any more. Not from inside of it. */
 void hold_drain_stop(struct hold_drain *d);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "protocol/command.h"
+#include "proxy/fleet.h"
 #include "proxy/holds.h"
 #include "proxy/http_migrations.h"
 #include "proxy/http_vtgates.h"
@@ -90,11 +91,14 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     const struct metric_row *rows = metrics_table(&n);
 
     const char *family = metrics_text_family(out, METRIC_BUILD_INFO);
+    int64_t age_ms;
 
     evbuffer_add_printf(out, "%s{version=\"%s\"} 1\n", family, VTSHIM_VERSION);
     metrics_text_value(out, METRIC_UPTIME, (uint64_t)(clock_ms() - server->started_ms) / 1000);
     metrics_text_value(out, METRIC_WORKERS, server->worker_count);
     metrics_text_value(out, METRIC_HOLDS, holds_count(server->holds));
+    metrics_text_value(out, METRIC_FLEET_MEMBERS, fleet_members(server, NULL, 0, &age_ms));
+    metrics_text_value(out, METRIC_FLEET_FENCED, server_is_fenced(server));
     metrics_text_value(out, METRIC_REFUSED, metrics_get(&server->refused));
     metrics_text_value(out, METRIC_ACCEPT_FAILURES, listener_failures());
     metrics_text_value(out, METRIC_LOG_DROPPED, log_dropped());

@@ -120,6 +120,14 @@ static bool round_allows(struct worker *w, const struct hold *h)
     return true;
 }
 
+/* What the session waits behind; NULL: that has ended. */
+static const struct hold *parked_behind(const struct worker *w, const struct session *s)
+{
+    if (s->parked_by == HOLD_FENCE.id)
+        return server_is_fenced(w->server) ? &HOLD_FENCE : NULL;
+    return hold_set_get(w->holds, s->parked_by);
+}
+
 /* Every few milliseconds: who waited too long, who may go on? */
 static void on_tick(void *arg)
 {
@@ -130,7 +138,7 @@ static void on_tick(void *arg)
     struct session *s, *next;
 
     for (s = TAILQ_FIRST(&w->parked); s; s = next) {
-        const struct hold *h = hold_set_get(w->holds, s->parked_by);
+        const struct hold *h = parked_behind(w, s);
 
         next = TAILQ_NEXT(s, parked_link);
         if (s->ask)

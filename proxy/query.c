@@ -48,6 +48,7 @@ struct plan_facts query_facts(const struct session *s)
         .database = s->database,
         .vtgate = s->worker->holds->n > 0 && s->vtgate ? vtgate_name(s->vtgate) : NULL,
         .holds = s->worker->holds,
+        .fenced = server_is_fenced(s->worker->server),
         .served = TAILQ_EMPTY(&s->worker->parked) ? UINT64_MAX : s->served, /* no queue to join */
         .in_transaction = s->status & STATUS_IN_TRANSACTION,
         .autocommit = s->status & STATUS_AUTOCOMMIT,

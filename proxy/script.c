@@ -96,6 +96,7 @@ static void run_next(struct session *s)
 
     script->last = !next_statement(script->text, script->len, &peek, &following);
     facts.holds = &no_holds;
+    facts.fenced = false;
     facts.multi_statements = false;
     facts.no_control = query_no_control(s);
     struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);

@@ -25,6 +25,7 @@
 #include "proxy/cutover.h"
 #include "proxy/digests.h"
 #include "proxy/flights.h"
+#include "proxy/fleet.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
 #include "proxy/http.h"
@@ -444,7 +445,7 @@ static bool start(struct server *server)
     bool failed;
 
     server->vtctld = vtctld_start(server, &failed);
-    if (failed || !start_workers(server) || !open_listeners(server))
+    if (failed || !fleet_start(server) || !start_workers(server) || !open_listeners(server))
         return false;
     server->keeper = keeper_create(server);
     server->watch = vtgate_watch_create(server);
@@ -495,6 +496,8 @@ static void stop(struct server *server)
     free(server->listeners);
     if (server->http)
         http_destroy(server->http);
+    if (server->fleet)
+        fleet_stop(server->fleet);
     if (server->admin)
         admin_stop(server->admin);
     if (server->drain_timer)
@@ -520,6 +523,8 @@ static void stop(struct server *server)
     if (server->keeper)
         keeper_destroy(server->keeper);
     cutover_stop_all(server);
+    if (server->fleet)
+        fleet_destroy(server->fleet);
     hold_drain_stop_all(server);
     transitions_destroy(server->transitions);
     if (server->vtctld)
@@ -561,6 +566,7 @@ int server_run(const struct config *config, const struct reload_source *source)
     int status = 1;
 
     atomic_init(&server.config, config);
+    atomic_init(&server.fence_us, INT64_MAX);
     signal(SIGPIPE, SIG_IGN);
     if (start(&server)) {
         char vtgates[1024];

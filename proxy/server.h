@@ -34,6 +34,7 @@ struct vtgate_control;
 struct reload_source;
 struct keeper;
 struct transitions;
+struct fleet;
 struct vtctld;
 struct restart;
 struct watchdog;
@@ -72,6 +73,7 @@ struct server {
     size_t listener_count;
     char instance[9]; /* see ddl_instance_format */
     struct keeper *keeper;
+    struct fleet *fleet; /* NULL: no fleet.etcd */
     struct event *signals[6];
     struct restart *restart;
     struct watchdog *watchdog; /* NULL: nobody watches */
@@ -89,6 +91,7 @@ struct server {
     uint64_t last_sessions;        /* likewise */
     _Atomic unsigned tracking;     /* whoever needs to know what transactions touch */
     _Atomic uint64_t parked;       /* parked now, all workers */
+    _Atomic int64_t fence_us;      /* see server_is_fenced */
     _Atomic uint64_t refused; /* connections over limits.max_connections; control loop writes */
 };
 
@@ -130,5 +133,14 @@ uint64_t server_metric(const struct server *server, const struct metric_row *row
 /* CLOCK_MONOTONIC in milliseconds and microseconds. */
 int64_t clock_ms(void);
 int64_t clock_us(void);
+
+/* Whether the fleet may have holds that this shim does not know of: it has not been heard there for
+   longer than the others wait for it (etcd.h). Any thread; without a fleet it costs a load. */
+static inline bool server_is_fenced(const struct server *server)
+{
+    int64_t fence = atomic_load_explicit(&server->fence_us, memory_order_relaxed);
+
+    return fence != INT64_MAX && clock_us() > fence;
+}
 
 #endif

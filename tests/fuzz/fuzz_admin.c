@@ -165,11 +165,13 @@ static void check_hold_again(const struct said *s)
         (h->scope == HOLD_TABLE && !is_plain(h->table)) || strpbrk(h->vtgate, "'\\"))
         return;
     end = write_limits(write_scope(text, h), h);
-    end += sprintf(end, " FOR %" PRId64 "%s", s->hold.seconds, s->hold.sticky ? " STICKY" : "");
+    end += sprintf(end, " FOR %" PRId64 "%s%s", s->hold.seconds, s->hold.sticky ? " STICKY" : "",
+                   s->hold.local ? " LOCAL" : "");
     end = write_reason(end, h->reason);
     parse("admin_hold", text, (size_t)(end - text), 0, &again);
     g = &again.hold.hold;
     CHECK(again.ok && again.hold.seconds == s->hold.seconds && again.hold.sticky == s->hold.sticky);
+    CHECK(again.hold.local == s->hold.local);
     CHECK(hold_is_same(g, h) && g->max_wait_ms == h->max_wait_ms && g->ramp_ms == h->ramp_ms);
     CHECK(g->max_parked == h->max_parked && g->rate == h->rate);
     CHECK(strncmp(g->reason, h->reason, strlen(g->reason)) == 0);

@@ -124,14 +124,14 @@ static const struct {
     {"all for '5'", "near '5'", 0, "", "", "", 0},
     {"all reason x", "expected the reason in quotes near 'x'", 0, "", "", "", 0},
     {"all reason 'x", "expected the reason in quotes near 'x'", 0, "", "", "", 0},
-    {"all 5", "STICKY, or REASON 'text' near '5'", 0, "", "", "", 0},
+    {"all 5", "LOCAL, REASON 'text' near '5'", 0, "", "", "", 0},
     {"all only", "expected READS, WRITES, TRANSACTIONS or DDL at the end", 0, "", "", "", 0},
     {"all only reads,", "expected READS, WRITES, TRANSACTIONS or DDL at the end", 0, "", "", "", 0},
     {"all only all", "expected READS, WRITES, TRANSACTIONS or DDL near 'all'", 0, "", "", "", 0},
     {"all max_wait 0", "expected seconds from 0.001 to 86400 near '0'", 0, "", "", "", 0},
     {"all max_wait 86401", "seconds from 0.001 to 86400 near '86401'", 0, "", "", "", 0},
     {"all max_wait 1e3", "seconds from 0.001 to 86400 near '1e3'", 0, "", "", "", 0},
-    {"all ramp 1.2.3", "STICKY, or REASON 'text' near '.3'", 0, "", "", "", 0},
+    {"all ramp 1.2.3", "LOCAL, REASON 'text' near '.3'", 0, "", "", "", 0},
     {"all ramp", "seconds from 0.001 to 86400 at the end", 0, "", "", "", 0},
     {"all rate 0", "expected sessions a second from 1 to 1000000 near '0'", 0, "", "", "", 0},
     {"all rate 2000000", "expected sessions a second from 1 to 1000000 near", 0, "", "", "", 0},
@@ -176,6 +176,7 @@ static void limits_of_holds_are_read(void **state)
     } cases[] = {
         {"all", {.seconds = 60}},
         {"all sticky", {.seconds = 60, .sticky = true}},
+        {"all local", {.seconds = 60, .local = true}},
         {"all only reads", {.seconds = 60, .hold = {.kinds = HOLD_READS}}},
         {"all only writes , ddl for 5", {.seconds = 5, .hold = {.kinds = HOLD_WRITES | HOLD_DDL}}},
         {"all only transactions only reads", {.seconds = 60, .hold = {.kinds = HOLD_READS}}},
@@ -198,6 +199,7 @@ static void limits_of_holds_are_read(void **state)
         if (!admin_parse_hold(&lx, MAX_S, &said, &error))
             fail_msg("%s", cases[i].text);
         if (!hold_is_same(h, want) || said.sticky != cases[i].want.sticky ||
+            said.local != cases[i].want.local ||
             said.seconds != cases[i].want.seconds || h->max_wait_ms != want->max_wait_ms ||
             h->max_parked != want->max_parked || h->rate != want->rate ||
             h->ramp_ms != want->ramp_ms || strcmp(h->reason, want->reason) != 0)

@@ -305,6 +305,11 @@ static void kinds_limit_a_hold(void **state)
         }
     }
     hold_set_release(set);
+    /* Whose drain ends on a busy table only if it does not wait for a moment without statements. */
+    assert_true(hold_stops_statements(&(struct hold){.kinds = 0}));
+    assert_true(hold_stops_statements(&(struct hold){.kinds = HOLD_READS | HOLD_WRITES}));
+    assert_false(hold_stops_statements(&(struct hold){.kinds = HOLD_WRITES | HOLD_DDL}));
+    assert_false(hold_stops_statements(&(struct hold){.kinds = HOLD_TRANSACTIONS}));
 }
 
 /* A hold of everything: a transaction that is known not to have been there is stopped at its first
@@ -413,6 +418,30 @@ static void a_released_hold_stops_who_was_not_served(void **state)
     hold_set_release(set);
 }
 
+/* Out of touch with the fleet: nothing begins, also in a transaction, and everything can end. */
+static void a_fence_lets_things_end(void **state)
+{
+    static const struct {
+        enum statement_kind kind;
+        bool in_transaction, held;
+    } cases[] = {
+        {STATEMENT_READ, false, true},   {STATEMENT_READ, true, true},
+        {STATEMENT_BEGIN, false, true},  {STATEMENT_END_TRANSACTION, true, false},
+        {STATEMENT_KILL, false, false},  {STATEMENT_SHOW, false, true},
+        {STATEMENT_EMPTY, false, false}, {STATEMENT_MIGRATION, false, false},
+    };
+    struct names names;
+
+    (void)state;
+    names_collect(&names, "x", 1, true);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct hold_subject subject = {
+            .kind = cases[i].kind, .names = &names, .in_transaction = cases[i].in_transaction};
+
+        assert_ptr_equal(hold_fence(&subject), cases[i].held ? &HOLD_FENCE : NULL);
+    }
+}
+
 static void the_same_hold_is_recognised(void **state)
 {
     const struct hold a = {.scope = HOLD_TABLE,
@@ -519,6 +548,7 @@ int main(void)
         cmocka_unit_test(a_vtgate_is_held),
         cmocka_unit_test(a_released_hold_stops_who_was_not_served),
         cmocka_unit_test(the_same_hold_is_recognised),
+        cmocka_unit_test(a_fence_lets_things_end),
         cmocka_unit_test(releases_are_paced),
         cmocka_unit_test(kinds_are_written_and_read),
         cmocka_unit_test(tallies_outlive_their_sets),

@@ -601,6 +601,8 @@ static const struct rule_case rule_cases[] = {
      "vtctld_tls.mode: verify-identity needs vtctld_tls.server_name for a unix: endpoint, which "
      "has no host name"},
     {{"vtgate", "v:1", "ddl.executor", "vtctld"}, "ddl.executor: vtctld needs vtctld.addresses"},
+    {{"vtgate", "v:1", "fleet.etcd", "e:2379", "fleet.name", "zone-1.a_B"}, NULL},
+    {{"vtgate", "v:1", "fleet.name", "a/b"}, "fleet.name: letters, digits, '_', '.' and '-' only"},
     {{"vtgate", "v:1", "ddl.executor", "vtctld", "vtctld.addresses", "c:1"}, NULL},
     {{"vtgate", "v:1", "ddl.executor", "vtctld", "vtctld.addresses", "c:1", "ddl.strategy",
       "direct"},

@@ -1,0 +1,34 @@
+/*
+ * What the shims of a fleet tell each other, as JSON: a hold, and what a shim knows of holds. Pure.
+ * What is read was written by another shim, of another version perhaps: what is not known is left
+ * out, and what is wrong is refused.
+ */
+#ifndef VTSHIM_PROXY_FLEET_VALUE_H
+#define VTSHIM_PROXY_FLEET_VALUE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "planner/hold.h"
+
+/* Of the holds in force: scope, names, kinds, owner, reason, limits; and how long it lasts. The
+   caller frees it. */
+char *fleet_hold_write(const struct hold *h, int64_t ttl_ms);
+
+/* False: that is none, or one of a kind that this shim cannot keep. */
+bool fleet_hold_read(const char *text, struct hold *h, int64_t *ttl_ms);
+
+/* One hold that a shim acts by: as it was at that revision, with so many sessions in its way (-1:
+   not counted yet). */
+void fleet_member_note(json_t *member, const char *key, int64_t revision, int64_t in_the_way);
+
+/* The caller frees it, or, with json_decref, what has been read. NULL: that is none. */
+char *fleet_member_write(const json_t *member);
+json_t *fleet_member_read(const char *text);
+
+/* Whether the shim acts by that hold as of that revision or later; if so, *in_the_way is set. */
+bool fleet_member_has(const json_t *member, const char *key, int64_t revision, int64_t *in_the_way);
+
+#endif

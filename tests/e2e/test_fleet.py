@@ -1,0 +1,290 @@
+"""Several shims on one etcd: what one holds all hold, and one that dies, sleeps or is cut off does no harm."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from typing import Callable, Iterator
+
+import pymysql
+import pytest
+
+from lib import wire
+from lib.poll import stays, until
+from lib.ports import free_port
+from lib.shim import Shim
+from lib.wire import Wire
+
+SELECT = "SELECT count(*) FROM demo WHERE id = -1"
+LEASE = 2
+
+
+class Cable:
+    """A TCP relay to etcd that can be cut: connections end, and new ones are refused."""
+
+    def __init__(self, target: str):
+        host, port = target.rsplit(":", 1)
+        self.target = (host, int(port))
+        self.port = free_port()
+        self.sockets: list[socket.socket] = []
+        self.listener: socket.socket | None = None
+        self.join()
+
+    def join(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for one in self.sockets:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.sockets.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+                far = socket.create_connection(self.target)
+            except OSError:
+                return
+            self.sockets += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pump(one: socket.socket, other: socket.socket) -> None:
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+        except OSError:
+            pass
+        for end in (one, other):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+@pytest.fixture
+def etcd(bed) -> str:
+    return bed.environment["BED_ETCD"]
+
+
+@pytest.fixture
+def fleet(start_shim, etcd) -> Iterator[Callable[..., list[Shim]]]:
+    """Starts so many shims of one fleet, which know of each other."""
+    name = f"test-{secrets.token_hex(4)}"
+    stopped: list[Shim] = []
+
+    def start(n: int = 3, config: dict | None = None, join: bool = True) -> list[Shim]:
+        settings = {"etcd": [etcd], "name": name, "lease_s": LEASE, "poll_ms": 50}
+        shims = [start_shim({"fleet": settings | (config or {})}) for _ in range(n)]
+        stopped.extend(shims)
+        if join:
+            for shim in shims:
+                until(lambda: len(shim.admin("SHOW FLEET")) >= n, "they know of each other", 10)
+        return shims
+
+    yield start
+    for shim in stopped:
+        if shim.process.poll() is None:
+            shim.process.send_signal(signal.SIGCONT)
+
+
+def sends(client: Wire, shim: Shim, sql: str = SELECT) -> None:
+    """Sends a statement that is going to be parked."""
+    parked = shim.parked()
+    client.send(wire.COM_QUERY, sql)
+    until(lambda: shim.parked() == parked + 1, f"parked: {sql}", 5)
+
+
+def kill(shim: Shim) -> None:
+    shim.expected_status = -signal.SIGKILL
+    shim.process.kill()
+    shim.process.wait(10)
+
+
+def members(shim: Shim) -> int:
+    return len(shim.admin("SHOW FLEET"))
+
+
+def test_a_hold_is_everywhere(fleet):
+    """HOLD answers when all three hold; RELEASE on any of them ends it on all."""
+    one, two, three = fleet()
+    row, = one.admin("HOLD TABLE commerce.demo REASON 'shared' STICKY")
+    assert int(row["shims"]) == 3
+    with two.wire() as second, three.wire() as third:
+        for client, shim in ((second, two), (third, three)):
+            sends(client, shim)
+            hold, = shim.admin("SHOW HOLDS")
+            assert (hold["scope"], hold["reason"], hold["shared"]) == ("table commerce.demo", "shared", "yes")
+            assert hold["owner"].startswith("sre@127.0.0.1 via ")
+        three.admin(f"RELEASE {three.admin('SHOW HOLDS')[0]['id']}")
+        assert second.read_response().error is None and third.read_response().error is None
+    until(lambda: not any(shim.admin("SHOW HOLDS") for shim in (one, two, three)), "it is gone everywhere", 5)
+    # One for a single shim.
+    row, = one.admin("HOLD TABLE commerce.demo LOCAL STICKY")
+    assert int(row["shims"]) == 1
+    stays(lambda: two.admin("SHOW HOLDS") == [], "the others do not hold", 0.4)
+
+
+def test_hold_and_renewal(fleet):
+    """The same hold again has the new limits everywhere; it ends with its connection everywhere."""
+    one, two = fleet(2)
+    owner = one.admin_connect()
+    with owner.cursor() as cursor:
+        cursor.execute("HOLD TABLE commerce.demo FOR 20 REASON 'first'")
+        cursor.execute("HOLD TABLE commerce.demo FOR 40 MAX_WAIT 7 REASON 'second'")
+    hold, = two.admin("SHOW HOLDS")
+    assert hold["reason"] == "second" and float(hold["max_wait_s"]) == 7 and float(hold["expires_in_s"]) > 30
+    owner.close()
+    until(lambda: one.admin("SHOW HOLDS") == two.admin("SHOW HOLDS") == [], "both have forgotten it", 5)
+
+
+def test_drain(fleet):
+    """WAIT HOLD waits for transactions on the other shims, too."""
+    one, two = fleet(2)
+    with two.wire() as client:
+        assert client.query("BEGIN").error is None and client.query(SELECT).error is None
+        number = one.hold("TABLE commerce.demo FOR 60")
+        with pytest.raises(pymysql.Error) as late:
+            one.admin(f"WAIT HOLD {number} 0.5")
+        assert late.value.args[0] == 1205 and "1 on other shims" in late.value.args[1]
+        assert client.query("COMMIT").error is None
+        one.admin(f"WAIT HOLD {number} 10")
+
+
+@pytest.mark.parametrize("sticky", [False, True], ids=["bound", "sticky"])
+def test_a_shim_is_killed(fleet, sticky):
+    """Its holds end when its lease does; a sticky one lasts for its time. The others are not held up by it."""
+    one, two, three = fleet()
+    owner = one.admin_connect()
+    with owner.cursor() as cursor:
+        cursor.execute(f"HOLD TABLE commerce.demo FOR 6 {'STICKY' if sticky else ''}")
+    began = time.monotonic()
+    kill(one)
+    with two.wire() as client:
+        sends(client, two)
+        assert client.read_response().error is None
+        waited = time.monotonic() - began
+        assert 4 < waited < 12 if sticky else 0.3 < waited < 5, waited
+    until(lambda: members(two) == 2, "it is no member any more", 10)
+    row, = two.admin("HOLD TABLE commerce.demo FOR 5")
+    assert int(row["shims"]) == 2
+
+
+def test_hold_while_a_shim_dies(fleet):
+    """A hold is set when the lease of one that does not answer is over, not before."""
+    one, two = fleet(2)
+    kill(two)
+    began = time.monotonic()
+    row, = one.admin("HOLD TABLE commerce.demo FOR 20 STICKY")
+    assert int(row["shims"]) == 1 and 0.2 < time.monotonic() - began < 6
+
+
+def test_a_shim_sleeps(fleet):
+    """A hold that was set while it slept holds what it was sent meanwhile: not a statement slips through."""
+    one, two = fleet(2)
+    with two.wire() as client, two.wire() as second:
+        assert client.query("DELETE FROM demo WHERE id = -630000").error is None
+        assert second.query(SELECT).error is None
+        two.process.send_signal(signal.SIGSTOP)
+        client.send(wire.COM_QUERY, "INSERT INTO demo (id) VALUES (-630000)")
+        row, = one.admin("HOLD TABLE commerce.demo FOR 30 STICKY")
+        assert int(row["shims"]) == 1
+        second.send(wire.COM_QUERY, SELECT)
+        two.process.send_signal(signal.SIGCONT)
+        until(lambda: two.parked() == 2, "both wait", 10)
+        until(lambda: len(two.admin("SHOW HOLDS")) == 1, "it knows the hold", 10)
+        with one.wire() as other:
+            assert one.bed.run("SELECT count(*) AS n FROM demo WHERE id = -630000")[0]["n"] == 0
+            one.admin("RELEASE ALL")
+            assert client.read_response().error is None and second.read_response().error is None
+            assert other.query("DELETE FROM demo WHERE id = -630000").error is None
+    assert two.events("fleet_lease_lost") and members(one) == 2
+
+
+def test_the_owner_sleeps(fleet):
+    """A bound hold whose shim slept is gone, and that shim knows it when it wakes."""
+    one, two = fleet(2)
+    owner = one.admin_connect()
+    with owner.cursor() as cursor:
+        cursor.execute("HOLD TABLE commerce.demo FOR 60")
+        number = cursor.fetchone()[0]
+        one.process.send_signal(signal.SIGSTOP)
+        until(lambda: two.admin("SHOW HOLDS") == [], "the other does not hold any more", 10)
+        one.process.send_signal(signal.SIGCONT)
+        until(lambda: one.admin("SHOW HOLDS") == [], "nor does its own", 10)
+        with pytest.raises(pymysql.Error) as gone:
+            cursor.execute(f"RELEASE {number}")
+        assert gone.value.args[0] == 1094
+
+
+def test_cut_off_from_etcd(fleet, start_shim, etcd):
+    """It goes on holding what it should, for its time; holds what begins for a while, then goes on by itself; and
+    comes back."""
+    cable = Cable(etcd)
+    one, = fleet(1)
+    settings = one.config["fleet"] | {"etcd": [f"127.0.0.1:{cable.port}"], "isolation_ms": 1000}
+    two = start_shim({"fleet": settings})
+    until(lambda: members(one) == 2, "they know of each other", 10)
+    one.hold("TABLE commerce.demo FOR 12")
+    with two.wire() as client, two.wire() as second:
+        assert second.query("SELECT 1").error is None
+        sends(client, two)
+        cable.cut()
+        two.wait_event("fleet_isolated", 15)
+        assert client.socket and two.parked() >= 1, "what is held stays held"
+        assert second.query("SELECT 1").error is None, "and other things go on"
+        one.admin("RELEASE ALL")
+        row, = one.admin("HOLD TABLE commerce.customer FOR 20 STICKY")
+        assert int(row["shims"]) == 1, "the other is no member any more"
+        assert client.read_response().error is None, "for its time, and not for ever"
+        cable.join()
+        until(lambda: [hold["scope"] for hold in two.admin("SHOW HOLDS")] == ["table commerce.customer"], "it is back", 15)
+        assert members(one) == 2
+    cable.cut()
+
+
+def test_restart(fleet, start_shim):
+    """A shim that starts knows what is held before it lets anything begin."""
+    one, two = fleet(2)
+    one.hold("TABLE commerce.demo FOR 60")
+    three = start_shim({"fleet": one.config["fleet"]})
+    with three.wire() as client:
+        sends(client, three)
+        two.admin("RELEASE ALL")
+        assert client.read_response().error is None
+
+
+def test_without_etcd(start_shim):
+    """Nobody there: a shim that starts serves after isolation_ms, and a hold for the fleet is refused, one for
+    itself is not."""
+    shim = start_shim({"fleet": {"etcd": [f"127.0.0.1:{free_port()}"], "lease_s": 2, "isolation_ms": 500}})
+    with shim.wire() as client:
+        assert client.query("SELECT 1").error is None
+        assert shim.metric("vtshim_fleet_fenced") == 0 and shim.metric("vtshim_fleet_members") == 0
+        with pytest.raises(pymysql.Error) as refused:
+            shim.hold("TABLE commerce.demo")
+        assert refused.value.args[0] == 1105 and "nothing is held" in refused.value.args[1]
+        assert shim.admin("SHOW HOLDS") == []
+        shim.hold("TABLE commerce.demo LOCAL")
+        sends(client, shim)
+        shim.admin("RELEASE ALL")
+        assert client.read_response().error is None
+
+
+def test_one_of_several_etcds(fleet, start_shim, etcd):
+    """An address that does not answer is left for the next."""
+    one, = fleet(1)
+    two = start_shim({"fleet": one.config["fleet"] | {"etcd": [f"127.0.0.1:{free_port()}", etcd]}})
+    until(lambda: members(two) == 2, "it found the other", 10)
+    assert os.path.exists(two.stderr_file)
