@@ -77,7 +77,9 @@ static void set_context(struct hints *h, struct sql_name value)
         fits = (ascii_is(value.text[i], ASCII_WORD) && (unsigned char)value.text[i] < 0x80 &&
                 value.text[i] != '$') ||
                strchr(":.-", value.text[i]);
-    if (fits)
+    if (fits && value.len >= 6 && ascii_equals(value.text, 6, "VTSHIM", 6))
+        refuse(h, "context= must not begin with vtshim, by which the shim knows its own");
+    else if (fits)
         h->context = value;
     else
         refuse(h, "context= takes 1 to 60 letters, digits and characters of _:.-");

@@ -20,7 +20,8 @@ enum hint_wait { HINT_WAIT_UNSET, HINT_WAIT_YES, HINT_WAIT_NO };
 struct hints {
     bool present;
     struct sql_name strategy; /* as in @@ddl_strategy; borrowed; absent: not given */
-    struct sql_name context; /* the migration context; letters, digits and _:.- , 1 to 60 of them */
+    struct sql_name context;  /* the migration context; letters, digits and _:.- , 1 to 60 of them,
+                                 not  beginning with vtshim: by that the shim knows its own */
     enum hint_wait wait;
     preflight_rules allow;
     bool allow_long_unavailability;

@@ -121,6 +121,69 @@ void preflight_check(const struct ddl *d, const struct preflight_facts *facts, s
     sort_findings(out);
 }
 
+/* --- several shards -------------------------------------------------------------------------- */
+
+/* Adds what was found of one version; what was found before is the same finding. */
+static void merge(struct findings *out, const struct findings *found, uint32_t version)
+{
+    for (size_t i = 0; i < found->n; i++) {
+        const struct finding *f = &found->items[i];
+        size_t at = 0;
+
+        while (at < out->n &&
+               (out->items[at].rule != f->rule || strcmp(out->items[at].text, f->text) != 0))
+            at++;
+        if (at == FINDINGS_MAX)
+            return;
+        if (at == out->n) {
+            out->items[out->n] = *f;
+            out->items[out->n++].versions = 0;
+        }
+        out->items[at].versions |= version;
+    }
+}
+
+/* Appends where it is true, if not everywhere. */
+static void name_shards(struct finding *f, const struct preflight_facts *facts)
+{
+    size_t n = strlen(f->text);
+    bool first = true;
+
+    if (f->versions == (1u << facts->version_count) - 1)
+        return;
+    for (size_t i = 0; i < facts->version_count && n < sizeof(f->text); i++) {
+        if (!(f->versions & 1u << i))
+            continue;
+        n += (size_t)snprintf(f->text + n, sizeof(f->text) - n, "%s%s", first ? " (on " : ", ",
+                              facts->versions[i].shards);
+        first = false;
+    }
+    if (n < sizeof(f->text))
+        snprintf(f->text + n, sizeof(f->text) - n, ")");
+}
+
+void preflight_check_shards(const struct ddl *d, const struct preflight_facts *facts,
+                            struct findings *out)
+{
+    struct preflight_facts one = *facts;
+    struct findings found;
+
+    if (facts->version_count == 0) {
+        preflight_check(d, facts, out);
+        return;
+    }
+    out->n = 0;
+    for (size_t i = 0; i < facts->version_count; i++) {
+        one.table = facts->versions[i].table;
+        one.table_missing = !one.table;
+        preflight_check(d, &one, &found);
+        merge(out, &found, 1u << i);
+    }
+    for (size_t i = 0; i < out->n; i++)
+        name_shards(&out->items[i], facts);
+    sort_findings(out);
+}
+
 void preflight_allow(struct findings *f, preflight_rules allowed)
 {
     for (size_t i = 0; i < f->n; i++) {

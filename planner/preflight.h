@@ -43,13 +43,32 @@ struct shard_size {
 };
 
 struct running_migration {
-    char uuid[64], status[24];
+    char uuid[64], status[24], table[65];
+};
+
+/* A table that the statement drops (or is about), as the shards have it. */
+struct table_fact {
+    char name[260];
+    bool is_view;
+    size_t missing_on; /* so many shards */
+    char shard[65];    /* the first of them */
+};
+
+/* One way in which shards have the table. */
+struct table_version {
+    struct ddl *table; /* from SHOW CREATE TABLE; NULL: it is not there */
+    size_t shard_count;
+    char shards[320]; /* their names: "-80, 80-", at most four; "": the one that vtgate chose */
 };
 
 /* What is known. What is not known stays zero, and its rules say nothing. */
 struct preflight_facts {
     const char *keyspace;
-    const struct ddl *table;   /* from SHOW CREATE TABLE; NULL: not known, or not there */
+    const struct ddl *table; /* from SHOW CREATE TABLE; NULL: not known, or not there */
+    const struct table_version *versions; /* where it is known shard by shard */
+    size_t version_count;
+    const struct table_fact *tables;
+    size_t table_count;
     bool table_missing;        /* known not to be there */
     bool is_view;              /* ... or to be a view */
     bool online;               /* as an online schema change; else direct */
@@ -77,6 +96,7 @@ struct finding {
     uint16_t code;
     const char *state; /* SQLSTATE */
     char text[PREFLIGHT_TEXT];
+    uint32_t versions; /* a bit for each of facts.versions that it is true of */
 };
 
 struct findings {
@@ -86,6 +106,11 @@ struct findings {
 
 void preflight_check(const struct ddl *d, const struct preflight_facts *facts,
                      struct findings *out);
+
+/* The same for each of facts.versions (none: for facts.table). What is found for some only says so.
+ */
+void preflight_check_shards(const struct ddl *d, const struct preflight_facts *facts,
+                            struct findings *out);
 
 /* What allowed rules would refuse is only warned of. */
 void preflight_allow(struct findings *f, preflight_rules allowed);

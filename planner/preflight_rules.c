@@ -22,6 +22,24 @@ void rule_rename_table(struct preflight *p)
 
 /* --- what is not there, or twice ------------------------------------------------------------- */
 
+/* DROP TABLE: each of them, on each shard. */
+static void find_missing_tables(struct preflight *p)
+{
+    const struct preflight_facts *f = p->facts;
+
+    for (size_t i = 0; i < f->table_count; i++) {
+        const struct table_fact *t = &f->tables[i];
+        bool everywhere = t->missing_on == f->shard_count;
+
+        if (t->missing_on > 0)
+            preflight_find(p, 1051, "42S02", "Unknown table '%s.%s'%s%s%s", f->keyspace, t->name,
+                           everywhere ? "" : " (on ", everywhere ? "" : t->shard,
+                           everywhere          ? ""
+                           : t->missing_on > 1 ? ", ...)"
+                                               : ")");
+    }
+}
+
 void rule_missing_table(struct preflight *p)
 {
     const struct ddl *d = p->d;
@@ -30,6 +48,9 @@ void rule_missing_table(struct preflight *p)
     if (d->verb == DDL_CREATE && d->object == DDL_OBJECT_TABLE) {
         if (p->facts->table && !d->conditional)
             preflight_find(p, 1050, "42S01", "Table '%.*s' already exists", NAME(d->table));
+    } else if (d->verb == DDL_DROP && d->object == DDL_OBJECT_TABLE && !d->conditional &&
+               p->facts->shard_count > 0) {
+        find_missing_tables(p);
     } else if (!p->facts->table_missing || d->conditional || d->verb == DDL_RENAME) {
         return;
     } else if (d->verb == DDL_DROP && d->object == DDL_OBJECT_TABLE) {
@@ -340,8 +361,8 @@ void rule_running(struct preflight *p)
 
     p->refuse = f->refuse_running && p->d->understood;
     for (size_t i = 0; i < f->running_count; i++)
-        preflight_find(p, GENERAL, "migration %s on table '%.*s' is %s%s", f->running[i].uuid,
-                       NAME(table_of(p)), f->running[i].status,
+        preflight_find(p, GENERAL, "migration %s on table '%s' is %s%s", f->running[i].uuid,
+                       f->running[i].table, f->running[i].status,
                        p->refuse ? "" : "; this one waits for it");
 }
 

@@ -6,6 +6,23 @@
 #include "planner/column_type.h"
 #include "planner/preflight_internal.h"
 
+void rule_shards_differ(struct preflight *p)
+{
+    const struct preflight_facts *f = p->facts;
+
+    if (f->version_count < 2)
+        return;
+    for (size_t i = 1; i < f->version_count; i++) {
+        const struct table_version *v = &f->versions[i], *first = &f->versions[0];
+
+        preflight_find(p, GENERAL, "table '%.*s' %s%s %s %s", NAME(table_of(p)),
+                       v->table && first->table ? "is on " : "is there on ",
+                       v->table ? v->shards : first->shards,
+                       v->table && first->table ? "not what it is on" : "and not on",
+                       v->table ? first->shards : v->shards);
+    }
+}
+
 void rule_drop_table(struct preflight *p)
 {
     EACH_ACTION(p, a)

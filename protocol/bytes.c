@@ -12,6 +12,20 @@ bool bytes_are(struct bytes b, const char *text)
     return b.len == strlen(text) && memcmp(b.p, text, b.len) == 0;
 }
 
+void bytes_to_text(char *dst, size_t size, struct bytes b)
+{
+    size_t n = !b.p ? 0 : b.len < size ? b.len : size - 1;
+
+    if (n)
+        memcpy(dst, b.p, n);
+    dst[n] = '\0';
+}
+
+void bytes_to_name(char *dst, size_t size, struct bytes b)
+{
+    bytes_to_text(dst, size, b.len < size ? b : (struct bytes){NULL, 0});
+}
+
 void reader_init(struct reader *r, const void *data, size_t len)
 {
     r->pos = data;

@@ -20,6 +20,11 @@ struct bytes {
 /* Whether they are that text. */
 bool bytes_are(struct bytes b, const char *text);
 
+/* Copies them to dst[size] with a NUL behind them: as much as there is room for, or (a name, of
+   which a part is worse than nothing) all or an empty text. b.p may be NULL: an empty text. */
+void bytes_to_text(char *dst, size_t size, struct bytes b);
+void bytes_to_name(char *dst, size_t size, struct bytes b);
+
 static inline uint32_t load_u16(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;

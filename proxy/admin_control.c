@@ -3,12 +3,17 @@
  * control.user's login. Vitess accepts such a statement for any uuid and answers with the number of
  * shards where it changed something: so the migration is looked up in the same breath, to tell an
  * unknown one from one that is past the change.
+ *
+ * A cut-over that a shim manages is another matter: COMPLETE and POSTPONE are told to the session
+ * that follows it (control_managed.h), and COMPLETE is refused where another shim does, unless it
+ * is to be by FORCE.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/ddl.h"
 #include "proxy/admin_commands.h"
 #include "proxy/control_query.h"
 #include "proxy/log.h"
@@ -35,6 +40,8 @@ struct pending_control {
     struct admin_request *rq;
     const struct verb *verb;
     char uuid[ADMIN_UUID_MAX], keyspace[HOLD_NAME_MAX];
+    char options[ADMIN_THROTTLE_MAX]; /* of THROTTLE */
+    bool checking;                    /* COMPLETE: first who manages it is looked for */
     struct control_query *query;
     size_t look; /* the index of the look-up in it; the last statement is the command */
 };
@@ -75,7 +82,7 @@ static void reply(struct pending_control *p)
     char states[300], info[400];
 
     format_states(look, states, sizeof(states));
-    if (q->code && q->done != q->n - 1) {
+    if (q->code && (p->checking || q->done != q->n - 1)) {
         admin_reply_error(p->rq, q->code, q->state, "%s", q->error);
     } else if (look->rows == 0) {
         admin_reply_error(p->rq, 1105, "HY000", "Unknown migration '%s' in keyspace '%s'", p->uuid,
@@ -93,12 +100,57 @@ static void reply(struct pending_control *p)
     }
 }
 
+/* Another shim waits to cut it over: its context, or NULL. */
+static const char *other_manager(const struct control_result *look)
+{
+    for (size_t i = 0; i < look->rows; i++) {
+        const char *context = control_result_value(look, i, "migration_context");
+        const char *status = control_result_value(look, i, "migration_status");
+        const char *postponed = control_result_value(look, i, "postpone_completion");
+
+        if (context && strncmp(context, DDL_CONTEXT_PREFIX, strlen(DDL_CONTEXT_PREFIX)) == 0 &&
+            status &&
+            !migration_status_is_terminal(migration_status_parse(status, strlen(status))) &&
+            postponed && strcmp(postponed, "1") == 0)
+            return context;
+    }
+    return NULL;
+}
+
+static void ask(struct pending_control *p);
+
+/* COMPLETE of a migration that is none of this shim's. True: it is answered, or asked. */
+static bool check(struct pending_control *p)
+{
+    const struct control_query *q = p->query;
+    const char *context = q->code ? NULL : other_manager(&q->results[p->look]);
+
+    if (!p->checking || q->code || q->results[p->look].rows == 0)
+        return false;
+    p->checking = false;
+    if (context) {
+        admin_reply_error(p->rq, 1105, "HY000",
+                          "Migration '%s' is managed by the shim of instance %.8s: COMPLETE it "
+                          "there, or with FORCE, which drains no transactions",
+                          p->uuid, context + strlen(DDL_CONTEXT_PREFIX));
+        control_query_destroy(p->query);
+        free(p);
+        return true;
+    }
+    control_query_destroy(p->query);
+    ask(p);
+    return true;
+}
+
 static void on_done(void *context, void *arg)
 {
     struct pending_control *p = arg;
-    const struct control_query *q = p->query;
 
     (void)context;
+    if (check(p))
+        return;
+    const struct control_query *q = p->query;
+
     log_info("migration_control", "verb:s uuid:s keyspace:s user:s peer:s code:u affected:u",
              p->verb->name, p->uuid, p->keyspace, p->rq->user, p->rq->peer, (uint64_t)q->code,
              q->results[q->n - 1].affected);
@@ -125,7 +177,7 @@ static bool find_keyspace(struct pending_control *p)
     return *p->keyspace;
 }
 
-static void ask(struct pending_control *p, const char *options)
+static void ask(struct pending_control *p)
 {
     struct server *server = p->rq->server;
     struct control_query *q = p->query = control_query_create();
@@ -133,36 +185,69 @@ static void ask(struct pending_control *p, const char *options)
     control_query_add(q, "USE `%s`", p->keyspace);
     p->look = q->n;
     control_query_add(q, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", p->keyspace, p->uuid);
-    if (p->verb == &REVERT) {
+    if (p->checking) {
+        /* nothing is said yet */
+    } else if (p->verb == &REVERT) {
         control_query_add(q, "SET @@ddl_strategy = 'vitess'");
         control_query_add(q, "REVERT VITESS_MIGRATION '%s'", p->uuid);
     } else {
-        control_query_add(q, "ALTER VITESS_MIGRATION '%s' %s%s", p->uuid, p->verb->name, options);
+        control_query_add(q, "ALTER VITESS_MIGRATION '%s' %s%s", p->uuid, p->verb->name,
+                          p->options);
     }
     snprintf(p->rq->uuid, sizeof(p->rq->uuid), "%s", p->uuid);
     snprintf(p->rq->keyspace, sizeof(p->rq->keyspace), "%s", p->keyspace);
     vtgate_control_run(server->control, q, &server->mailbox, on_done, server, p);
 }
 
+static bool parse_options(struct pending_control *p, struct lexer *lx, bool *force,
+                          struct admin_error *error)
+{
+    if (p->verb == &THROTTLE)
+        return admin_parse_throttle(lx, p->options, error);
+    return p->verb == &COMPLETE ? admin_parse_force(lx, force, error) : admin_parse_end(lx, error);
+}
+
+/* This shim manages its cut-over: true, and answered. */
+static bool wish(struct pending_control *p)
+{
+    struct admin_request *rq = p->rq;
+    struct migration_record r;
+    char info[240];
+
+    if (!(p->verb == &COMPLETE || p->verb == &POSTPONE) ||
+        !migrations_set_wish(rq->server->migrations, p->uuid,
+                             p->verb == &COMPLETE ? WISH_NOW : WISH_LATER, &r))
+        return false;
+    snprintf(rq->uuid, sizeof(rq->uuid), "%s", r.uuid);
+    snprintf(rq->keyspace, sizeof(rq->keyspace), "%s", r.keyspace);
+    log_info("migration_control", "verb:s uuid:s keyspace:s user:s peer:s managed:s", p->verb->name,
+             r.uuid, r.keyspace, rq->user, rq->peer, "yes");
+    migration_wish_format(&r, info, sizeof(info));
+    admin_reply_ok(rq, r.shards, info);
+    return true;
+}
+
 static void control(struct admin_request *rq, struct lexer *lx, const struct verb *verb)
 {
     struct pending_control *p = memory_zalloc(sizeof(*p));
-    char options[ADMIN_THROTTLE_MAX] = "";
     struct admin_error error;
+    bool force = false;
 
     p->rq = rq;
     p->verb = verb;
     if (!admin_parse_migration(lx, p->uuid, p->keyspace, &error) ||
-        !(verb == &THROTTLE ? admin_parse_throttle(lx, options, &error)
-                            : admin_parse_end(lx, &error))) {
+        !parse_options(p, lx, &force, &error)) {
         admin_refuse(rq, &error);
+    } else if (!force && wish(p)) {
+        /* answered */
     } else if (!find_keyspace(p)) {
         admin_reply_error(rq, 1105, "HY000",
                           "Migration '%s' is none of this shim's: say where it is, as in MIGRATION "
                           "'%s' IN keyspace",
                           p->uuid, p->uuid);
     } else {
-        ask(p, options);
+        p->checking = verb == &COMPLETE && !force;
+        ask(p);
         return;
     }
     free(p);

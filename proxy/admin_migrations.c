@@ -24,10 +24,13 @@ const char *admin_in_the_way(struct admin_values *ns, const struct migration_rec
 {
     char *text = admin_value(ns);
 
-    if (r->in_the_way == 0)
+    char sessions[ADMIN_VALUE_MAX - 40];
+
+    if (r->blockers.n == 0)
         return NULL;
-    snprintf(text, ADMIN_VALUE_MAX, "%" PRIu32 ", session %" PRIu64, r->in_the_way,
-             r->in_the_way_session);
+    migration_blockers_format(&r->blockers, sessions, sizeof(sessions));
+    snprintf(text, ADMIN_VALUE_MAX, "%" PRIu32 ", session%s %s", r->blockers.n,
+             r->blockers.n == 1 ? "" : "s", sessions);
     return text;
 }
 

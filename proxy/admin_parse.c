@@ -231,6 +231,17 @@ bool admin_parse_migration(struct lexer *lx, char uuid[ADMIN_UUID_MAX],
     return !strchr(keyspace, '`') || admin_parse_refuse(error, &t, "a keyspace");
 }
 
+bool admin_parse_force(struct lexer *lx, bool *force, struct admin_error *error)
+{
+    struct lexer ahead = *lx;
+    struct token t = lexer_next(&ahead);
+
+    *force = token_is(&t, "FORCE");
+    if (*force)
+        *lx = ahead;
+    return admin_parse_end(lx, error);
+}
+
 bool admin_parse_throttle(struct lexer *lx, char options[ADMIN_THROTTLE_MAX],
                           struct admin_error *error)
 {

@@ -70,6 +70,9 @@ bool admin_parse_target(struct lexer *lx, char target[ADMIN_TARGET_MAX], struct 
 bool admin_parse_migration(struct lexer *lx, char uuid[ADMIN_UUID_MAX],
                            char keyspace[HOLD_NAME_MAX], struct admin_error *error);
 
+/* COMPLETE: FORCE, or nothing. */
+bool admin_parse_force(struct lexer *lx, bool *force, struct admin_error *error);
+
 /* THROTTLE: what follows, as it is to follow ALTER VITESS_MIGRATION .. THROTTLE: " EXPIRE '1h'
    RATIO 0.5", or empty. Checked: it goes into a statement of the shim. */
 #define ADMIN_THROTTLE_MAX 64

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define ADMIN_VALUE_MAX 48
+#define ADMIN_VALUE_MAX 144
 
 /* Begin with n = 0 for each row; each value lives as long as this, and a row has no more of them.
  */

@@ -64,8 +64,8 @@ void audit_passed(struct session *s, const struct plan *plan, const char *text, 
     char digest[DIGEST_MAX], table[HOLD_NAME_MAX];
 
     if (plan->name.text) {
-        migration_copy_bytes(table, sizeof(table),
-                             (struct bytes){(const uint8_t *)plan->name.text, plan->name.len});
+        bytes_to_text(table, sizeof(table),
+                      (struct bytes){(const uint8_t *)plan->name.text, plan->name.len});
         e.table = table;
     }
     if (text) {
@@ -143,6 +143,12 @@ static void write_control(struct session *s, const char *text, size_t len, const
 void audit_controlled(struct session *s, const char *text, size_t len, bool succeeded)
 {
     write_control(s, text ? text : "", text ? len : 0, "passed", succeeded ? "ok" : "error");
+}
+
+void audit_managed(struct session *s, const char *text, size_t len, bool taken)
+{
+    write_control(s, text ? text : "", text ? len : 0, taken ? "managed" : "refused",
+                  taken ? "ok" : NULL);
 }
 
 void audit_denied(struct session *s, const struct statement *st)

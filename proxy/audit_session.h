@@ -26,8 +26,10 @@ void audit_refused(struct session *s, const char *reason, unsigned code);
 void audit_direct_started(struct session *s);
 void audit_direct_ended(struct session *s, unsigned code);
 
-/* ALTER or REVERT VITESS_MIGRATION, after vtgate's answer; and one that was refused. */
+/* ALTER or REVERT VITESS_MIGRATION, after vtgate's answer; one that the shim itself has answered
+   (control_managed.h: taken, or refused); and one whose user may not. */
 void audit_controlled(struct session *s, const char *text, size_t len, bool succeeded);
+void audit_managed(struct session *s, const char *text, size_t len, bool taken);
 void audit_denied(struct session *s, const struct statement *st);
 
 #endif

@@ -18,6 +18,8 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
+_Static_assert(HOLD_NAMED_MAX <= MIGRATION_BLOCKERS_MAX, "all that are named have room");
+
 #define HOLD_TTL_MS 60000 /* should all else fail; the session ends it much sooner */
 
 struct cutover {
@@ -27,8 +29,7 @@ struct cutover {
     uint64_t session, migration;
     char keyspace[65], table[65];
     uint64_t hold;
-    size_t in_the_way;
-    uint64_t example; /* a session in the way */
+    struct migration_blockers in_the_way;
 };
 
 static void cutover_free(struct cutover *c)
@@ -68,7 +69,7 @@ static void tell_session(void *context, void *arg)
     TAILQ_FOREACH(s, &w->sessions, link)
     {
         if (s->id == c->session && s->migration && s->migration->record.id == c->migration) {
-            migration_drained(s, c, c->in_the_way, c->example);
+            migration_drained(s, c, &c->in_the_way);
             return;
         }
     }
@@ -81,9 +82,10 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
 {
     struct cutover *c = arg;
 
+    for (size_t i = 0; i < count->in_the_way && i < HOLD_NAMED_MAX; i++)
+        c->in_the_way.sessions[i] = count->sessions[i];
     /* Without its hold nothing has been drained: it is put off, too. */
-    c->in_the_way = end == DRAIN_GONE ? 1 : count->in_the_way + count->elsewhere;
-    c->example = count->example;
+    c->in_the_way.n = end == DRAIN_GONE ? 1 : (uint32_t)(count->in_the_way + count->elsewhere);
     if (!c->server->stopped)
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);
 }

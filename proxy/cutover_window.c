@@ -17,7 +17,7 @@ bool cutover_may_begin(struct session *s)
     struct migration *m = s->migration;
     int64_t now = time(NULL), wait;
 
-    if (windows_open(&c->ddl_cutover_window, now, &wait)) {
+    if (m->at_once || windows_open(&c->ddl_cutover_window, now, &wait)) {
         m->opens_at = 0;
         return true;
     }

@@ -8,8 +8,9 @@
 
 struct session;
 
-/* For s->migration, whose shards are all ready. False: not now; SHOW MIGRATIONS says until when,
-   and one log line that it waits. To be asked again at the next look. */
+/* For s->migration, whose shards are all ready. An operator's wish (at_once) needs no window.
+   False: not now; SHOW MIGRATIONS says until when, and one log line that it waits. To be asked
+   again at the next look. */
 bool cutover_may_begin(struct session *s);
 
 #endif

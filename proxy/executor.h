@@ -64,6 +64,8 @@ struct executor {
     void (*complete)(struct session *s, const char *uuid, const char *shard, executor_done *done);
     /* Must not complete before it is told to. NULL: the executor cannot. */
     void (*postpone)(struct session *s, const char *uuid, executor_done *done);
+    /* Runs it again on the shards where it failed or was cancelled. */
+    void (*retry)(struct session *s, const char *uuid, executor_done *done);
 
     /* Gives up a look that is under way: it is not reported. False: there is none that could be. */
     bool (*let_go)(struct session *s);

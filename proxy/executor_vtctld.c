@@ -1,7 +1,8 @@
 /*
  * The vtctld executor: what belongs to an ApplySchema (vtctld_submit.c) over gRPC: looking,
- * completing, cancelling. When vtctld is away, the session's own vtgate is asked and told instead:
- * a migration is followed to its end in any case.
+ * completing, cancelling, running it again. When vtctld is away, and for what it has no call for,
+ * the session's own vtgate is asked and told instead: a migration is followed to its end in any
+ * case.
  */
 #include "proxy/executor.h"
 
@@ -150,50 +151,78 @@ static bool let_go(struct session *s)
 
 /* --- control --------------------------------------------------------------------------------- */
 
-static void on_cancelled(struct session *s, const struct vtctld_answer *answer)
+/* Remembers whom the answer is for, and which migration it is about. */
+static struct vtctld_own *control(struct session *s, const char *uuid, executor_done *done)
 {
-    if (answer->status == GRPC_OK)
-        s->migration->done(s, 0);
-    else
-        executor_vtgate.cancel(s, vtctld_own(s)->uuid_asked, s->migration->done);
-}
-
-static void cancel(struct session *s, const char *uuid, executor_done *done)
-{
-    Vtctldata__CancelSchemaMigrationRequest request =
-        VTCTLDATA__CANCEL_SCHEMA_MIGRATION_REQUEST__INIT;
     struct vtctld_own *own = vtctld_own(s);
 
     s->migration->done = done;
     snprintf(own->uuid_asked, sizeof(own->uuid_asked), "%s", uuid);
-    request.keyspace = s->migration->record.keyspace;
-    request.uuid = own->uuid_asked;
-    request.caller_id = &own->caller;
-    vtctld_ask(s, "CancelSchemaMigration", &request.base, on_cancelled);
+    return own;
 }
 
-static void on_completed(struct session *s, const struct vtctld_answer *answer)
+/*
+ * The calls that control a migration have requests of one form. What vtctld did not carry out, the
+ * session's own vtgate is told.
+ */
+#define CONTROL(verb, Method, Request, INIT)                                                       \
+    static void verb##_answered(struct session *s, const struct vtctld_answer *answer)             \
+    {                                                                                              \
+        if (answer->status == GRPC_OK)                                                             \
+            s->migration->done(s, 0);                                                              \
+        else                                                                                       \
+            verb##_by_vtgate(s, vtctld_own(s)->uuid_asked, s->migration->done);                    \
+    }                                                                                              \
+                                                                                                   \
+    static void verb(struct session *s, const char *uuid, executor_done *done)                     \
+    {                                                                                              \
+        struct vtctld_own *own = control(s, uuid, done);                                           \
+        Vtctldata__##Request request = INIT;                                                       \
+                                                                                                   \
+        request.keyspace = s->migration->record.keyspace;                                          \
+        request.uuid = own->uuid_asked;                                                            \
+        request.caller_id = &own->caller;                                                          \
+        vtctld_ask(s, Method, &request.base, verb##_answered);                                     \
+    }
+
+static void cancel_by_vtgate(struct session *s, const char *uuid, executor_done *done)
 {
-    if (answer->status == GRPC_OK)
-        s->migration->done(s, 0);
-    else
-        executor_vtgate.complete(s, vtctld_own(s)->uuid_asked, NULL, s->migration->done);
+    executor_vtgate.cancel(s, uuid, done);
+}
+
+static void retry_by_vtgate(struct session *s, const char *uuid, executor_done *done)
+{
+    executor_vtgate.retry(s, uuid, done);
+}
+
+static void complete_all_by_vtgate(struct session *s, const char *uuid, executor_done *done)
+{
+    executor_vtgate.complete(s, uuid, NULL, done);
+}
+
+CONTROL(cancel, "CancelSchemaMigration", CancelSchemaMigrationRequest,
+        VTCTLDATA__CANCEL_SCHEMA_MIGRATION_REQUEST__INIT)
+CONTROL(retry, "RetrySchemaMigration", RetrySchemaMigrationRequest,
+        VTCTLDATA__RETRY_SCHEMA_MIGRATION_REQUEST__INIT)
+CONTROL(complete_all, "CompleteSchemaMigration", CompleteSchemaMigrationRequest,
+        VTCTLDATA__COMPLETE_SCHEMA_MIGRATION_REQUEST__INIT)
+
+/* Vtctld has no call for it. */
+static void postpone(struct session *s, const char *uuid, executor_done *done)
+{
+    executor_vtgate.postpone(s, uuid, done);
+}
+
+static void look_running(struct session *s, executor_rows *seen)
+{
+    executor_vtgate.look_running(s, seen);
 }
 
 /* CompleteSchemaMigration knows no shards: all are told. */
 static void complete(struct session *s, const char *uuid, const char *shard, executor_done *done)
 {
-    Vtctldata__CompleteSchemaMigrationRequest request =
-        VTCTLDATA__COMPLETE_SCHEMA_MIGRATION_REQUEST__INIT;
-    struct vtctld_own *own = vtctld_own(s);
-
     (void)shard;
-    s->migration->done = done;
-    snprintf(own->uuid_asked, sizeof(own->uuid_asked), "%s", uuid);
-    request.keyspace = s->migration->record.keyspace;
-    request.uuid = own->uuid_asked;
-    request.caller_id = &own->caller;
-    vtctld_ask(s, "CompleteSchemaMigration", &request.base, on_completed);
+    complete_all(s, uuid, done);
 }
 
 const struct executor executor_vtctld = {
@@ -202,7 +231,10 @@ const struct executor executor_vtctld = {
     .locate = locate,
     .look = look,
     .cancel = cancel,
+    .look_running = look_running,
     .complete = complete,
+    .postpone = postpone,
+    .retry = retry,
     .let_go = let_go,
     .forget = forget,
 };

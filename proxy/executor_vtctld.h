@@ -23,7 +23,7 @@ struct vtctld_own {
     char *sql;                  /* what is submitted: without the keyspace's name */
     char uuid[64];              /* "": Vitess chooses */
     char principal[256];
-    char uuid_asked[UUID_MAX]; /* of cancel and complete */
+    char uuid_asked[UUID_MAX]; /* of cancel, complete and retry */
     Vtrpc__CallerID caller;
 };
 

@@ -15,12 +15,11 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
-
-#define KEYSPACES_MAX 1024
+#include "proxy/topology.h"
 
 struct vtgate_own {
-    char *old_strategy, *old_context; /* quoted, to be put back */
-    char (*keyspaces)[65];            /* where it may be, while it is looked for */
+    char *old_strategy, *old_context;     /* quoted, to be put back */
+    char (*keyspaces)[TOPOLOGY_NAME_MAX]; /* where it may be, while it is looked for */
     size_t keyspace_count, next_keyspace;
 };
 
@@ -195,7 +194,7 @@ static int64_t number_at(const struct bytes *value, const int *column, int i, in
     struct bytes v = value_at(value, column, i);
     char text[24], *end;
 
-    migration_copy_bytes(text, sizeof(text), v);
+    bytes_to_text(text, sizeof(text), v);
     int64_t n = strtoll(text, &end, 10);
 
     return v.len > 0 && end != text ? n : fallback;
@@ -307,22 +306,20 @@ static void postpone(struct session *s, const char *uuid, executor_done *done)
     migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' POSTPONE COMPLETE", uuid);
 }
 
+static void retry(struct session *s, const char *uuid, executor_done *done)
+{
+    s->migration->done = done;
+    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' RETRY", uuid);
+}
+
 /* --- locating -------------------------------------------------------------------------------- */
 
 /* Its keyspace is known: how many shards has it? */
 static void on_shards(struct session *s, const struct answer *a)
 {
     struct migration *m = s->migration;
-    size_t prefix = strlen(m->record.keyspace);
-    struct bytes row[1];
 
-    if (a && !a->failed && a->columns) {
-        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, 1);) {
-            if (row[0].len > prefix && memcmp(row[0].p, m->record.keyspace, prefix) == 0 &&
-                row[0].p[prefix] == '/')
-                m->shards++;
-        }
-    }
+    m->shards = topology_shards(a, m->record.keyspace, NULL, 0);
     migration_located(s, m->shards ? NULL : "the keyspace's shards cannot be counted");
 }
 
@@ -334,7 +331,7 @@ static void on_found(struct session *s, const struct answer *a)
     struct bytes row[1];
 
     if (a && !a->failed && a->columns && answer_row(a, &at, row, 1))
-        migration_ask(s, on_shards, "SHOW VITESS_SHARDS");
+        migration_ask(s, on_shards, TOPOLOGY_SHARDS);
     else if (s->migration->cancelling)
         migration_located(s, "it is being cancelled");
     else
@@ -344,21 +341,10 @@ static void on_found(struct session *s, const struct answer *a)
 static void on_keyspaces(struct session *s, const struct answer *a)
 {
     struct vtgate_own *own = own_of(s);
-    struct bytes row[1];
 
     free(own->keyspaces);
-    own->keyspaces = memory_zalloc(KEYSPACES_MAX * sizeof(*own->keyspaces));
-    own->keyspace_count = own->next_keyspace = 0;
-    if (a && !a->failed && a->columns) {
-        for (const uint8_t *p = a->rows_at;
-             own->keyspace_count < KEYSPACES_MAX && answer_row(a, &p, row, 1);) {
-            /* Names have no backtick, which would end the quoting, and fit. */
-            if (row[0].p && row[0].len < sizeof(own->keyspaces[0]) &&
-                !memchr(row[0].p, '`', row[0].len))
-                migration_copy_bytes(own->keyspaces[own->keyspace_count++],
-                                     sizeof(own->keyspaces[0]), row[0]);
-        }
-    }
+    own->keyspace_count = topology_keyspaces(a, &own->keyspaces);
+    own->next_keyspace = 0;
     try_next_keyspace(s);
 }
 
@@ -368,7 +354,7 @@ static void try_next_keyspace(struct session *s)
     struct migration_record *r = &s->migration->record;
 
     if (!own->keyspaces) {
-        migration_ask(s, on_keyspaces, "SHOW KEYSPACES");
+        migration_ask(s, on_keyspaces, TOPOLOGY_KEYSPACES);
     } else if (own->next_keyspace < own->keyspace_count) {
         memcpy(r->keyspace, own->keyspaces[own->next_keyspace++], sizeof(r->keyspace));
         ask_migrations(s, on_found);
@@ -407,6 +393,7 @@ const struct executor executor_vtgate = {
     .cancel = cancel,
     .complete = complete,
     .postpone = postpone,
+    .retry = retry,
     .let_go = let_go,
     .forget = forget,
 };

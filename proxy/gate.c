@@ -38,9 +38,9 @@ void gate_forget(struct session *s)
     s->gate = NULL;
     loop_timer_stop(&g->timer);
     ddl_free(g->ddl);
-    ddl_free(g->table_ddl);
-    free(g->table_text);
+    gate_forget_versions(g);
     free(g->shards);
+    free(g->names);
     free(g->columns);
     free(g->message);
     free(g->packet);
@@ -92,13 +92,27 @@ void gate_answer_shim(struct session *s, enum shim_error error, const char *deta
 
 /* --- what it becomes ------------------------------------------------------------------------- */
 
+static uint64_t mean_row_bytes(const struct gate *g)
+{
+    uint64_t rows = 0, bytes = 0;
+
+    for (size_t i = 0; i < g->facts.shard_count; i++) {
+        rows += g->shards[i].rows;
+        bytes += g->shards[i].bytes;
+    }
+    return rows > 0 ? bytes / rows : 0;
+}
+
 void gate_migrate(struct session *s)
 {
     struct gate *g = s->gate;
     char context[64] = "", same[sizeof(g->same)], strategy[sizeof(g->strategy)];
     struct statement st = g->st;
-    struct migration_request request = {
-        .async = g->action == POLICY_ASYNC, .context = context, .same = same, .strategy = strategy};
+    struct migration_request request = {.async = g->action == POLICY_ASYNC,
+                                        .context = context,
+                                        .same = same,
+                                        .strategy = strategy,
+                                        .row_bytes = mean_row_bytes(g)};
     uint8_t sequence = g->sequence;
     bool more = g->more;
 
@@ -221,7 +235,7 @@ void gate_decide(struct session *s)
     bool own = g->passed && strcmp(g->passed, "strategy") == 0 && g->facts.online;
 
     if (config_of(s)->ddl_preflight != CONFIG_PREFLIGHT_OFF && !(own && !g->explain)) {
-        preflight_check(g->ddl, &g->facts, &g->found);
+        preflight_check_shards(g->ddl, &g->facts, &g->found);
         preflight_allow(&g->found, allowed_rules(s));
     }
     if (g->explain) {
@@ -266,7 +280,7 @@ void gate_vtgate_lost(struct session *s)
     if (g->running_direct)
         snprintf(why, sizeof(why),
                  "the connection to vtgate was lost when %zu of %zu shards had been changed",
-                 g->direct_done, g->facts.shard_count);
+                 g->direct_done, g->shard_count);
     else
         snprintf(why, sizeof(why), "the connection to vtgate was lost before it was submitted");
     session_send_error(s, g->sequence, SHIM_ERROR_MIGRATION_UNKNOWN, why);

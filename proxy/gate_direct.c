@@ -36,11 +36,11 @@ static void answer_failed(struct session *s)
 
     snprintf(text, sizeof(text),
              "vtshim: direct DDL failed on shard %s (%zu of %zu shards changed): %s",
-             g->shards[g->next_shard].shard, g->direct_done, g->facts.shard_count, g->message);
+             g->names[g->next_shard], g->direct_done, g->shard_count, g->message);
     memcpy(state, g->state, sizeof(state));
     metrics_add(&s->worker->metrics.ddl_failed, 1);
     log_warn("ddl_direct_failed", "session:u keyspace:s table:s shard:s shards_done:u code:u",
-             s->id, g->keyspace, g->table, g->shards[g->next_shard].shard, (uint64_t)g->direct_done,
+             s->id, g->keyspace, g->table, g->names[g->next_shard], (uint64_t)g->direct_done,
              (uint64_t)code);
     audit_direct_ended(s, code);
     notes_add(s, NOTE_ERROR, code, text);
@@ -106,17 +106,17 @@ static void next_shard(struct session *s)
 {
     struct gate *g = s->gate;
 
-    if (g->next_shard == g->facts.shard_count)
+    if (g->next_shard == g->shard_count)
         gate_return(s, on_returned);
     else
-        gate_ask(s, on_there, "USE `%s/%s`", g->keyspace, g->shards[g->next_shard].shard);
+        gate_ask(s, on_there, "USE `%s/%s`", g->keyspace, g->names[g->next_shard]);
 }
 
 void gate_direct(struct session *s)
 {
     struct gate *g = s->gate;
 
-    if (!s->database || g->facts.shard_count == 0 || g->st.qualifier.len > 0 ||
+    if (!s->database || g->shard_count == 0 || g->st.qualifier.len > 0 ||
         strpbrk(s->database, "@")) {
         snprintf(g->strategy, sizeof(g->strategy), "direct");
         g->action = POLICY_WAIT;

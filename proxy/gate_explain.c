@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/copy_rate.h"
 #include "proxy/gate_internal.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
@@ -79,28 +80,48 @@ static void put_actions(const struct gate *g, struct sheet *sh)
     }
 }
 
-/* The slowest shard counts: they copy at the same time. */
+/* The slowest shard counts: they copy at the same time. What was measured in the keyspace comes
+   before the setting. */
+static void put_estimate(const struct session *s, struct sheet *sh, uint64_t rows, uint64_t bytes)
+{
+    const struct server *server = s->worker->server;
+    int64_t setting = server->config->ddl_copy_rows_per_second;
+    struct copy_rate rate;
+
+    if (!copy_rates_get(server->copy_rates, s->gate->keyspace, &rate)) {
+        put(sh, "estimate", "seconds",
+            "%" PRIu64 " to copy, at %" PRId64
+            " rows a second on each shard (ddl.copy_rows_per_second: nothing was measured yet)",
+            rows / (uint64_t)setting, setting);
+        return;
+    }
+    double by_rows = (double)rows / rate.rows_per_s;
+    double by_bytes = rate.bytes_per_s > 0 ? (double)bytes / rate.bytes_per_s : 0;
+
+    put(sh, "estimate", "seconds",
+        "%.0f to copy, at %.0f rows and %.0f bytes a second on each shard (measured: %" PRIu64
+        " copies in this keyspace)",
+        by_rows > by_bytes ? by_rows : by_bytes, rate.rows_per_s, rate.bytes_per_s, rate.copies);
+}
+
 static void put_sizes(const struct session *s, struct sheet *sh, enum preflight_way way)
 {
     const struct gate *g = s->gate;
-    int64_t rate = s->worker->server->config->ddl_copy_rows_per_second;
-    uint64_t most = 0, rows = 0, bytes = 0;
+    uint64_t most = 0, largest = 0, rows = 0, bytes = 0;
 
     for (size_t i = 0; i < g->facts.shard_count; i++) {
         const struct shard_size *size = &g->shards[i];
 
         put(sh, "shard", size->shard, "rows=%" PRIu64 " bytes=%" PRIu64, size->rows, size->bytes);
         most = size->rows > most ? size->rows : most;
+        largest = size->bytes > largest ? size->bytes : largest;
         rows += size->rows;
         bytes += size->bytes;
     }
     if (g->facts.shard_count > 1)
         put(sh, "shard", "all", "rows=%" PRIu64 " bytes=%" PRIu64, rows, bytes);
     if (g->facts.shard_count > 0 && way == WAY_COPY)
-        put(sh, "estimate", "seconds",
-            "%" PRIu64 " to copy, at %" PRId64
-            " rows a second on each shard (ddl.copy_rows_per_second, a setting, not a measurement)",
-            most / (uint64_t)rate, rate);
+        put_estimate(s, sh, most, largest);
     else if (g->facts.shard_count > 0)
         put(sh, "estimate", "seconds", "0 to copy");
 }

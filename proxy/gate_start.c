@@ -83,6 +83,37 @@ static void set_names(struct session *s, struct gate *g, const struct statement 
         snprintf(g->reference, sizeof(g->reference), "`%s`", g->table);
 }
 
+static void add_table(struct gate *g, struct sql_name name)
+{
+    char text[GATE_NAME_MAX];
+
+    copy_name(text, sizeof(text), name);
+    if (!*text || strpbrk(text, "`\\") || g->facts.table_count == GATE_TABLES_MAX)
+        return;
+    size_t i = g->facts.table_count++;
+
+    memcpy(g->tables[i].name, text, sizeof(text));
+    ddl_quote(g->literals[i], sizeof(g->literals[i]), text, strlen(text));
+}
+
+/* The one table, or those of a DROP; one of another keyspace is not looked at. */
+static void set_tables(struct gate *g)
+{
+    g->facts.tables = g->tables;
+    if (g->ddl->verb != DDL_DROP || g->ddl->object != DDL_OBJECT_TABLE) {
+        add_table(g, g->st.name);
+        return;
+    }
+    for (size_t i = 0; i < g->ddl->n; i++) {
+        const struct ddl_action *a = &g->ddl->actions[i];
+        char keyspace[sizeof(g->keyspace)];
+
+        copy_name(keyspace, sizeof(keyspace), a->value);
+        if (a->kind == DDL_DROP_TABLE && (!*keyspace || strcmp(keyspace, g->keyspace) == 0))
+            add_table(g, a->name);
+    }
+}
+
 /* The policy's word on the first table; but each one of a DROP or RENAME may be protected. */
 static enum policy_action find_action(const struct session *s, const struct gate *g)
 {
@@ -139,6 +170,7 @@ static void set_facts(struct session *s, struct gate *g)
 
     f->keyspace = g->keyspace;
     f->vindexes = g->vindexes;
+    f->versions = g->versions;
     if (c->ddl_watch_columns > 0)
         f->recently_used = recently_used;
     f->recently_arg = s->worker->server->traffic;
@@ -191,6 +223,7 @@ static struct gate *create(struct session *s, const struct plan *plan)
     g->targeted = plan_target_is_shard(s->database);
     g->ddl = ddl_parse(g->st.text, g->st.len);
     set_names(s, g, &g->st);
+    set_tables(g);
     set_action(s, g);
     return g;
 }

@@ -178,8 +178,9 @@ static void count(void *context, void *arg)
     {
         if (!is_awaited(s, d))
             continue;
+        if (d->count.in_the_way < HOLD_NAMED_MAX)
+            d->count.sessions[d->count.in_the_way] = s->id;
         d->count.in_the_way++;
-        d->count.example = s->id;
     }
     pthread_mutex_unlock(&d->lock);
 }

@@ -29,11 +29,13 @@ enum obstacle {
 enum obstacle hold_obstacle(const struct session *s, const struct hold *h);
 const char *obstacle_text(enum obstacle o);
 
+#define HOLD_NAMED_MAX 8 /* sessions in the way that are named */
+
 struct hold_count {
     size_t in_the_way;
-    size_t elsewhere; /* ... of other shims of the fleet, if the hold is shared */
-    uint64_t example; /* a session that is */
-    uint64_t parked;  /* behind this hold */
+    size_t elsewhere;                  /* ... of other shims of the fleet, if the hold is shared */
+    uint64_t sessions[HOLD_NAMED_MAX]; /* the first of them here */
+    uint64_t parked;                   /* behind this hold */
 };
 
 enum drain_end {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proxy/audit.h"
+#include "proxy/copy_rate.h"
 #include "proxy/metrics_text.h"
 #include "proxy/migrations.h"
 #include "proxy/server.h"
@@ -61,7 +62,8 @@ static void add_label(struct evbuffer *out, const char *name, const char *value)
     evbuffer_add(out, "\"", 1);
 }
 
-static void add_gauge(struct evbuffer *out, const char *name, const struct migration_record *r)
+/* Its name and labels, up to the brace. */
+static void begin_gauge(struct evbuffer *out, const char *name, const struct migration_record *r)
 {
     evbuffer_add_printf(out, "%s{", name);
     add_label(out, "keyspace", r->keyspace);
@@ -69,12 +71,25 @@ static void add_gauge(struct evbuffer *out, const char *name, const struct migra
     add_label(out, "table", r->table);
     evbuffer_add(out, ",", 1);
     add_label(out, "uuid", r->uuid);
+}
+
+static void add_gauge(struct evbuffer *out, const char *name, const struct migration_record *r)
+{
+    begin_gauge(out, name, r);
     evbuffer_add(out, "} ", 2);
 }
 
 static bool is_told(const struct migration_record *r, size_t *told)
 {
     return r->ended_ms == 0 && *r->uuid && (*told)++ < GAUGES_MAX;
+}
+
+static void add_blockers(struct evbuffer *out, const char *name, const struct migration_record *r)
+{
+    for (size_t i = 0; i < MIGRATION_BLOCKERS_MAX && r->blockers.sessions[i]; i++) {
+        begin_gauge(out, name, r);
+        evbuffer_add_printf(out, ",session=\"%" PRIu64 "\"} 1\n", r->blockers.sessions[i]);
+    }
 }
 
 static void add_progress(struct evbuffer *out, struct server *server)
@@ -98,6 +113,26 @@ static void add_progress(struct evbuffer *out, struct server *server)
         add_gauge(out, family, &all[i]);
         evbuffer_add_printf(out, "%" PRIu64 "\n", all[i].rows_copied);
     }
+    told = 0;
+    family = metrics_text_family(out, METRIC_MIGRATION_BLOCKED_BY);
+    for (size_t i = 0; i < n; i++) {
+        if (is_told(&all[i], &told))
+            add_blockers(out, family, &all[i]);
+    }
+    free(all);
+}
+
+static void add_copy_rates(struct evbuffer *out, struct server *server)
+{
+    size_t n;
+    struct copy_rate *all = copy_rates_copy(server->copy_rates, &n);
+    const char *family = metrics_text_family(out, METRIC_COPY_ROWS_PER_SECOND);
+
+    for (size_t i = 0; i < n; i++) {
+        evbuffer_add_printf(out, "%s{", family);
+        add_label(out, "keyspace", all[i].keyspace);
+        evbuffer_add_printf(out, "} %.0f\n", all[i].rows_per_s);
+    }
     free(all);
 }
 
@@ -110,6 +145,7 @@ void http_add_migrations(struct evbuffer *out, struct server *server)
     add_ended(out, &stats);
     add_durations(out, &stats);
     add_progress(out, server);
+    add_copy_rates(out, server);
     metrics_text_value(out, METRIC_AUDIT_LINES, audit_lines(server->audit));
     metrics_text_value(out, METRIC_AUDIT_DROPPED, audit_dropped(server->audit));
 }

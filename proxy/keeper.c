@@ -49,6 +49,7 @@ struct keeper {
     struct server *server;
     struct event *scan_timer;
     struct scan *scan; /* under way, or NULL (owned) */
+    bool scanned;      /* once */
     LIST_HEAD(, kept) kept;
     struct other others[OTHERS_MAX];
 };
@@ -226,15 +227,22 @@ static void scanned(void *context, void *arg)
     struct server *server = context;
     struct scan *scan = arg;
     struct keeper *k = server->keeper;
+    size_t adopted = 0;
 
     for (size_t i = 0; i < OTHERS_MAX; i++)
         k->others[i].seen = false;
     for (size_t i = 0; i < scan->n && !server->stopped; i++) {
         const struct scan_found *f = &scan->found[i];
 
-        if (!is_followed(k, f->context) && (is_own(k, f->context) || is_abandoned(k, f)))
-            adopt(k, f);
+        if (is_followed(k, f->context) || !(is_own(k, f->context) || is_abandoned(k, f)))
+            continue;
+        adopt(k, f);
+        adopted++;
     }
+    log_event(k->scanned ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "keeper_scanned",
+              "keyspaces:u managed:u adopted:u", (uint64_t)scan->keyspace_count, (uint64_t)scan->n,
+              (uint64_t)adopted);
+    k->scanned = k->scanned || scan->keyspace_count > 0;
     for (size_t i = 0; i < OTHERS_MAX; i++) {
         if (!k->others[i].seen)
             memset(&k->others[i], 0, sizeof(k->others[i]));

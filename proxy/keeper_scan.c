@@ -14,9 +14,8 @@
 #include "proxy/inner.h"
 #include "proxy/memory.h"
 #include "proxy/session.h"
+#include "proxy/topology.h"
 #include "proxy/worker.h"
-
-#define KEYSPACES_MAX 1024
 
 void scan_free(struct scan *scan)
 {
@@ -27,15 +26,6 @@ void scan_free(struct scan *scan)
 static struct scan *scan_of(struct session *s)
 {
     return s->inner->arg;
-}
-
-static void copy(char *dst, size_t size, struct bytes b)
-{
-    size_t n = b.p && b.len < size ? b.len : 0;
-
-    if (n)
-        memcpy(dst, b.p, n);
-    dst[n] = '\0';
 }
 
 static void note(struct scan *scan, const struct scan_found *f)
@@ -71,10 +61,10 @@ static void on_migrations(struct session *s, const struct answer *a)
             struct scan_found f = {.ready =
                                        row[column[READY]].len == 1 && *row[column[READY]].p == '1'};
 
-            copy(f.context, sizeof(f.context), row[column[CONTEXT]]);
-            copy(f.uuid, sizeof(f.uuid), row[column[UUID]]);
-            copy(f.table, sizeof(f.table), row[column[TABLE]]);
-            copy(f.verb, sizeof(f.verb), row[column[ACTION]]);
+            bytes_to_name(f.context, sizeof(f.context), row[column[CONTEXT]]);
+            bytes_to_name(f.uuid, sizeof(f.uuid), row[column[UUID]]);
+            bytes_to_name(f.table, sizeof(f.table), row[column[TABLE]]);
+            bytes_to_name(f.verb, sizeof(f.verb), row[column[ACTION]]);
             memcpy(f.keyspace, scan->keyspaces[scan->next_keyspace - 1], sizeof(f.keyspace));
             note(scan, &f);
         }
@@ -104,26 +94,15 @@ static void ask_next(struct session *s)
 static void on_keyspaces(struct session *s, const struct answer *a)
 {
     struct scan *scan = scan_of(s);
-    struct bytes row[1];
 
-    scan->keyspaces = memory_zalloc(KEYSPACES_MAX * sizeof(*scan->keyspaces));
-    if (a && !a->failed && a->columns) {
-        for (const uint8_t *at = a->rows_at;
-             scan->keyspace_count < KEYSPACES_MAX && answer_row(a, &at, row, 1);) {
-            /* Names have no backtick, which would end the quoting, and fit. */
-            if (row[0].p && row[0].len < 65 && !memchr(row[0].p, '`', row[0].len))
-                copy(scan->keyspaces[scan->keyspace_count++], 65, row[0]);
-        }
-    }
+    scan->keyspace_count = topology_keyspaces(a, &scan->keyspaces);
     ask_next(s);
 }
 
 static void on_ready(struct session *s, void *arg)
 {
-    static const char SQL[] = "SHOW KEYSPACES";
-
     (void)arg;
-    ask_start(s, SQL, sizeof(SQL) - 1, on_keyspaces);
+    ask_start(s, TOPOLOGY_KEYSPACES, sizeof(TOPOLOGY_KEYSPACES) - 1, on_keyspaces);
 }
 
 static void on_ended(struct session *s, void *arg)

@@ -1,29 +1,25 @@
 /*
- * A migration's beginning and its ends: what is submitted, what the client is told, and who leaves
- * when. In between it is watched (migration_watch.c); how Vitess is spoken to is the executor's
- * (executor.h).
+ * What befalls a migration: its submission's outcome, what the client is told, and who leaves when.
+ * Its beginning is in migration_start.c; afterwards it is watched (migration_watch.c); how Vitess
+ * is spoken to is the executor's (executor.h).
  */
 #include "proxy/migration.h"
 
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/ddl.h"
 #include "proxy/audit_session.h"
 #include "proxy/keeper.h"
 #include "proxy/locks.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
+#include "proxy/migration_lock.h"
 #include "proxy/notes.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
-
-/* DDL_CONTEXT_PREFIX with any separator at its end. */
-#define SAME_CONTEXT_PREFIX "vtshim_"
 
 static void migration_free(struct session *s)
 {
@@ -37,6 +33,7 @@ static void migration_free(struct session *s)
     free(m->ddl);
     free(m->uuids);
     free(m->columns);
+    copy_watch_free(m->watch);
     free(m->message);
     free(m);
     s->migration = NULL;
@@ -259,6 +256,8 @@ void migration_submitted(struct session *s)
 {
     struct migration *m = s->migration;
 
+    if (migration_unlock(s))
+        return;
     if (m->code && m->submitted) {
         migration_cancel_leftovers(s);
     } else if (m->code) {
@@ -277,55 +276,7 @@ void migration_submitted(struct session *s)
     }
 }
 
-/* Whether the shim decides when it cuts over. Somebody has to be able to, whatever becomes of this
-   session: that is control.user. */
-static void manage(struct session *s, bool fit)
-{
-    const struct config *c = s->worker->server->config;
-
-    s->migration->managed =
-        fit && c->ddl_cutover != CONFIG_CUTOVER_VITESS && *c->control_user != '\0';
-    if (s->migration->managed)
-        atomic_fetch_add(&s->worker->server->tracking, 1);
-}
-
-/*
- * The strategy it is to run with. An ALTER that the shim is to cut over has to wait for it; one
- * that the strategy postpones anyway is somebody else's to complete, and so is one that nobody
- * waits for.
- */
-static void choose_strategy(struct session *s)
-{
-    struct migration *m = s->migration;
-    size_t len = strlen(m->strategy);
-
-    manage(s, strcmp(m->record.verb, "alter") == 0 && !m->async &&
-                  !strstr(m->strategy, "postpone-completion") && !strstr(m->strategy, "direct"));
-    if (m->managed)
-        snprintf(m->strategy + len, sizeof(m->strategy) - len, " --postpone-completion");
-}
-
-static void set_names(struct session *s, const struct statement *ddl)
-{
-    static const char *const VERBS[] = {
-        [DDL_NONE] = "ddl",  [DDL_CREATE] = "create", [DDL_ALTER] = "alter",
-        [DDL_DROP] = "drop", [DDL_RENAME] = "rename", [DDL_TRUNCATE] = "truncate"};
-    struct migration_record *r = &s->migration->record;
-    struct sql_name keyspace = ddl->qualifier;
-
-    if (keyspace.len == 0 && s->database)
-        keyspace = (struct sql_name){s->database, strcspn(s->database, "@")};
-    /* Keyspace names have no backtick (topo validates them): one would end the quoting above. */
-    if (keyspace.len > 0 && keyspace.len < sizeof(r->keyspace) &&
-        !memchr(keyspace.text, '`', keyspace.len))
-        memcpy(r->keyspace, keyspace.text, keyspace.len);
-    migration_copy_bytes(r->table, sizeof(r->table),
-                         (struct bytes){(const uint8_t *)ddl->name.text, ddl->name.len});
-    snprintf(r->verb, sizeof(r->verb), "%s", VERBS[ddl->verb]);
-    snprintf(r->user, sizeof(r->user), "%s", s->user);
-}
-
-static struct migration *migration_create(struct session *s)
+struct migration *migration_create(struct session *s)
 {
     struct migration *m = s->migration = memory_zalloc(sizeof(*m));
 
@@ -333,164 +284,6 @@ static struct migration *migration_create(struct session *s)
     loop_timer_init(&m->timer, &s->worker->loop, on_timer, s);
     m->seen_ms = clock_ms();
     return m;
-}
-
-/*
- * Generated, but for one that the user asked for. A migration that the user wants to complete has
- * another separator behind the prefix, so that keeper.c does not take it for one that was left
- * behind.
- */
-static void set_context(struct session *s, const char *wanted)
-{
-    struct migration *m = s->migration;
-    unsigned char random[8];
-    char digest[17];
-
-    if (RAND_bytes(random, sizeof(random)) != 1)
-        abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
-    ddl_digest_format(digest, s->user, m->record.keyspace, m->ddl, m->len);
-    ddl_context_format(m->context, s->worker->server->instance, digest, random);
-    if (strstr(m->strategy, "postpone-completion"))
-        m->context[sizeof(DDL_CONTEXT_PREFIX) - 2] = '_';
-    if (*wanted)
-        snprintf(m->context, sizeof(m->context), "%s", wanted);
-    snprintf(m->record.context, sizeof(m->record.context), "%s", m->context);
-}
-
-/* Follows a migration that is there already. */
-static void attach(struct session *s, const char *context)
-{
-    struct migration *m = s->migration;
-
-    snprintf(m->context, sizeof(m->context), "%s", context);
-    snprintf(m->record.context, sizeof(m->record.context), "%s", m->context);
-    m->executor = &executor_vtgate; /* to watch it, the session's own connection is enough */
-    m->adopted = m->submitted = m->record.attached = true;
-    migration_publish(s, "attached", false);
-    migration_log(s, "ddl_attached");
-    m->executor->locate(s);
-}
-
-/* At once, or when those of its table that came first have ended. */
-static void submit(struct session *s)
-{
-    choose_strategy(s);
-    migration_queue(s);
-}
-
-bool migration_same_found(const struct answer *a, char context[64])
-{
-    struct bytes row[EXECUTOR_COLUMNS_MAX];
-    int column = a && !a->failed && a->columns ? answer_column(a, "migration_context") : -1;
-    const uint8_t *at = a ? a->rows_at : NULL;
-
-    if (column < 0 || column >= EXECUTOR_COLUMNS_MAX ||
-        !answer_row(a, &at, row, EXECUTOR_COLUMNS_MAX) || !row[column].p || row[column].len >= 64 ||
-        memchr(row[column].p, '\'', row[column].len))
-        return false;
-    migration_copy_bytes(context, 64, row[column]);
-    return true;
-}
-
-static void on_same_found(struct session *s, const struct answer *a)
-{
-    char context[64];
-
-    if (migration_same_found(a, context))
-        attach(s, context);
-    else
-        submit(s);
-}
-
-/* The instance may be another, and the separator before it: see set_context. Vitess shows
-   migrations outside of transactions only. */
-bool migration_ask_same(struct session *s, const char *keyspace, const char *ddl, size_t len,
-                        ask_callback *done)
-{
-    char digest[17];
-
-    if (!*keyspace || s->status & STATUS_IN_TRANSACTION)
-        return false;
-    ddl_digest_format(digest, s->user, keyspace, ddl, len);
-    migration_ask(s, done,
-                  "SHOW VITESS_MIGRATIONS FROM `%s` WHERE migration_context LIKE "
-                  "'" SAME_CONTEXT_PREFIX "________:%s:%%' AND migration_status IN "
-                  "('queued', 'ready', 'running')",
-                  keyspace, digest);
-    return true;
-}
-
-/*
- * A tool that lost its connection, or was restarted, sends the same statement again: it waits for
- * what that has begun instead of starting another. With a context of the user's own Vitess itself
- * takes the same statement for the same migration.
- */
-static void look_for_same(struct session *s, const struct migration_request *request)
-{
-    const struct migration *m = s->migration;
-
-    if (*request->same)
-        attach(s, request->same);
-    else if (*request->context ||
-             !migration_ask_same(s, m->record.keyspace, m->ddl, m->len, on_same_found))
-        submit(s);
-}
-
-static void add_record(struct session *s)
-{
-    struct migration *m = s->migration;
-    char more[MIGRATION_MORE_MAX][MIGRATION_NAME_MAX];
-    size_t n = migration_more_tables(&m->record, m->ddl, m->len, more, MIGRATION_MORE_MAX);
-
-    migrations_add(s->worker->server->migrations, &m->record, more, n);
-}
-
-void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more,
-                     const struct migration_request *request)
-{
-    struct migration *m = migration_create(s);
-
-    if (s->worker->server->config->ddl_executor == CONFIG_EXECUTOR_VTCTLD &&
-        !ddl_strategy_is_direct(request->strategy)) /* vtctld takes online ones only */
-        m->executor = &executor_vtctld;
-    m->ddl = memory_copy(ddl->text, ddl->len);
-    m->len = ddl->len;
-    m->sequence = sequence;
-    m->more = more;
-    snprintf(m->strategy, sizeof(m->strategy), "%s", request->strategy);
-    m->async = request->async;
-    set_names(s, ddl);
-    set_context(s, request->context);
-    m->has_columns = ddl->object == DDL_OBJECT_TABLE && ddl->name.len > 0 &&
-                     ddl->name.len < sizeof(m->record.table) &&
-                     (ddl->verb == DDL_CREATE || ddl->verb == DDL_ALTER);
-    m->record.session = s->id;
-    m->record.started_ms = clock_ms();
-    m->record.eta_s = -1;
-    snprintf(m->record.status, sizeof(m->record.status), "submitting");
-    add_record(s);
-    metrics_add(&s->worker->metrics.ddl_started, 1);
-    migration_log(s, "ddl_started");
-    audit_migration_started(s);
-    look_for_same(s, request);
-}
-
-void migration_adopt(struct session *s, const struct migration_record *r)
-{
-    struct migration *m = migration_create(s);
-
-    m->record = *r;
-    m->record.session = s->id;
-    snprintf(m->context, sizeof(m->context), "%s", r->context);
-    m->adopted = m->submitted = true;
-    m->settled = true; /* nobody waits for what the vtgates know */
-    manage(s, strcmp(r->verb, "alter") == 0);
-    m->record.eta_s = -1;
-    if (!m->record.id)
-        migrations_add(s->worker->server->migrations, &m->record, NULL, 0);
-    migration_publish(s, "adopted", false);
-    migration_log(s, "ddl_adopted");
-    m->executor->locate(s);
 }
 
 /* --- leaving --------------------------------------------------------------------------------- */

@@ -21,6 +21,7 @@ struct migration_request {
     const char *strategy; /* instead of ddl.strategy */
     const char *context;  /* "": a fresh one */
     const char *same;     /* "", or the context that migration_same_found() told: attach to it */
+    uint64_t row_bytes;   /* the mean size of the table's rows; 0: not known */
     bool async;           /* answer as soon as it is submitted */
 };
 

@@ -27,6 +27,7 @@
 #define COMPLETE_AGAIN_MS   250   /* between two COMPLETEs for shards that have not begun */
 #define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
 #define ATTEMPT_BACKOFF_MS  61000 /* vttablet's own, after a first failure, is a minute */
+#define AFTER_BLIND_MS      10000 /* for a tablet's first look at its migrations */
 #define DRAIN_BACKOFF_MS    1000  /* doubled for each drain that was put off */
 #define DRAIN_BACKOFF_MAX   60000
 #define SHARDS_MAX          4096 /* of a migration that is followed shard by shard */
@@ -63,9 +64,9 @@ static void remember(struct migration *m, const struct executor_row *rows, size_
     for (size_t i = 0; i < m->cut_shard_count; i++) {
         struct cut_shard *c = &m->cut_shards[i];
 
-        migration_copy_bytes(c->uuid, sizeof(c->uuid), rows[i].uuid);
-        migration_copy_bytes(c->shard, sizeof(c->shard), rows[i].shard);
-        migration_copy_bytes(c->message, sizeof(c->message), rows[i].message);
+        bytes_to_text(c->uuid, sizeof(c->uuid), rows[i].uuid);
+        bytes_to_text(c->shard, sizeof(c->shard), rows[i].shard);
+        bytes_to_text(c->message, sizeof(c->message), rows[i].message);
         c->attempts = rows[i].attempts;
     }
 }
@@ -74,8 +75,8 @@ static const struct cut_shard *before(const struct migration *m, const struct ex
 {
     char uuid[UUID_MAX], shard[64];
 
-    migration_copy_bytes(uuid, sizeof(uuid), row->uuid);
-    migration_copy_bytes(shard, sizeof(shard), row->shard);
+    bytes_to_text(uuid, sizeof(uuid), row->uuid);
+    bytes_to_text(shard, sizeof(shard), row->shard);
     for (size_t i = 0; i < m->cut_shard_count; i++) {
         if (strcmp(m->cut_shards[i].uuid, uuid) == 0 && strcmp(m->cut_shards[i].shard, shard) == 0)
             return &m->cut_shards[i];
@@ -94,7 +95,7 @@ static enum progress progress_of(const struct migration *m, const struct executo
         return CUT;
     if (!c || row->attempts <= c->attempts)
         return WAITING;
-    migration_copy_bytes(message, sizeof(message), row->message);
+    bytes_to_text(message, sizeof(message), row->message);
     return *message && strcmp(message, c->message) != 0 ? FAILED_ATTEMPT : CUTTING;
 }
 
@@ -141,7 +142,27 @@ static void tell(struct session *s, bool postpone)
 
 /* --- the stages ------------------------------------------------------------------------------ */
 
-void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example)
+/* Some transactions did not end: the applications go on, and it is tried again later. */
+static void put_off_drain(struct session *s, const struct migration_blockers *in_the_way)
+{
+    struct migration *m = s->migration;
+    int64_t wait = DRAIN_BACKOFF_MS << (m->drains < 6 ? m->drains : 6);
+    char sessions[104];
+
+    migration_blockers_format(in_the_way, sessions, sizeof(sessions));
+    log_warn("ddl_drain_put_off", "session:u uuid:s in_the_way:u sessions:s", s->id, m->uuids[0],
+             (uint64_t)in_the_way->n, sessions);
+    metrics_add(&s->worker->metrics.drains_put_off, 1);
+    m->record.drains = ++m->drains;
+    m->record.blockers = *in_the_way;
+    migration_end_cutover(m);
+    m->cut_ms = clock_ms() + (wait < DRAIN_BACKOFF_MAX ? wait : DRAIN_BACKOFF_MAX);
+    migration_show(s);
+    migration_wait(s);
+}
+
+void migration_drained(struct session *s, struct cutover *c,
+                       const struct migration_blockers *in_the_way)
 {
     struct migration *m = s->migration;
 
@@ -150,19 +171,8 @@ void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, 
         migration_end_cutover(m); /* it is being cancelled */
         return;
     }
-    if (in_the_way > 0) {
-        int64_t wait = DRAIN_BACKOFF_MS << (m->drains < 6 ? m->drains : 6);
-
-        log_warn("ddl_drain_put_off", "session:u uuid:s in_the_way:u example:u", s->id, m->uuids[0],
-                 (uint64_t)in_the_way, example);
-        m->drains++;
-        m->record.drains = m->drains;
-        m->record.in_the_way = (uint32_t)in_the_way;
-        m->record.in_the_way_session = example;
-        migration_end_cutover(m);
-        m->cut_ms = clock_ms() + (wait < DRAIN_BACKOFF_MAX ? wait : DRAIN_BACKOFF_MAX);
-        migration_show(s);
-        migration_wait(s);
+    if (in_the_way->n > 0) {
+        put_off_drain(s, in_the_way);
         return;
     }
     migration_log(s, "ddl_cut_over");
@@ -178,7 +188,7 @@ static void put_off(struct session *s, int64_t ms)
     struct migration *m = s->migration;
 
     migration_end_cutover(m);
-    m->cut_ms = clock_ms() + ms;
+    m->cut_ms = m->attempt_ms = clock_ms() + ms;
     tell(s, true);
 }
 
@@ -210,7 +220,7 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
     if (failed && cutting == 0) {
         char shard[64];
 
-        migration_copy_bytes(shard, sizeof(shard), failed->shard);
+        bytes_to_text(shard, sizeof(shard), failed->shard);
         log_warn("ddl_cut_over_failed", "session:u uuid:s shard:s", s->id, m->uuids[0], shard);
         put_off(s, ATTEMPT_BACKOFF_MS);
         return true;
@@ -224,8 +234,8 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
         char uuid[UUID_MAX], shard[64];
 
         m->told_ms = clock_ms();
-        migration_copy_bytes(uuid, sizeof(uuid), waiting->uuid);
-        migration_copy_bytes(shard, sizeof(shard), waiting->shard);
+        bytes_to_text(uuid, sizeof(uuid), waiting->uuid);
+        bytes_to_text(shard, sizeof(shard), waiting->shard);
         m->executor->complete(s, uuid, shard, on_told_again);
         return true;
     }
@@ -244,6 +254,38 @@ static bool ask_for_look(struct session *s)
     return true;
 }
 
+/* COMPLETE and POSTPONE MIGRATION. A new COMPLETE ends the pause after a drain that was put off,
+   though not the one that Vitess makes after an attempt. */
+static void heed_wish(struct session *s)
+{
+    struct migration *m = s->migration;
+    unsigned count;
+    enum migration_wish wish = migrations_wish(s->worker->server->migrations, m->record.id, &count);
+
+    m->at_once = wish == WISH_NOW;
+    m->later = wish == WISH_LATER;
+    if (count == m->wishes)
+        return;
+    m->wishes = count;
+    if (m->at_once && m->cut == CUT_NOT_YET)
+        m->cut_ms = m->attempt_ms;
+}
+
+/* The tablet may have been started anew: until it has looked at its migrations, Vitess shows what
+   the one before it had found. A shard that is told to complete then does so a minute after the
+   others.
+ */
+void migration_doubt_ready(struct migration *m)
+{
+    int64_t until = clock_ms() + AFTER_BLIND_MS;
+
+    if (!m->managed || !m->was_ready || m->cut == CUT_DRAINING || m->cut == CUT_COMPLETING)
+        return;
+    m->cut = CUT_NOT_YET;
+    m->cut_ms = until > m->cut_ms ? until : m->cut_ms;
+    m->attempt_ms = until > m->attempt_ms ? until : m->attempt_ms;
+}
+
 bool migration_cut_over(struct session *s, const struct executor_row *rows, size_t n, bool ready)
 {
     struct migration *m = s->migration;
@@ -252,6 +294,12 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
         return false;
     if (m->cut == CUT_COMPLETING)
         return follow(s, rows, n);
+    heed_wish(s);
+    m->was_ready = m->was_ready || ready;
+    if (m->later && m->cut != CUT_DRAINING) {
+        m->cut = CUT_NOT_YET;
+        return false;
+    }
     if (m->cut == CUT_LOOK_ASKED && clock_ms() < m->cut_ms)
         return ask_for_look(s);
     if (m->cut == CUT_DRAINING || !ready || clock_ms() < m->cut_ms || !cutover_may_begin(s))

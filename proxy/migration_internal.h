@@ -1,5 +1,5 @@
 /*
- * What the files of a migration share: migration.c (submitting, answering, ending),
+ * What the files of a migration share: migration_start.c, migration.c (answering, ending),
  * migration_watch.c (following it, cancelling it), migration_see.c, and the executors. For them
  * only.
  */
@@ -12,6 +12,7 @@
 
 #include "planner/hold.h"
 #include "proxy/ask.h"
+#include "proxy/copy_rate.h"
 #include "proxy/cutover.h"
 #include "proxy/executor.h"
 #include "proxy/migrations.h"
@@ -41,6 +42,8 @@ struct migration {
     bool interrupted; /* KILL QUERY came while vtgate was being asked: as soon as that is over */
     bool killed;      /* KILL QUERY, and ddl.on_disconnect is cancel: the client is to be told so */
     bool stopping;    /* one shard failed: the others were told to stop */
+    bool own_context; /* the user chose it */
+    bool locked;      /* nobody else may submit in its keyspace: see migration_lock.h */
     bool async;       /* the client waits for the submission only */
     bool adopted;     /* not submitted by this session: it follows what another has begun */
     const struct executor *executor;
@@ -66,17 +69,23 @@ struct migration {
     int64_t told_ms;       /* COMPLETING: when a shard was last told */
     unsigned retries;      /* of failures that were Vitess's own */
     unsigned drains;       /* that were put off */
+    unsigned wishes;       /* of operators that have been looked at */
+    bool at_once, later;   /* ... what the last one is: WISH_NOW, WISH_LATER */
+    bool was_ready;        /* all shards were, at some look */
+    int64_t attempt_ms;    /* Vitess tries no cut-over before that */
     int64_t cut_ms;        /* when the next drain may begin; COMPLETING: when it was told */
     int64_t seen_ms;       /* when all of it was last seen in Vitess */
     uint16_t code;         /* not 0: the submission failed with this */
     char state[6];
     char *message;         /* of the failed submission */
-    char behind[UUID_MAX]; /* queued in Vitess: a migration that runs there */
+    char behind[UUID_MAX]; /* what it waits for in Vitess, being queued there or here; or empty */
     char logged[64];       /* the last stage that the log was told of */
     char reported[160];    /* what the client was told last of its progress */
     int64_t reported_ms;   /* and when */
     int64_t opens_at;      /* ready, but ddl.cutover_window opens only then (time_t); or 0 */
     struct loop_timer timer;
+    struct copy_watch *watch; /* owned */
+    uint64_t row_bytes;       /* the mean size of the table's rows; 0: not known */
     struct migration_record record;
     /* The executor's: whom its answer is for, and what only it knows. */
     executor_rows *seen;
@@ -85,6 +94,7 @@ struct migration {
 };
 
 /* migration.c */
+struct migration *migration_create(struct session *s); /* s->migration, with nothing in it */
 void migration_ask(struct session *s, ask_callback *done, const char *format, ...);
 void migration_publish(struct session *s, const char *status, bool ended);
 void migration_log(struct session *s, const char *event);
@@ -112,7 +122,6 @@ void migration_stop_others(struct session *s); /* cancels it where it still runs
 void migration_cancel_next(struct session *s); /* cancels uuid after uuid, then answers or ends */
 void migration_cancel_leftovers(struct session *s); /* of a submission that was refused */
 bool migration_has_uuid(const struct migration *m, struct bytes uuid);
-void migration_copy_bytes(char *dst, size_t size, struct bytes b);
 
 /* Its uuid, or its context while that is not known. */
 const char *migration_name(const struct migration *m);
@@ -124,17 +133,24 @@ void migration_detach(struct session *s);
 /* Takes the managed cut-over a step further, all shards being `ready` or not. True: something was
    started that polls on by itself. */
 bool migration_cut_over(struct session *s, const struct executor_row *rows, size_t n, bool ready);
-/* The table's transactions have ended, but for in_the_way of them (`example` is one). Takes over c.
- */
-void migration_drained(struct session *s, struct cutover *c, size_t in_the_way, uint64_t example);
+/* The table's transactions have ended, but for those in the way. Takes over c. */
+void migration_drained(struct session *s, struct cutover *c,
+                       const struct migration_blockers *in_the_way);
 void migration_end_cutover(struct migration *m);    /* the hold, if any; idempotent */
 void migration_forget_cutover(struct migration *m); /* and all that belongs to it; idempotent */
+/* A shard could not be seen for a while: whether all are ready is not certain. */
+void migration_doubt_ready(struct migration *m);
 /* How long to wait until the next poll. */
 int64_t migration_cutover_wait_ms(const struct migration *m, int64_t usual_ms);
 
 /* migration_queue.c */
 /* Submits the migration, at once or when those of its table that came first have ended. */
 void migration_queue(struct session *s);
+/* Nothing is in the way any more: it is submitted. */
+void migration_queue_over(struct session *s);
+/* m->behind is in flight in Vitess ("": it is not known which): it is waited for, or the client
+   gets an error (ddl.queue). */
+void migration_queue_behind(struct session *s);
 /* Gives up while it waits, and tells the client so. */
 void migration_queue_leave(struct session *s);
 /* The names of a DROP TABLE behind the first, at most max. *r: see there. */

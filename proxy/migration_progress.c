@@ -34,10 +34,10 @@ static void format_throttled(char *dst, size_t size, const struct executor_row *
 {
     char user[16], component[48], reason[64], at[24];
 
-    migration_copy_bytes(user, sizeof(user), row->user_throttle);
-    migration_copy_bytes(component, sizeof(component), row->throttled_component);
-    migration_copy_bytes(reason, sizeof(reason), row->throttled_reason);
-    migration_copy_bytes(at, sizeof(at), row->throttled_at);
+    bytes_to_text(user, sizeof(user), row->user_throttle);
+    bytes_to_text(component, sizeof(component), row->throttled_component);
+    bytes_to_text(reason, sizeof(reason), row->throttled_reason);
+    bytes_to_text(at, sizeof(at), row->throttled_at);
     if (!is_zero(row->user_throttle))
         snprintf(dst, size, "by an operator, ratio %s", user);
     else if (*at && (*component || *reason))
@@ -49,10 +49,10 @@ static void format_throttled(char *dst, size_t size, const struct executor_row *
 static void keep_shard(struct migration_shard *shard, const struct executor_row *row)
 {
     memset(shard, 0, sizeof(*shard));
-    migration_copy_bytes(shard->uuid, sizeof(shard->uuid), row->uuid);
-    migration_copy_bytes(shard->shard, sizeof(shard->shard), row->shard);
-    migration_copy_bytes(shard->stage, sizeof(shard->stage), row->stage);
-    migration_copy_bytes(shard->message, sizeof(shard->message), row->message);
+    bytes_to_text(shard->uuid, sizeof(shard->uuid), row->uuid);
+    bytes_to_text(shard->shard, sizeof(shard->shard), row->shard);
+    bytes_to_text(shard->stage, sizeof(shard->stage), row->stage);
+    bytes_to_text(shard->message, sizeof(shard->message), row->message);
     snprintf(shard->status, sizeof(shard->status), "%s", migration_status_name(row->status));
     format_throttled(shard->throttled, sizeof(shard->throttled), row);
     shard->progress = row->status == MIGRATION_COMPLETE ? 100 : row->progress;
@@ -94,6 +94,9 @@ void migration_note_rows(struct session *s, const struct executor_row *rows, siz
         if (!rows[i].uuid.p || !migration_has_uuid(s->migration, rows[i].uuid))
             continue;
         keep_shard(&shard, &rows[i]);
+        if (strcmp(r->verb, "alter") == 0 && !r->attached)
+            copy_watch_row(&s->migration->watch, s->worker->server->copy_rates, r->keyspace,
+                           &rows[i], s->migration->row_bytes, clock_ms());
         sum_up(r, &shard, seen == 0);
         if (seen < MIGRATION_SHARDS_MAX)
             kept[seen] = shard;
@@ -126,11 +129,15 @@ static void describe_ready(struct migration *m)
         snprintf(r->stage, sizeof(r->stage), "draining transactions");
     else if (m->cut == CUT_COMPLETING)
         snprintf(r->stage, sizeof(r->stage), "cut-over");
+    else if (m->managed && m->later)
+        snprintf(r->stage, sizeof(r->stage), "postponed, waits for COMPLETE");
     else if (m->opens_at > 0)
         describe_window(m);
     else if (m->cut == CUT_LOOK_ASKED)
         snprintf(r->stage, sizeof(r->stage), "about to cut over");
-    else if (m->managed && m->drains > 0 && m->cut_ms > clock_ms())
+    else if (m->managed && m->drains == 0 && m->cut_ms > clock_ms())
+        snprintf(r->stage, sizeof(r->stage), "cut-over put off");
+    else if (m->managed && m->cut_ms > clock_ms())
         snprintf(r->stage, sizeof(r->stage), "drain put off for the %u. time", m->drains);
     else if (strstr(m->strategy, "postpone-completion"))
         snprintf(r->stage, sizeof(r->stage), "ready to complete");
@@ -146,6 +153,8 @@ void migration_describe(struct migration *m)
         snprintf(r->stage, sizeof(r->stage), "complete, vtgate learns of it");
     else if (r->ended_ms)
         *r->stage = '\0';
+    else if (m->queueing && *m->behind)
+        snprintf(r->stage, sizeof(r->stage), "waits for %.36s (elsewhere)", m->behind);
     else if (m->queueing)
         snprintf(r->stage, sizeof(r->stage), "waits for %" PRIu32 " migration%s of the table",
                  r->queue, r->queue == 1 ? "" : "s");

@@ -4,17 +4,20 @@
  *
  * This keeps a queue in order that Vitess would keep in a less visible way: it runs one migration
  * of a keyspace after the other and, with allow-concurrent, still none that touches the table of
- * another; those that come from elsewhere are its to order. DROP TABLE a, b waits for both.
+ * another. DROP TABLE a, b waits for both. When those of this shim have ended, the ones in Vitess
+ * that came from elsewhere are waited for, too (migration_lock.c).
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "proxy/log.h"
 #include "proxy/migration_internal.h"
+#include "proxy/migration_lock.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-#define LOOK_MS 100
+#define LOOK_MS           100
+#define LOOK_IN_VITESS_MS 1000
 
 /* --- which tables ---------------------------------------------------------------------------- */
 
@@ -68,7 +71,7 @@ size_t migration_more_tables(struct migration_record *r, const char *ddl, size_t
         struct bytes name = {(const uint8_t *)table.text, table.len};
 
         if (!first)
-            migration_copy_bytes(names[n++], MIGRATION_NAME_MAX, name);
+            bytes_to_text(names[n++], MIGRATION_NAME_MAX, name);
         if (!first && keyspace.len > 0 &&
             (strlen(r->keyspace) != keyspace.len ||
              memcmp(r->keyspace, keyspace.text, keyspace.len) != 0))
@@ -94,7 +97,7 @@ static void give_up(struct session *s, const char *status, const char *event,
     metrics_add(counter, 1);
 }
 
-static void wait(struct session *s, size_t ahead)
+static void wait(struct session *s, size_t ahead, int64_t ms)
 {
     struct migration *m = s->migration;
     int64_t limit = s->worker->server->config->ddl_timeout_s;
@@ -108,8 +111,29 @@ static void wait(struct session *s, size_t ahead)
     m->record.queue = (uint32_t)ahead;
     migration_publish(s, "waiting", false);
     session_set_state(s, SESSION_MIGRATING);
-    loop_timer_set(&m->timer, LOOK_MS);
+    loop_timer_set(&m->timer, ms);
     migration_report(s); /* the last thing to be done, whatever comes of it */
+}
+
+/* It has to wait: true, unless ddl.queue says that it is refused instead. */
+static bool begin_to_wait(struct session *s, size_t ahead, const char *first)
+{
+    struct server *server = s->worker->server;
+    struct migration *m = s->migration;
+
+    if (m->queueing)
+        return true;
+    if (server->config->ddl_queue == CONFIG_QUEUE_REFUSE) {
+        m->record.code = shim_error_row(SHIM_ERROR_MIGRATION_BUSY)->code;
+        give_up(s, "refused", "ddl_refused", &s->worker->metrics.ddl_failed);
+        migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_BUSY, m->record.table,
+                                    *first ? first : "not submitted yet");
+        return false;
+    }
+    log_info("ddl_waits_for_turn", "session:u keyspace:s table:s ahead:u first:s", s->id,
+             m->record.keyspace, m->record.table, (uint64_t)ahead, first);
+    m->queueing = true;
+    return true;
 }
 
 void migration_queue(struct session *s)
@@ -117,31 +141,44 @@ void migration_queue(struct session *s)
     struct server *server = s->worker->server;
     struct migration *m = s->migration;
     char first[UUID_MAX] = "";
-    size_t ahead = server->config->ddl_queue == CONFIG_QUEUE_OFF
-                       ? 0
-                       : migrations_ahead(server->migrations, m->record.id, first);
+
+    if (server->config->ddl_queue == CONFIG_QUEUE_OFF) {
+        migration_queue_over(s);
+        return;
+    }
+    size_t ahead = migrations_ahead(server->migrations, m->record.id, first);
 
     if (ahead == 0) {
-        if (m->queueing)
-            migration_log(s, "ddl_turn_came");
-        m->queueing = false;
-        m->record.queue = 0;
-        m->executor->submit(s);
+        migration_lock(s);
         return;
     }
-    if (!m->queueing && server->config->ddl_queue == CONFIG_QUEUE_REFUSE) {
-        m->record.code = shim_error_row(SHIM_ERROR_MIGRATION_BUSY)->code;
-        give_up(s, "refused", "ddl_refused", &s->worker->metrics.ddl_failed);
-        migration_answer_shim_error(s, SHIM_ERROR_MIGRATION_BUSY, m->record.table,
-                                    *first ? first : "not submitted yet");
+    *m->behind = '\0';
+    if (begin_to_wait(s, ahead, first))
+        wait(s, ahead, LOOK_MS);
+}
+
+void migration_queue_behind(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    if (m->interrupted) {
+        migration_queue_leave(s);
         return;
     }
-    if (!m->queueing) {
-        log_info("ddl_waits_for_turn", "session:u keyspace:s table:s ahead:u first:s", s->id,
-                 m->record.keyspace, m->record.table, (uint64_t)ahead, first);
-        m->queueing = true;
-    }
-    wait(s, ahead);
+    if (begin_to_wait(s, 1, m->behind))
+        wait(s, 1, *m->behind ? LOOK_IN_VITESS_MS : LOOK_MS);
+}
+
+void migration_queue_over(struct session *s)
+{
+    struct migration *m = s->migration;
+
+    if (m->queueing)
+        migration_log(s, "ddl_turn_came");
+    m->queueing = false;
+    m->record.queue = 0;
+    *m->behind = '\0';
+    m->executor->submit(s);
 }
 
 void migration_queue_leave(struct session *s)
@@ -166,7 +203,7 @@ static void on_running(struct session *s, const struct executor_row *rows, size_
     for (size_t i = 0; rows && i < n; i++) {
         char uuid[UUID_MAX];
 
-        migration_copy_bytes(uuid, sizeof(uuid), rows[i].uuid);
+        bytes_to_text(uuid, sizeof(uuid), rows[i].uuid);
         if (!*m->behind && !migration_has_uuid(m, rows[i].uuid))
             memcpy(m->behind, uuid, sizeof(uuid));
     }

@@ -88,7 +88,7 @@ static void on_columns(struct session *s, const struct answer *a)
         m->columns = memory_zalloc(COLUMNS_MAX * sizeof(*m->columns));
         for (const uint8_t *at = a->rows_at;
              m->column_count < COLUMNS_MAX && answer_row(a, &at, row, 1);)
-            migration_copy_bytes(m->columns[m->column_count++], sizeof(m->columns[0]), row[0]);
+            bytes_to_text(m->columns[m->column_count++], sizeof(m->columns[0]), row[0]);
     }
     if (m->column_count > 0)
         migration_see(s);

@@ -27,15 +27,6 @@ bool migration_has_uuid(const struct migration *m, struct bytes uuid)
     return false;
 }
 
-void migration_copy_bytes(char *dst, size_t size, struct bytes b)
-{
-    size_t n = b.len < size - 1 ? b.len : size - 1;
-
-    if (b.p)
-        memcpy(dst, b.p, n);
-    dst[b.p ? n : 0] = '\0';
-}
-
 /* The migration cannot be followed any more. */
 static void lost_sight(struct session *s, const char *why)
 {
@@ -63,6 +54,7 @@ void migration_wait(struct session *s)
 /* Nothing, or not all of it, was seen: that may pass, but not last. */
 static void wait_blind(struct session *s, const char *why)
 {
+    migration_doubt_ready(s->migration);
     if (clock_ms() - s->migration->seen_ms > BLIND_MS)
         lost_sight(s, why);
     else
@@ -175,9 +167,9 @@ static void tally_row(struct tally *t, const struct executor_row *row)
     if (t->failed == status)
         return;
     t->failed = status;
-    migration_copy_bytes(t->failed_uuid, sizeof(t->failed_uuid), row->uuid);
-    migration_copy_bytes(t->failed_shard, sizeof(t->failed_shard), row->shard);
-    migration_copy_bytes(t->message, sizeof(t->message), row->message);
+    bytes_to_text(t->failed_uuid, sizeof(t->failed_uuid), row->uuid);
+    bytes_to_text(t->failed_shard, sizeof(t->failed_shard), row->shard);
+    bytes_to_text(t->message, sizeof(t->message), row->message);
 }
 
 static void completed(struct session *s)
@@ -268,10 +260,10 @@ static bool is_passing(const struct tally *t)
             (strstr(t->message, "_vt_") && strstr(t->message, "doesn't exist")));
 }
 
-static void on_retried(struct session *s, const struct answer *a)
+static void on_retried(struct session *s, uint16_t code)
 {
-    if (!a || a->failed)
-        log_warn("ddl_retry_failed", "session:u code:u", s->id, (uint64_t)(a ? a->code : 0));
+    if (code)
+        log_warn("ddl_retry_failed", "session:u code:u", s->id, (uint64_t)code);
     if (s->migration->cancelling)
         migration_cancel_next(s);
     else
@@ -288,7 +280,7 @@ static bool retry(struct session *s, const struct tally *t)
     m->retries++;
     migration_end_cutover(m);
     log_warn("ddl_retry", "session:u uuid:s shard:s", s->id, t->failed_uuid, t->failed_shard);
-    migration_ask(s, on_retried, "ALTER VITESS_MIGRATION '%s' RETRY", t->failed_uuid);
+    m->executor->retry(s, t->failed_uuid, on_retried);
     return true;
 }
 

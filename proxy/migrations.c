@@ -3,32 +3,18 @@
  */
 #include "proxy/migrations.h"
 
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "proxy/memory.h"
+#include "proxy/migrations_internal.h"
 
 #define HISTORY_MAX  100
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-struct item {
-    TAILQ_ENTRY(item) link;
-    struct migration_record record;
-    char (*more)[MIGRATION_NAME_MAX]; /* tables besides the record's; owned */
-    size_t more_count;
-    struct migration_shard *shards; /* owned */
-    size_t shard_count;
-};
-
-struct migrations {
-    pthread_mutex_t lock;
-    TAILQ_HEAD(items, item) items;
-    size_t n, ended;
-    uint64_t last_id;
-    struct migration_stats stats; /* but for `running` */
-};
 
 struct migrations *migrations_create(void)
 {
@@ -45,6 +31,8 @@ static void drop(struct migrations *ms, struct item *it)
     ms->n--;
     free(it->shards);
     free(it->more);
+    free(it->related);
+    free(it->mentions);
     free(it);
 }
 
@@ -126,87 +114,6 @@ void migrations_stats(struct migrations *ms, struct migration_stats *stats)
     pthread_mutex_unlock(&ms->lock);
 }
 
-/* --- who comes first ------------------------------------------------------------------------- */
-
-static bool touches(const struct item *it, const char *table)
-{
-    if (strcmp(it->record.table, table) == 0)
-        return true;
-    for (size_t i = 0; i < it->more_count; i++) {
-        if (strcmp(it->more[i], table) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool same_table(const struct item *a, const struct item *b)
-{
-    if (*a->record.keyspace && *b->record.keyspace && !a->record.keyspaces &&
-        !b->record.keyspaces && strcmp(a->record.keyspace, b->record.keyspace) != 0)
-        return false;
-    if (touches(b, a->record.table))
-        return true;
-    for (size_t i = 0; i < a->more_count; i++) {
-        if (touches(b, a->more[i]))
-            return true;
-    }
-    return false;
-}
-
-size_t migrations_ahead(struct migrations *ms, uint64_t id, char first[64])
-{
-    const struct item *it, *own;
-    size_t ahead = 0;
-
-    *first = '\0';
-    pthread_mutex_lock(&ms->lock);
-    TAILQ_FOREACH(own, &ms->items, link)
-    {
-        if (own->record.id == id)
-            break;
-    }
-    TAILQ_FOREACH(it, &ms->items, link)
-    {
-        if (it == own || !own)
-            break;
-        if (it->record.ended_ms || !same_table(it, own))
-            continue;
-        if (ahead++ == 0)
-            memcpy(first, it->record.uuid, 64);
-    }
-    pthread_mutex_unlock(&ms->lock);
-    return ahead;
-}
-
-bool migrations_touching(struct migrations *ms, const char *keyspace, const char *table)
-{
-    const struct item *it;
-    bool found = false;
-
-    pthread_mutex_lock(&ms->lock);
-    TAILQ_FOREACH(it, &ms->items, link)
-    {
-        bool elsewhere = *keyspace && *it->record.keyspace && !it->record.keyspaces &&
-                         strcmp(keyspace, it->record.keyspace) != 0;
-
-        found = found || (!it->record.ended_ms && !elsewhere && touches(it, table));
-    }
-    pthread_mutex_unlock(&ms->lock);
-    return found;
-}
-
-bool migrations_follows(struct migrations *ms, const char *context)
-{
-    const struct item *it;
-    bool found = false;
-
-    pthread_mutex_lock(&ms->lock);
-    TAILQ_FOREACH(it, &ms->items, link)
-    found = found || (!it->record.ended_ms && strcmp(it->record.context, context) == 0);
-    pthread_mutex_unlock(&ms->lock);
-    return found;
-}
-
 void migrations_update(struct migrations *ms, const struct migration_record *r)
 {
     struct item *it;
@@ -250,7 +157,7 @@ void migrations_set_shards(struct migrations *ms, uint64_t id, const struct migr
     pthread_mutex_unlock(&ms->lock);
 }
 
-static bool has_uuid(const struct item *it, const char *uuid)
+bool migrations_item_has_uuid(const struct item *it, const char *uuid)
 {
     if (strcmp(it->record.uuid, uuid) == 0)
         return true;
@@ -269,7 +176,7 @@ bool migrations_find(struct migrations *ms, const char *uuid, struct migration_r
     pthread_mutex_lock(&ms->lock);
     TAILQ_FOREACH_REVERSE(it, &ms->items, items, link)
     {
-        if (has_uuid(it, uuid))
+        if (migrations_item_has_uuid(it, uuid))
             break;
     }
     if (it) {
@@ -281,6 +188,20 @@ bool migrations_find(struct migrations *ms, const char *uuid, struct migration_r
     }
     pthread_mutex_unlock(&ms->lock);
     return it != NULL;
+}
+
+void migration_blockers_format(const struct migration_blockers *b, char *dst, size_t size)
+{
+    size_t named = 0, at = 0;
+
+    *dst = '\0';
+    for (; named < MIGRATION_BLOCKERS_MAX && named < b->n && b->sessions[named]; named++) {
+        if (at < size)
+            at += (size_t)snprintf(dst + at, size - at, "%s%" PRIu64, named ? "," : "",
+                                   b->sessions[named]);
+    }
+    if (b->n > named && at < size)
+        snprintf(dst + at, size - at, "%s...", named ? "," : "");
 }
 
 struct migration_record *migrations_copy(struct migrations *ms, size_t *n)

@@ -14,6 +14,7 @@
 #include "planner/traffic.h"
 #include "proxy/ask.h"
 #include "proxy/audit_session.h"
+#include "proxy/control_managed.h"
 #include "proxy/digests.h"
 #include "proxy/effect.h"
 #include "proxy/fallback.h"
@@ -392,6 +393,7 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
 {
     const char *text = (const char *)h->packet + PACKET_HEADER + 1;
     size_t text_len = h->available - 1;
+    bool succeeded;
 
     switch (plan->action) {
     case PLAN_FORWARD:
@@ -452,6 +454,11 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
                    false)) {
         count_command(s, h->command);
         return PACKET_HEADER + h->length;
+    }
+    if (plan->effect == EFFECT_CONTROL &&
+        control_managed(s, &plan->statement, (uint8_t)(h->packet[3] + 1), false, &succeeded)) {
+        count_command(s, h->command);
+        return s->state == SESSION_DEAD ? n : drop(s, h, p, n);
     }
     if (plan->passed)
         query_log_passed(s, plan, h->command == COM_QUERY ? text : NULL, text_len);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "proxy/audit_session.h"
+#include "proxy/control_managed.h"
 #include "proxy/gate.h"
 #include "proxy/kill.h"
 #include "proxy/locks.h"
@@ -78,6 +79,12 @@ static void deny(struct session *s, const struct plan *plan)
         script_statement_done(s, false, (uint8_t)(sequence + 1));
 }
 
+static void control_done(struct session *s, bool succeeded, uint8_t sequence)
+{
+    if (s->state != SESSION_DEAD)
+        script_statement_done(s, succeeded, (uint8_t)(sequence + 1));
+}
+
 static void run_next(struct session *s)
 {
     /* The whole text has passed the holds already, and is not held up in its middle. */
@@ -101,6 +108,7 @@ static void run_next(struct session *s)
     facts.no_control = query_no_control(s);
     struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);
     uint8_t sequence = script->next_sequence;
+    bool succeeded;
 
     if (notes_answer(s, st.text, st.len, &sequence, !script->last)) {
         if (s->state != SESSION_DEAD)
@@ -117,6 +125,9 @@ static void run_next(struct session *s)
         session_transition_start(s, &plan.statement, script->next_sequence);
     else if (plan.action == PLAN_KILL)
         kill_start(s, plan.kill_id, plan.kill_query, script->next_sequence);
+    else if (plan.effect == EFFECT_CONTROL &&
+             control_managed(s, &plan.statement, sequence, !script->last, &succeeded))
+        control_done(s, succeeded, sequence);
     else if (!(plan.action == PLAN_MIGRATE || plan.action == PLAN_EXPLAIN || plan.passed) ||
              !gate_start(s, &plan, NULL, 0, script->next_sequence, !script->last))
         send_statement(s, &plan, &st);

@@ -22,6 +22,7 @@
 #include "protocol/reply.h"
 #include "proxy/admin.h"
 #include "proxy/audit.h"
+#include "proxy/copy_rate.h"
 #include "proxy/cutover.h"
 #include "proxy/digests.h"
 #include "proxy/flights.h"
@@ -428,6 +429,7 @@ static bool start(struct server *server)
     server->restart = restart_create(server);
     server->vtgates = vtgates_create(server->config);
     server->migrations = migrations_create();
+    server->copy_rates = copy_rates_create();
     server->flights = flights_create();
     server->traffic = memory_zalloc(sizeof(*server->traffic));
     server->digests = digests_create();
@@ -533,6 +535,7 @@ static void stop(struct server *server)
         holds_destroy(server->holds);
     if (server->migrations)
         migrations_destroy(server->migrations);
+    copy_rates_destroy(server->copy_rates);
     flights_destroy(server->flights);
     free(server->traffic);
     digests_destroy(server->digests);

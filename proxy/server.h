@@ -58,6 +58,7 @@ struct server {
     struct vtgate_watch *watch; /* what they serve with; control loop only */
     struct holds *holds;
     struct migrations *migrations;
+    struct copy_rates *copy_rates;
     struct flights *flights; /* VSchema changes */
     struct traffic *traffic; /* columns that statements name */
     struct digests *digests; /* statements, sampled */

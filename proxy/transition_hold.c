@@ -150,9 +150,9 @@ static void put_off(struct transition *t, const struct hold_count *count)
 {
     transition_say(t, "drain", "put off",
                    "%zu sessions in the way, session %" PRIu64 " one of them", count->in_the_way,
-                   count->example);
+                   count->sessions[0]);
     log_info("transition_put_off", "transition:u in_the_way:u session:u", t->id,
-             (uint64_t)count->in_the_way, count->example);
+             (uint64_t)count->in_the_way, count->sessions[0]);
     if (++t->drains < DRAINS_MAX) {
         remove_holds(t, on_put_off);
         return;
@@ -160,7 +160,7 @@ static void put_off(struct transition *t, const struct hold_count *count)
     transition_fail(t, 1205, "HY000",
                     "transactions on the tables did not end within %" PRId64
                     " ms, %u times: session %" PRIu64 " and %zu more",
-                    t->server->config->transition_drain_ms, t->drains, count->example,
+                    t->server->config->transition_drain_ms, t->drains, count->sessions[0],
                     count->in_the_way - 1);
 }
 

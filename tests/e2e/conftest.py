@@ -54,7 +54,7 @@ def choose_bed(process: int) -> None:
 # Files whose tests run schema changes all the time. Vitess fails a migration whose stream meets a table of another
 # one that is just being dropped, and the more of them run at once the likelier that is: so one at a time does, on each cluster.
 SCHEMA_CHANGES = {"test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtctld", "test_locks", "test_ddl_session",
-                  "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight"}
+                  "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight", "test_kills"}
 AT_ONCE = 1
 
 
@@ -91,7 +91,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def schema_change_slot(request: pytest.FixtureRequest) -> Iterator[None]:
+def whole_cluster(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keeps the tests that take a part of the cluster away from all others, over all test processes: these use it side
+    by side, and whoever wants it alone holds the turnstile that they pass."""
+    alone = request.node.get_closest_marker("alone") is not None
+    folder = Path(os.environ["BED_DIR"])
+    with open(folder / "turnstile", "w") as turnstile, open(folder / "users", "w") as users:
+        fcntl.flock(turnstile, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        if not alone:
+            fcntl.flock(turnstile, fcntl.LOCK_UN)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def schema_change_slot(request: pytest.FixtureRequest, whole_cluster: None) -> Iterator[None]:
     """One of the few places for tests that change schemas, over all test processes."""
     if request.path.stem not in SCHEMA_CHANGES:
         yield

@@ -57,6 +57,26 @@ def good(stream: int) -> bytes:
     return begin(stream) + message(stream) + trailers(stream)
 
 
+def field(number: int, value: int | str | bytes) -> bytes:
+    """One field of a protobuf message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def varint(n: int) -> bytes:
+    text = b""
+    while n >= 128:
+        text += bytes([n % 128 + 128])
+        n //= 128
+    return text + bytes([n])
+
+
+def good_with(body: bytes) -> Callable[[int], bytes]:
+    return lambda stream: begin(stream) + message(stream, body) + trailers(stream)
+
+
 class FakeGrpc:
     """answers: for one call after the other, bytes or a function of the stream's number that gives them; the last
     one for all further calls. None: the connection is closed. The bytes b"" are no answer at all."""
@@ -65,6 +85,7 @@ class FakeGrpc:
         self.answers, self.greeting = list(answers), greeting
         self.port = free_port()
         self.calls = self.connections = self.pings = 0
+        self.requests: list[bytes] = []  # what came in one frame: the message and five bytes before it
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -111,6 +132,7 @@ class FakeGrpc:
         elif kind == DATA and flags & END_STREAM:
             answer = self.answers[min(self.calls, len(self.answers) - 1)]
             self.calls += 1
+            self.requests.append(payload)
             if answer is None:
                 return False
             connection.sendall(answer(stream) if callable(answer) else answer)

@@ -33,7 +33,7 @@ def admin_status(shim: Shim, sql: str) -> tuple[int, str]:
     """Affected rows and the info text of an admin command."""
     with shim.admin_connect() as connection, connection.cursor() as cursor:
         affected = cursor.execute(sql)
-        return affected, cursor._result.message.decode() if cursor._result.message else ""
+        return affected, cursor._result.message.decode(errors="replace") if cursor._result.message else ""
 
 
 def error_of(call, *arguments: object) -> tuple[int, str]:
@@ -277,6 +277,62 @@ def test_queue(start_shim, bed, table):
     assert_everywhere(bed, table, "one")
 
 
+def test_queue_across_shims(start_shim, bed, table):
+    """A migration of the table that another shim has submitted comes first, also for a view of it; nothing is submitted."""
+    one, two = start_shim(POSTPONED), start_shim(POSTPONED)
+    first, outcome = start(one, table, "one")
+    until(lambda: waits(bed, table), "both shards wait", 120)
+    uuid = the_migration(one, table)["uuid"]
+    second, other = start(two, table, "two")
+    row = until(lambda: (r := the_migration(two, table)).get("status") == "waiting" and r, "the second waits")
+    assert row["stage"] == f"waits for {uuid} (elsewhere)" and row["queue"] == "1", row
+    view = f"{table}_view"
+    with two.connect() as connection:
+        answer: list = []
+        third = threading.Thread(target=lambda: answer.append(error_of(
+            connection.cursor().execute, f"CREATE VIEW {view} AS SELECT id FROM {table}")))
+        third.start()
+        until(lambda: the_migration(two, view).get("status") == "waiting", "so does the view")
+        two.run(f"KILL QUERY {connection.thread_id()}")
+        third.join(30)
+        assert answer[0][0] == 1317 and "was not submitted" in answer[0][1], answer
+    refuses = start_shim({"ddl": {**POSTPONED["ddl"], "queue": "refuse"}})
+    code, text = error_of(refuses.run, f"ALTER TABLE {table} ADD COLUMN never int")
+    assert code == 1105 and uuid in text, text
+    assert len(bed.migrations(table)) == 2 and not bed.migrations(view)
+    complete(bed, table)
+    first.join(150)
+    assert outcome == [None]
+    theirs = until(lambda: the_migration(two, table)["uuid"], "the second is submitted", 30)
+    bed.run(f"ALTER VITESS_MIGRATION '{theirs}' CANCEL")
+    second.join(150)
+    assert other[0].args[0] == 1317, other
+    assert_everywhere(bed, table, "one")
+
+
+def test_related_tables_are_not_concurrent(start_shim, bed, table):
+    """With --allow-concurrent, too, a table waits for the one that its foreign key refers to, and a view for its table."""
+    strategy = "vitess --allow-concurrent --postpone-completion --unsafe-allow-foreign-keys"
+    one, two = (start_shim({"ddl": {"strategy": strategy, "poll_interval_ms": 100}}) for _ in range(2))
+    child, view = f"{table}_child", f"{table}_view"
+    bed.run(f"CREATE TABLE {child} (id bigint NOT NULL PRIMARY KEY, p bigint, FOREIGN KEY (p) REFERENCES {table} (id))",
+            f"CREATE VIEW {view} AS SELECT id FROM {table}")
+    try:
+        with one.connect() as parent, two.connect() as connection:
+            parent.cursor().execute(f"ALTER /*vtshim wait=no */ TABLE {table} ADD COLUMN one int")
+            uuid = bed.migrations(table)[0]["migration_uuid"]
+            for sql in (f"ALTER TABLE {child} ADD COLUMN two int", f"DROP VIEW {view}"):
+                thread = threading.Thread(target=lambda: error_of(connection.cursor().execute, sql))
+                thread.start()
+                name = child if child in sql else view
+                until(lambda: (r := the_migration(two, name)) and r["stage"] == f"waits for {uuid} (elsewhere)", sql, 60)
+                two.run(f"KILL QUERY {connection.thread_id()}")
+                thread.join(30)
+        assert not bed.migrations(child) and not bed.migrations(view)
+    finally:
+        bed.run(f"ALTER VITESS_MIGRATION '{uuid}' CANCEL", f"DROP VIEW {view}", f"DROP TABLE {child}")
+
+
 def test_drop_of_several_waits_for_each(start_shim, bed):
     """DROP TABLE a, b waits for a migration of b."""
     shim = start_shim(POSTPONED)
@@ -401,6 +457,58 @@ def test_window(start_shim, bed, table):
     thread.join(150)
     assert outcome == [None]
     assert_everywhere(bed, table, "later")
+
+
+def waiting_for_window(start_shim, bed, table, **settings: object) -> tuple[Shim, threading.Thread, list, str]:
+    """A shim with an ALTER that could cut over, but for the hour; and its uuid."""
+    shim = start_shim({"ddl": {"cutover": "managed", "poll_interval_ms": 100, "drain_ms": 300,
+                               "cutover_window": [hours(120, 180)]}, **control_of(bed), **settings})
+    thread, outcome = start(shim, table, "later")
+    until(lambda: "window" in (the_migration(shim, table).get("stage") or ""), "it waits", 120)
+    return shim, thread, outcome, the_migration(shim, table)["uuid"]
+
+
+def test_complete_of_a_managed_one(start_shim, bed, table, tmp_path):
+    """COMPLETE, also as SQL, asks for the managed cut-over: with a drain, and with no shard alone. POSTPONE takes that back."""
+    log = tmp_path / "audit.log"
+    shim, thread, outcome, uuid = waiting_for_window(start_shim, bed, table, audit={"file": str(log)})
+    running = lambda: {row["migration_status"] for row in bed.migrations(table)} == {"running"}
+    affected, info = admin_status(shim, f"POSTPONE MIGRATION '{uuid}'")
+    assert affected == 2 and "managed" in info, (affected, info)
+    until(lambda: the_migration(shim, table)["stage"] == "postponed, waits for COMPLETE", "it is postponed")
+    with shim.connect(autocommit=False) as holder, holder.cursor() as cursor, shim.connect() as other:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        assert other.cursor().execute(f"ALTER VITESS_MIGRATION '{uuid}' COMPLETE VITESS_SHARDS '-80'") == 2
+        shim.secrets.discard(uuid)  # no secret: other lines of the log name it, too
+        shim.wait_event("ddl_drain_put_off", 20)
+        assert running(), "no shard cuts over while a transaction is open"
+        code, text = error_of(other.cursor().execute, "ALTER VITESS_MIGRATION COMPLETE ALL")
+        assert code == 1105 and uuid in text, text
+        elsewhere = start_shim(control_of(bed))
+        code, text = error_of(elsewhere.admin, f"COMPLETE MIGRATION '{uuid}' IN {bed.keyspace}")
+        assert code == 1105 and "managed by the shim" in text and "FORCE" in text, text
+        assert running()
+        holder.rollback()
+        assert admin_status(shim, f"COMPLETE MIGRATION '{uuid}'")[0] == 2
+        thread.join(60)
+    assert outcome == [None]
+    assert_everywhere(bed, table, "later")
+    assert shim.events("ddl_cut_over", uuid=uuid)
+    taken, = audit_lines(log, event="control", verdict="managed")
+    assert taken["uuid"] == uuid and taken["verb"] == "complete" and taken["outcome"] == "ok", taken
+    assert len(audit_lines(log, event="control", verdict="refused")) == 1
+
+
+def test_complete_by_force(start_shim, bed, table):
+    """The DBA's choice, also from another shim: no drain."""
+    shim, thread, outcome, uuid = waiting_for_window(start_shim, bed, table)
+    elsewhere = start_shim(control_of(bed))
+    affected, info = admin_status(elsewhere, f"COMPLETE MIGRATION '{uuid}' IN {bed.keyspace} FORCE")
+    assert affected == 2 and "running on -80" in info, (affected, info)
+    thread.join(60)
+    assert outcome == [None]
+    assert_everywhere(bed, table, "later")
+    assert not shim.events("ddl_cut_over")
 
 
 def test_window_text_is_checked(program, bed, tmp_path):

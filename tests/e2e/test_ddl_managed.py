@@ -11,7 +11,7 @@ import pymysql
 import pytest
 from pymysql.cursors import DictCursor
 
-from lib.poll import until
+from lib.poll import stays, until
 
 
 @pytest.fixture
@@ -61,11 +61,19 @@ def test_open_transaction_is_waited_for(start_shim, bed, table, managed):
     """One that has touched the table goes on undisturbed while the cut-over is put off; it says which it was."""
     managed["ddl"]["drain_ms"] = 300
     shim = start_shim(managed)
-    with shim.connect(autocommit=False) as holder, holder.cursor() as cursor:
+    with shim.connect(autocommit=False) as holder, holder.cursor() as cursor, shim.connect(autocommit=False) as second:
         cursor.execute(f"SELECT count(*) FROM {table}")
+        second.cursor().execute(f"SELECT count(*) FROM {table}")
         thread, outcome = start_alter(shim, table, "waited")
         event = shim.wait_event("ddl_drain_put_off", 60)
-        assert event["in_the_way"] == "1"
+        held_up_by = {str(holder.thread_id()), str(second.thread_id())}
+        assert event["in_the_way"] == "2" and set(event["sessions"].split(",")) == held_up_by, event
+        row, = shim.admin("SHOW MIGRATIONS")
+        assert row["in_the_way"].startswith("2, sessions ") and set(row["in_the_way"][12:].split(",")) == held_up_by, row
+        assert shim.metric("vtshim_drains_put_off_total") >= 1
+        for session in held_up_by:
+            assert shim.metric("vtshim_migration_drain_blocked_by", table=table, session=session) == 1
+        second.rollback()
         began = time.monotonic()
         cursor.execute(f"SELECT count(*) FROM {table}")
         assert time.monotonic() - began < 2 and not outcome
@@ -139,6 +147,29 @@ def test_other_instances_are_left_alone(start_shim, bed, table, managed):
     until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 90)
 
 
+def test_users_own_postponement_is_kept(start_shim, bed, table, managed):
+    """What a user or an operator has postponed is theirs to complete: no keeper of this instance does, after a restart."""
+    managed["instance"] = "not-mine-to-complete"
+    shim = start_shim(managed)
+    with bed.scratch_table() as other, shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER /*vtshim strategy='vitess --allow-concurrent --postpone-launch' wait=no */ "
+                       f"TABLE {other} ADD COLUMN later int")
+        until(lambda: len(bed.migrations(other)) == 2, "it is there")
+        uuid = bed.migrations(other)[0]["migration_uuid"]
+        cursor.execute(f"ALTER VITESS_MIGRATION '{uuid}' POSTPONE COMPLETE")
+        cursor.execute(f"ALTER VITESS_MIGRATION '{uuid}' LAUNCH")
+        shim.secrets.discard(uuid)  # no secret: other lines of the log name it, too
+        cursor.execute("ALTER /*vtshim strategy='vitess --allow-concurrent --postpone-completion' wait=no */ "
+                       f"TABLE {table} ADD COLUMN theirs int")
+        ready = lambda name: (rows := bed.migrations(name)) and len(rows) == 2 and all(
+            row["ready_to_complete"] and row["migration_status"] == "running" for row in rows)
+        until(lambda: ready(table) and ready(other), "both wait", 120)
+        shim.finish()
+        again = start_shim(managed)
+        again.wait_event("keeper_scanned", 20)
+        stays(lambda: ready(table) and ready(other) and not again.events("ddl_adopted"), "nobody completes them", 2)
+
+
 def test_same_statement_attaches(start_shim, bed, table, managed):
     """The same user's same statement waits for the migration that runs already, and gets its answer."""
     shim = start_shim(managed)
@@ -153,6 +184,16 @@ def test_same_statement_attaches(start_shim, bed, table, managed):
     second.join(90)
     assert outcome1 == ["ok"] and outcome2 == ["ok"]
     assert len({row["migration_uuid"] for row in bed.migrations(table)}) == 1
+
+
+@pytest.mark.long
+def test_two_shims_at_once(start_shim, bed, table, managed):
+    """Each shard could take another one first, and then both would wait for ever: one comes after the other."""
+    threads = [start_alter(start_shim({**managed, "instance": name}), table, name) for name in ("one", "two")]
+    for thread, outcome in threads:
+        thread.join(150)
+        assert outcome == ["ok"]
+    assert has_column(bed, table, "one") and has_column(bed, table, "two")
 
 
 def test_without_control_user(start_shim, bed, table):

@@ -334,6 +334,43 @@ def test_modes(start_shim, bed, wide):
             assert len(warned) == (config.get("preflight") != "off")
 
 
+def test_each_shard_is_looked_at(start_shim, bed, wide):
+    """What one shard alone has is found there, whichever vtgate would ask; nothing is submitted."""
+    one, two = (shard.split("/")[1] for shard in bed.shards)
+    bed.run(f"USE `{bed.keyspace}/{two}`", f"ALTER TABLE {wide} ADD COLUMN there int")
+    shim = start_shim(INSTANT)
+    with shim.connect() as connection, connection.cursor() as cursor:
+        for _ in range(3):
+            assert refused(cursor, f"ALTER TABLE {wide} ADD COLUMN there int") == (
+                1060, f"Duplicate column name 'there' (on {two})")
+            assert refused(cursor, f"ALTER TABLE {wide} DROP COLUMN there") == (
+                1091, f"Can't DROP 'there'; check that column/key exists (on {one})")
+        plan = explain(cursor, f"ALTER TABLE {wide} ADD COLUMN x int")
+        assert plan["warn", "shards_differ"] == f"1105: table '{wide}' is on {two} not what it is on {one}"
+        cursor.execute("SELECT database()")
+        assert cursor.fetchone() == (bed.keyspace,), "the session is where it was"
+    with shim.connect(database=None) as connection, connection.cursor() as cursor:
+        assert refused(cursor, f"ALTER TABLE {bed.keyspace}.{wide} ADD COLUMN v int")[0] == 1060
+    assert not bed.migrations(wide)
+
+
+def test_each_dropped_table_is_looked_at(start_shim, bed, wide):
+    one, two = (shard.split("/")[1] for shard in bed.shards)
+    shim = start_shim(INSTANT)
+    with bed.scratch_table() as other, shim.connect() as connection, connection.cursor() as cursor:
+        assert refused(cursor, f"DROP TABLE {wide}, nosuch, {other}") == (1051, f"Unknown table '{bed.keyspace}.nosuch'")
+        bed.run(f"USE `{bed.keyspace}/{one}`", f"DROP TABLE {other}")
+        assert refused(cursor, f"DROP TABLE {wide}, {bed.keyspace}.{other}") == (
+            1051, f"Unknown table '{bed.keyspace}.{other}' (on {one})")
+        bed.run("SET @@ddl_strategy = 'vitess --postpone-completion --allow-concurrent'",
+                f"ALTER TABLE {wide} ADD COLUMN one int")
+        until(lambda: bed.migrations(wide), "it is queued")
+        cursor.execute(f"EXPLAIN DROP TABLE IF EXISTS {other}, {wide}")
+        rows = cursor.fetchall()
+        assert any(row[:2] == ("conflict", "running") and f"on table '{wide}'" in row[2] for row in rows), rows
+    assert all(wide in tables for tables in bed.tables().values())
+
+
 # EXPLAIN.
 
 def test_explain(start_shim, bed, wide):

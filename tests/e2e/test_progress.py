@@ -181,6 +181,23 @@ def the_migration(shim: Shim, table: str, index: int = -1) -> dict:
     return rows[index] if rows else {}
 
 
+@pytest.mark.long
+def test_copy_rate_is_measured(start_shim, bed):
+    """EXPLAIN's estimate is by the setting until a copy has been watched, and by that afterwards."""
+    shim = start_shim({"ddl": {"poll_interval_ms": 100, "copy_rows_per_second": 7}})
+    with bed.scratch_table("id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, v varchar(200)") as name:
+        for shard in bed.shards:
+            bed.run(f"USE `{shard}`", f"INSERT INTO {name} (v) VALUES " + ",".join(["(REPEAT('x', 200))"] * 1000),
+                    *[f"INSERT INTO {name} (v) SELECT v FROM {name}"] * 9, f"ANALYZE LOCAL TABLE {name}")
+        estimate = lambda: [row["value"] for row in shim.run(f"EXPLAIN ALTER TABLE {name} ADD COLUMN x int")
+                            if row["section"] == "estimate"][0]
+        assert "at 7 rows a second" in estimate() and "nothing was measured yet" in estimate()
+        shim.run(f"ALTER TABLE {name} ADD COLUMN seen int")
+        rate = shim.metric("vtshim_copy_rows_per_second", keyspace=bed.keyspace)
+        assert rate > 1000 and f"at {rate:.0f} rows and " in estimate() and "measured: " in estimate(), (rate, estimate())
+        assert int(estimate().split()[0]) <= 512000 / rate * 2 + 1
+
+
 def test_show_migrations_live(start_shim, bed):
     """Rows, percent, stage, shards that are ready; shard by shard in SHOW MIGRATION."""
     shim = start_shim(POSTPONED)

@@ -90,11 +90,11 @@ def test_complete_is_run_again(left, bed, table):
 
 @pytest.mark.parametrize("change", ["another statement", "another user"])
 def test_other_is_not_resumed(left, bed, table, change):
-    """Only the same statement of the same user is the same."""
+    """Only the same statement of the same user is the same: any other waits for its turn."""
     shim, sql, complete = left
     other = Client(shim, sql.replace("again", "other")) if change == "another statement" else Client(
         shim, sql, user="dba", password="dba_secret")
-    until(lambda: len(uuids(bed, table)) == 2, "it has a migration of its own")
+    shim.wait_event("ddl_waits_for_turn", table=table)
     other.leave()
     until(lambda: len(shim.events("ddl_detached", table=table)) == 2, "it was left, too")
-    assert not shim.events("ddl_attached")
+    assert not shim.events("ddl_attached") and len(uuids(bed, table)) == 1

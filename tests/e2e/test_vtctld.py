@@ -13,7 +13,7 @@ import pymysql
 import pytest
 
 import fake_grpc
-from fake_grpc import FakeGrpc, begin, frame, good, headers, message, trailers
+from fake_grpc import FakeGrpc, begin, field, frame, good, good_with, headers, message, trailers
 from lib import wire
 from lib.bed import Bed
 from lib.ddl import INSTANT, POSTPONED, assert_everywhere, through_vtctld
@@ -368,6 +368,26 @@ def test_managed_cutover(start_shim, bed, table):
     assert_everywhere(bed, table, "together")
     assert shim.wait_event("ddl_cut_over", table=table)
     assert not shim.events("ddl_complete_failed")
+
+
+def test_retry(start_shim, bed, table):
+    """A failure that is none of the migration's own: vtctld is told to run it again, and it is followed to its end."""
+    uuid, failed, complete = "11111111_1111_1111_1111_111111111111", 7, 6
+
+    def migrations(status: int, text: str) -> Callable[[int], bytes]:
+        rows = [field(1, uuid) + field(2, bed.keyspace) + field(3, shard) + field(5, table) + field(16, status) +
+                (field(25, text) if text else b"") for shard in ("-80", "80-")]
+        return good_with(b"".join(field(1, row) for row in rows))
+
+    shards = good_with(b"".join(field(1, field(1, shard)) for shard in ("-80", "80-")))
+    passing = migrations(failed, "vttablet: rpc error: Table 'vt_commerce._vt_hld_1' doesn't exist (errno 1146)")
+    with FakeGrpc(shards, good, good, good_with(field(1, uuid)), passing, good, migrations(complete, "")) as server:
+        shim = start_shim(quick(bed, {"vtctld": {"addresses": server.address}}))
+        shim.run(f"ALTER TABLE {table} ADD COLUMN again int")
+        assert shim.wait_event("ddl_retry")["uuid"] == uuid
+        told = server.requests[5]
+        assert field(1, bed.keyspace) + field(2, uuid) in told and b"vtshim" in told, told
+    assert not shim.events("ddl_retry_failed") and shim.metric("vtshim_ddl_completed_total") == 1
 
 
 def test_kill_query_while_waiting(start_shim, bed, table):

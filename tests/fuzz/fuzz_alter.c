@@ -47,7 +47,7 @@ static void check_rules(const struct ddl *d, const struct ddl *table, bool onlin
 {
     static const struct vindex_use uses[] = {{"id", "hash"}};
     static const struct shard_size shards[] = {{"-80", 100, 100}};
-    static const struct running_migration running[] = {{"u", "queued"}};
+    static const struct running_migration running[] = {{"u", "queued", "t"}};
     const struct preflight_facts facts = {
         .keyspace = "ks",
         .table = table,

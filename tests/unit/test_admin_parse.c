@@ -322,6 +322,29 @@ static void releases_and_vtgates_are_read(void **state)
     }
 }
 
+/* COMPLETE MIGRATION: what may follow. */
+static void force_is_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool ok, force;
+    } cases[] = {
+        {"", true, false},       {";", true, false},      {"FORCE", true, true},
+        {"force ;", true, true}, {"FORCE now", false, 0}, {"FORCED", false, 0},
+        {"'FORCE'", false, 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct lexer lx = over(cases[i].text);
+        struct admin_error error;
+        bool force;
+
+        if (admin_parse_force(&lx, &force, &error) != cases[i].ok ||
+            (cases[i].ok && force != cases[i].force))
+            fail_msg("%s", cases[i].text);
+    }
+}
+
 /* Behind SELECT: the row as "name=value,...", or NULL. */
 static void selects_are_read(void **state)
 {
@@ -531,6 +554,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(migrations_are_read),
+        cmocka_unit_test(force_is_read),
         cmocka_unit_test(throttles_are_read),
         cmocka_unit_test(kills_are_read),
         cmocka_unit_test(commands_are_found_by_their_words),

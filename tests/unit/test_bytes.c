@@ -27,6 +27,29 @@ static const struct {
     {UINT64_MAX, "\xfe\xff\xff\xff\xff\xff\xff\xff\xff", 9},
 };
 
+/* A text is cut where it does not fit, a name is not taken at all. */
+static void bytes_are_copied(void **state)
+{
+    (void)state;
+    static const struct {
+        struct bytes from;
+        const char *text, *name;
+    } cases[] = {
+        {{(const uint8_t *)"abc", 3}, "abc", "abc"},
+        {{(const uint8_t *)"abcd", 4}, "abc", ""},
+        {{(const uint8_t *)"", 0}, "", ""},
+        {{NULL, 0}, "", ""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char dst[4];
+
+        bytes_to_text(dst, sizeof(dst), cases[i].from);
+        assert_string_equal(dst, cases[i].text);
+        bytes_to_name(dst, sizeof(dst), cases[i].from);
+        assert_string_equal(dst, cases[i].name);
+    }
+}
+
 static void lenenc_is_written_and_read(void **state)
 {
     (void)state;
@@ -287,6 +310,7 @@ static void counted_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_are_copied),
         cmocka_unit_test(lenenc_is_written_and_read),
         cmocka_unit_test(lenenc_refuses_null_and_err),
         cmocka_unit_test(integers_are_little_endian),

@@ -88,6 +88,8 @@ static void refused(void **state)
         {"strategy=", "strategy= takes 1 to 512 bytes"},
         {"wait=maybe", "wait=maybe is neither yes nor no"},
         {"allow=nosuch", "allow=nosuch is no rule of the preflight"},
+        {"context=VTShim:a",
+         "context= must not begin with vtshim, by which the shim knows its own"},
         {"context=a'b", "context= takes 1 to 60 letters, digits and characters of _:.-"},
         {"strategy='open", "a quote is not closed"},
         {"=x", " is not known, or lacks its value"},

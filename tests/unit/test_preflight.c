@@ -261,7 +261,7 @@ static void warnings(void **state)
 static void states(void **state)
 {
     (void)state;
-    static const struct running_migration running[] = {{"uuid-1", "running"}};
+    static const struct running_migration running[] = {{"uuid-1", "running", "t"}};
     static const struct shard_size shards[] = {{"-80", 10, 16384}, {"80-", 2000, 1000000}};
     static const struct test waits[] = {{"ALTER TABLE t ADD x int", T, "running", 1105, "HY000",
                                          "migration uuid-1 on table 't' is running; this one waits "
@@ -389,14 +389,111 @@ static void sequences(void **state)
     }
 }
 
+#define T_MORE "CREATE TABLE `t` (`id` bigint NOT NULL, `x` int, PRIMARY KEY (`id`))"
+
+/* Shards that have the table in several ways, or not at all. */
+static void several_shards(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *on[3]; /* what -80, 80- and c0- have; NULL: nothing */
+        const char *first, *rules;
+    } cases[] = {
+        {"ALTER TABLE t ADD COLUMN x int",
+         {T, T_MORE, NULL},
+         "Duplicate column name 'x' (on 80-)",
+         "!duplicate_column !missing_table shards_differ shards_differ"},
+        {"ALTER TABLE t ADD COLUMN x int",
+         {T, T_MORE, T},
+         "Duplicate column name 'x' (on 80-)",
+         "!duplicate_column shards_differ"},
+        {"ALTER TABLE t ADD COLUMN x int, ADD COLUMN x int",
+         {T_MORE, T_MORE, T_MORE},
+         "Duplicate column name 'x'",
+         "!duplicate_column !mentioned_twice"},
+        {"ALTER TABLE t DROP COLUMN x",
+         {T, T_MORE, T},
+         "Can't DROP 'x'; check that column/key exists (on -80, c0-)",
+         "!missing_column shards_differ drop_column"},
+        {"CREATE TABLE t (a int primary key)",
+         {NULL, T, NULL},
+         "Table 't' already exists (on 80-)",
+         "!missing_table shards_differ"},
+        {"CREATE TABLE t (a int primary key)", {NULL, NULL, NULL}, NULL, ""},
+    };
+    static const char *const SHARDS[] = {"-80", "80-", "c0-"};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct table_version versions[3] = {{.shard_count = 0}};
+        const char *texts[3];
+        struct preflight_facts facts = {
+            .keyspace = "ks", .online = true, .versions = versions, .shard_count = 3};
+        struct ddl *d = ddl_parse(cases[i].sql, strlen(cases[i].sql));
+        struct findings f;
+        char got[256] = "";
+
+        for (size_t shard = 0; shard < 3; shard++) {
+            size_t v = 0;
+
+            while (v < facts.version_count && texts[v] != cases[i].on[shard])
+                v++;
+            if (v == facts.version_count) {
+                facts.version_count++;
+                texts[v] = cases[i].on[shard];
+                versions[v].table = texts[v] ? ddl_parse(texts[v], strlen(texts[v])) : NULL;
+            }
+            snprintf(versions[v].shards + strlen(versions[v].shards), 16, "%s%s",
+                     *versions[v].shards ? ", " : "", SHARDS[shard]);
+        }
+        preflight_check_shards(d, &facts, &f);
+        for (size_t k = 0; k < f.n; k++)
+            snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s%s", k ? " " : "",
+                     f.items[k].refuse ? "!" : "", preflight_rule_name(f.items[k].rule));
+        assert_string_equal(got, cases[i].rules);
+        if (cases[i].first)
+            assert_string_equal(f.items[0].text, cases[i].first);
+        for (size_t v = 0; v < facts.version_count; v++)
+            ddl_free(versions[v].table);
+        ddl_free(d);
+    }
+}
+
+/* Each table of a DROP, wherever it is missing. */
+static void drop_of_several(void **state)
+{
+    (void)state;
+    static const char SQL[] = "DROP TABLE a, b, c";
+    static const struct shard_size shards[2] = {{.shard = "-80"}, {.shard = "80-"}};
+    static const struct table_fact tables[] = {{.name = "a"},
+                                               {.name = "b", .missing_on = 1, .shard = "80-"},
+                                               {.name = "c", .missing_on = 2, .shard = "-80"}};
+    struct preflight_facts facts = {.keyspace = "ks",
+                                    .online = true,
+                                    .shards = shards,
+                                    .shard_count = 2,
+                                    .tables = tables,
+                                    .table_count = 3};
+    struct ddl *d = ddl_parse(SQL, sizeof(SQL) - 1);
+    struct findings f;
+
+    preflight_check_shards(d, &facts, &f);
+    assert_int_equal(f.n, 5); /* and three warnings of what is dropped */
+    assert_int_equal(f.items[0].code, 1051);
+    assert_string_equal(f.items[0].text, "Unknown table 'ks.b' (on 80-)");
+    assert_string_equal(f.items[1].text, "Unknown table 'ks.c'");
+    assert_false(f.items[2].refuse);
+    ddl_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mysql_errors), cmocka_unit_test(missing_table),
-        cmocka_unit_test(online_only),  cmocka_unit_test(vindexes),
-        cmocka_unit_test(warnings),     cmocka_unit_test(states),
-        cmocka_unit_test(allowing),     cmocka_unit_test(ways),
-        cmocka_unit_test(sequences),
+        cmocka_unit_test(mysql_errors),    cmocka_unit_test(missing_table),
+        cmocka_unit_test(online_only),     cmocka_unit_test(vindexes),
+        cmocka_unit_test(warnings),        cmocka_unit_test(states),
+        cmocka_unit_test(allowing),        cmocka_unit_test(ways),
+        cmocka_unit_test(sequences),       cmocka_unit_test(several_shards),
+        cmocka_unit_test(drop_of_several),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

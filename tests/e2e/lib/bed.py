@@ -138,6 +138,34 @@ class Bed:
                           for row in self.migrations(table)), f"migrations of {table} have ended", 30)
         self.run(f"DROP TABLE IF EXISTS `{table}`")
 
+    @contextmanager
+    def killed(self, program: str) -> Iterator[None]:
+        """One of its programs gets SIGKILL. Afterwards it runs again, and the cluster is whole."""
+        self.control("stop", program, "--kill")
+        try:
+            yield
+        finally:
+            self.control("start", program)
+            until(self.is_whole, f"the cluster is whole again, after {program} was killed", 60, pause=0.2)
+
+    def control(self, *arguments: str) -> None:
+        done = subprocess.run([str(COMMAND), *arguments, "--name", self.environment["BED_NAME"]], capture_output=True,
+                              text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def is_whole(self) -> bool:
+        """Every vtgate reads from every shard, and writes there could be."""
+        try:
+            for gate in range(len(self.gates)):
+                with self.connect(gate) as connection, connection.cursor() as cursor:
+                    for shard in self.shards:
+                        cursor.execute(f"USE `{shard}`")
+                        cursor.execute("SELECT 1 FROM demo LIMIT 1")
+                        cursor.execute("UPDATE demo SET id = id WHERE 1 = 0")
+        except pymysql.Error:
+            return False
+        return True
+
     def vtgate_command(self, replace: dict[str, str | None], add: Sequence[str] = ()) -> list[str]:
         """The command line of the bed's first vtgate with other values for some of its flags."""
         return self.command("vtgate1", replace, add)

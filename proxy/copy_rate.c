@@ -1,0 +1,187 @@
+/*
+ * The rates and, per migration, the watches that they come from: rows_copied of each shard when its
+ * copy was first and last seen under way.
+ */
+#include "proxy/copy_rate.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/executor.h"
+#include "proxy/memory.h"
+
+#define NEWEST_WEIGHT 0.3
+#define SHARDS_MAX    64 /* of one migration that are watched */
+
+struct copy_rates {
+    pthread_mutex_t lock;
+    struct {
+        struct copy_rate rate;
+        uint64_t turn; /* of the last note; 0: not used */
+    } items[COPY_RATE_KEYSPACES_MAX];
+    uint64_t turns;
+};
+
+struct copy_rates *copy_rates_create(void)
+{
+    struct copy_rates *rates = memory_zalloc(sizeof(*rates));
+
+    pthread_mutex_init(&rates->lock, NULL);
+    return rates;
+}
+
+void copy_rates_destroy(struct copy_rates *rates)
+{
+    pthread_mutex_destroy(&rates->lock);
+    free(rates);
+}
+
+/* The keyspace's place; else an unused one, or the oldest. */
+static size_t place_of(const struct copy_rates *rates, const char *keyspace)
+{
+    size_t oldest = 0;
+
+    for (size_t i = 0; i < COPY_RATE_KEYSPACES_MAX; i++) {
+        if (rates->items[i].turn && strcmp(rates->items[i].rate.keyspace, keyspace) == 0)
+            return i;
+        if (rates->items[i].turn < rates->items[oldest].turn)
+            oldest = i;
+    }
+    return oldest;
+}
+
+static double mean(double old, double newest)
+{
+    return old > 0 ? old * (1 - NEWEST_WEIGHT) + newest * NEWEST_WEIGHT : newest;
+}
+
+void copy_rates_note(struct copy_rates *rates, const char *keyspace, uint64_t rows, uint64_t bytes,
+                     int64_t ms)
+{
+    if (ms <= 0 || rows == 0)
+        return;
+    pthread_mutex_lock(&rates->lock);
+    size_t i = place_of(rates, keyspace);
+    struct copy_rate *rate = &rates->items[i].rate;
+
+    if (!rates->items[i].turn || strcmp(rate->keyspace, keyspace) != 0) {
+        memset(rate, 0, sizeof(*rate));
+        snprintf(rate->keyspace, sizeof(rate->keyspace), "%s", keyspace);
+    }
+    rate->rows_per_s = mean(rate->rows_per_s, (double)rows * 1000 / (double)ms);
+    if (bytes > 0)
+        rate->bytes_per_s = mean(rate->bytes_per_s, (double)bytes * 1000 / (double)ms);
+    rate->copies++;
+    rates->items[i].turn = ++rates->turns;
+    pthread_mutex_unlock(&rates->lock);
+}
+
+bool copy_rates_get(struct copy_rates *rates, const char *keyspace, struct copy_rate *rate)
+{
+    pthread_mutex_lock(&rates->lock);
+    size_t i = place_of(rates, keyspace);
+    bool found = rates->items[i].turn && strcmp(rates->items[i].rate.keyspace, keyspace) == 0;
+
+    if (found)
+        *rate = rates->items[i].rate;
+    pthread_mutex_unlock(&rates->lock);
+    return found;
+}
+
+struct copy_rate *copy_rates_copy(struct copy_rates *rates, size_t *n)
+{
+    struct copy_rate *all = memory_zalloc(COPY_RATE_KEYSPACES_MAX * sizeof(*all));
+
+    *n = 0;
+    pthread_mutex_lock(&rates->lock);
+    for (size_t i = 0; i < COPY_RATE_KEYSPACES_MAX; i++) {
+        if (rates->items[i].turn)
+            all[(*n)++] = rates->items[i].rate;
+    }
+    pthread_mutex_unlock(&rates->lock);
+    return all;
+}
+
+/* --- measuring one migration ----------------------------------------------------------------- */
+
+struct watched {
+    char uuid[64], shard[64];
+    bool seen, done;
+    uint64_t first_rows, last_rows;
+    int64_t first_ms, last_ms;
+};
+
+struct copy_watch {
+    struct watched shards[SHARDS_MAX];
+    size_t n;
+};
+
+static struct watched *find(struct copy_watch *w, const struct executor_row *row)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        if (bytes_are(row->uuid, w->shards[i].uuid) && bytes_are(row->shard, w->shards[i].shard))
+            return &w->shards[i];
+    }
+    if (w->n == SHARDS_MAX)
+        return NULL;
+    struct watched *s = &w->shards[w->n++];
+
+    bytes_to_name(s->uuid, sizeof(s->uuid), row->uuid);
+    bytes_to_name(s->shard, sizeof(s->shard), row->shard);
+    return s;
+}
+
+/* "0", "0.0", or nothing. */
+static bool is_zero(struct bytes ratio)
+{
+    for (size_t i = 0; i < ratio.len; i++) {
+        if (ratio.p[i] != '0' && ratio.p[i] != '.')
+            return false;
+    }
+    return true;
+}
+
+static void note(struct watched *s, struct copy_rates *rates, const char *keyspace,
+                 uint64_t row_bytes)
+{
+    int64_t ms = s->last_ms - s->first_ms;
+    uint64_t rows = s->last_rows - s->first_rows;
+
+    s->done = true;
+    if (s->seen && ms >= COPY_MS_MIN && rows >= COPY_ROWS_MIN)
+        copy_rates_note(rates, keyspace, rows, rows * row_bytes, ms);
+}
+
+/* A row is ready up to a poll's time after its last row was copied; so only what was seen under way
+   counts. */
+void copy_watch_row(struct copy_watch **watch, struct copy_rates *rates, const char *keyspace,
+                    const struct executor_row *row, uint64_t row_bytes, int64_t now_ms)
+{
+    if (!*watch)
+        *watch = memory_zalloc(sizeof(**watch));
+    struct watched *s = find(*watch, row);
+
+    if (!s || s->done)
+        return;
+    if (!is_zero(row->user_throttle) || (s->seen && row->rows_copied < s->last_rows)) {
+        s->done = true; /* or begun anew */
+    } else if (row->ready || migration_status_is_terminal(row->status)) {
+        note(s, rates, keyspace, row_bytes);
+    } else if (row->status == MIGRATION_RUNNING && row->rows_copied > 0 &&
+               row->rows_copied != s->last_rows) {
+        if (!s->seen) {
+            s->first_rows = row->rows_copied;
+            s->first_ms = now_ms;
+        }
+        s->seen = true;
+        s->last_rows = row->rows_copied;
+        s->last_ms = now_ms;
+    }
+}
+
+void copy_watch_free(struct copy_watch *watch)
+{
+    free(watch);
+}

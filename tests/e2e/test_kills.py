@@ -1,0 +1,117 @@
+"""Schema changes whose cluster dies in their middle: a tablet, a vtgate, one shard. Each ends in one clear state, and the
+cluster is whole again afterwards."""
+
+from __future__ import annotations
+
+import threading
+
+import pymysql
+import pytest
+
+from lib.poll import stays, until
+from lib.shim import Shim
+from lib.vtgate import Vtgate
+from test_control import control_of, hours
+from test_progress import start, the_migration
+
+TABLET = "vttablet100"
+
+
+def managed(bed, **ddl: object) -> dict:
+    return {"ddl": {"cutover": "managed", "poll_interval_ms": 200, "strategy": "vitess", **ddl}, **control_of(bed)}
+
+
+def states(bed, table: str) -> set[str]:
+    """Of its migration, on all shards; nothing while a shard cannot be asked."""
+    try:
+        return {row["migration_status"] for row in bed.migrations(table)}
+    except pymysql.Error:
+        return set()
+
+
+def fill(bed, table: str, rows: int) -> None:
+    """The same rows on each shard."""
+    for shard in bed.shards:
+        bed.run(f"USE `{shard}`", f"INSERT INTO {table} (id, v) VALUES " + ",".join(f"({i}, {i})" for i in range(rows)))
+
+
+@pytest.mark.alone
+def test_tablet_is_killed_while_rows_are_copied(start_shim, bed, table):
+    """A throttled copy loses its tablet: when that is back it goes on, both shards change, and the client gets its OK."""
+    fill(bed, table, 2000)
+    shim = start_shim(managed(bed))
+    thread, outcome = start(shim, table, "copied")
+    uuid = until(lambda: the_migration(shim, table).get("uuid"), "it is submitted", 60)
+    shim.admin(f"THROTTLE MIGRATION '{uuid}' RATIO 1")
+    until(lambda: states(bed, table) == {"running"}, "both shards run it", 60)
+    with bed.killed(TABLET):
+        assert not outcome
+    assert not outcome
+    shim.admin(f"UNTHROTTLE MIGRATION '{uuid}'")
+    thread.join(150)
+    assert outcome == [None]
+    assert states(bed, table) == {"complete"}
+    assert all("copied" in columns for columns in bed.columns(table).values())
+    assert the_migration(shim, table)["status"] == "complete"
+
+
+@pytest.mark.alone
+def test_tablet_is_killed_when_all_is_ready(start_shim, bed, table):
+    """The shards wait for their window when one loses its tablet: they cut over together all the same."""
+    shim = start_shim(managed(bed, cutover_window=[hours(120, 180)]))
+    thread, outcome = start(shim, table, "waited")
+    until(lambda: "window" in (the_migration(shim, table).get("stage") or ""), "it waits", 120)
+    with bed.killed(TABLET):
+        assert not outcome
+    shim.admin(f"COMPLETE MIGRATION '{the_migration(shim, table)['uuid']}'")
+    thread.join(150)
+    assert outcome == [None]
+    assert states(bed, table) == {"complete"}
+    first, last = sorted(row["completed_timestamp"] for row in bed.migrations(table))
+    assert (last - first).total_seconds() <= 2, (first, last)
+    assert shim.parked() == 0
+
+
+def test_vtgate_is_killed(start_shim, bed, table):
+    """The client is told that its migration may go on, and the keeper completes it over another vtgate."""
+    with Vtgate(bed) as victim:
+        shim = start_shim({**managed(bed, cutover_window=[hours(120, 180)]), "vtgate": [victim.endpoint, bed.endpoints[0]]})
+        shim.admin(f"DRAIN VTGATE '{bed.endpoints[0]}'")
+        thread, outcome = start(shim, table, "kept")
+        until(lambda: "window" in (the_migration(shim, table).get("stage") or ""), "it waits", 120)
+        shim.admin(f"RESUME VTGATE '{bed.endpoints[0]}'")
+        uuid = the_migration(shim, table)["uuid"]
+        victim.stop(kill=True)
+        thread.join(60)
+        assert outcome[0].args[0] == 1105 and uuid in outcome[0].args[1] and "may go on" in outcome[0].args[1], outcome
+        shim.wait_event("ddl_adopted", 60)
+        shim.admin(f"COMPLETE MIGRATION '{uuid}'")
+        until(lambda: states(bed, table) == {"complete"}, "it is complete", 90)
+    assert all("kept" in columns for columns in bed.columns(table).values())
+    until(lambda: the_migration(shim, table)["status"] == "complete", "the shim says so")
+
+
+@pytest.mark.parametrize("cutover", ["managed", "vitess"])
+def test_one_shard_fails(start_shim, bed, table, cutover):
+    """Rows of one shard break the change: the error names the shard, and no other is left in the middle of it."""
+    one, two = (shard.split("/")[1] for shard in bed.shards)
+    bed.run(f"USE `{bed.keyspace}/{one}`", f"INSERT INTO {table} (id, v) VALUES (1, 7), (2, 7)")
+    shim = start_shim(managed(bed, cutover=cutover))
+    code, text = run_and_fail(shim, f"ALTER TABLE {table} ADD UNIQUE KEY only (v)")
+    assert f"failed on shard {one}" in text, text
+    found = {row["shard"]: row["migration_status"] for row in bed.migrations(table)}
+    has = {shard.split("/")[1]: "only" in names for shard, names in bed.indexes(table).items()}
+    assert found[one] == "failed" and not has[one], found
+    if cutover == "managed":
+        assert found[two] == "cancelled" and not has[two], (found, has)
+    else:
+        assert (found[two], has[two]) in {("cancelled", False), ("complete", True)}, (found, has)
+        assert ("others have completed" in text) == has[two], text
+    stays(lambda: {row["shard"]: row["migration_status"] for row in bed.migrations(table)} == found, "it is over", 1)
+    assert the_migration(shim, table)["status"] == "failed"
+
+
+def run_and_fail(shim: Shim, sql: str) -> tuple[int, str]:
+    with pytest.raises(pymysql.Error) as failed:
+        shim.run(sql)
+    return failed.value.args
