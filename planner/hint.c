@@ -131,6 +131,10 @@ static void set(struct hints *h, struct sql_name key, bool has_value, struct sql
         h->allow_long_unavailability = true;
         return;
     }
+    if (!has_value && word_is(key, "no_retry")) {
+        h->no_retry = true;
+        return;
+    }
     for (size_t i = 0; has_value && i < sizeof(KEYS) / sizeof(*KEYS); i++) {
         if (word_is(key, KEYS[i].key)) {
             KEYS[i].set(h, value);

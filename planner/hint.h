@@ -1,5 +1,6 @@
 /*
- * Hints to the shim in a DDL statement: comments before its first word or behind it,
+ * Hints to the shim in a statement (all but no_retry in DDL): comments before its first word or
+ * behind it,
  *
  *   ALTER / *vtshim strategy=direct allow=rename_table * / TABLE ...
  *
@@ -25,6 +26,7 @@ struct hints {
     enum hint_wait wait;
     preflight_rules allow;
     bool allow_long_unavailability;
+    bool no_retry;   /* of any statement: an error is not met with another try (retry.h) */
     char error[160]; /* not empty: a hint that is not understood, which must not be ignored */
 };
 

@@ -376,6 +376,7 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
     p->kind = st.kind == STATEMENT_EMPTY && !whole ? STATEMENT_OTHER : st.kind;
     p->effect = statement_effect(&st);
     p->lock = st.lock;
+    p->retry = retry_statement(text, len, whole);
     if (st.kind == STATEMENT_EXECUTE)
         p->names.everything = true; /* what it runs is told elsewhere */
     bool acted_upon = st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL ||

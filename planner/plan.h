@@ -11,6 +11,7 @@
 #include "planner/classify.h"
 #include "planner/hold.h"
 #include "planner/names.h"
+#include "planner/retry.h"
 
 enum plan_action {
     PLAN_FORWARD,    /* to vtgate as it is */
@@ -51,8 +52,14 @@ struct prepared {
     enum plan_effect effect; /* of executing it: DATABASE, STRATEGY_*, TEMPORARY, VSCHEMA, LOCK, or
                                 NONE */
     enum lock_function lock;
-    char *text; /* DDL, EXPLAIN_DDL, MIGRATION, KILL: its text; USE: the database; TEMPORARY and
-                   VSCHEMA: the table; else NULL. Owned. */
+    enum retry_statement retry; /* of executing it */
+    uint32_t runs, refused;     /* (the proxy's to count) executions, and those
+                                   whose errors retry.def has */
+
+    bool long_data; /* (the proxy's to set) COM_STMT_SEND_LONG_DATA came since the last execution:
+                       vtgate forgets it with that, so that the execution cannot be repeated */
+    char *text;     /* DDL, EXPLAIN_DDL, MIGRATION, KILL: its text; USE: the database; TEMPORARY and
+                       VSCHEMA: the table; else NULL. Owned. */
     size_t len;
     uint32_t *pairs; /* tables and words that it names together (planner/traffic.h). Owned. */
     size_t pair_count;

@@ -176,7 +176,8 @@ static bool has_prepared(const struct session *s, struct hold_set *set)
 
 static void preview_session(struct preview *p, const struct session *s, struct hold_set *set)
 {
-    bool runs = s->state != SESSION_IDLE && s->state != SESSION_PARKED;
+    bool runs =
+        s->state != SESSION_IDLE && s->state != SESSION_PARKED && s->state != SESSION_RETRYING;
     bool in_transaction = s->status & STATUS_IN_TRANSACTION;
 
     atomic_fetch_add(&p->sessions, 1);

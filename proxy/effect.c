@@ -12,6 +12,7 @@
 #include "proxy/flights.h"
 #include "proxy/locks.h"
 #include "proxy/memory.h"
+#include "proxy/retry.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/statements.h"
@@ -63,6 +64,7 @@ void effect_set(struct session *s, const struct plan *plan, const char *text, si
     case EFFECT_VSCHEMA:
         keep_text(s, plan->name.text, plan->name.len);
         flights_begin(s->worker->server->flights, s->effect_text, s->effect_len);
+        retry_suspect(s->worker->server);
         break;
     case EFFECT_LOCK:
         locks_expect(s, plan->lock);
@@ -148,6 +150,8 @@ void effect_settle(struct session *s, bool succeeded)
     if (s->effect == EFFECT_VSCHEMA)
         flights_end(s->worker->server->flights, s->effect_text, s->effect_len,
                     clock_ms() + (succeeded ? s->worker->server->config->ddl_settle_ms : 0));
+    if (s->effect == EFFECT_VSCHEMA)
+        retry_suspect(s->worker->server);
     if (s->effect == EFFECT_CONTROL)
         audit_controlled(s, s->effect_text, s->effect_len, succeeded);
     if (succeeded)

@@ -90,3 +90,17 @@ bool flights_has(struct flights *f, const char *table, int64_t now_ms)
     pthread_mutex_unlock(&f->lock);
     return found;
 }
+
+bool flights_concern(struct flights *f, const struct names *names)
+{
+    struct flight *one;
+    bool found = false;
+
+    pthread_mutex_lock(&f->lock);
+    LIST_FOREACH(one, &f->list, link)
+    {
+        found = found || (!one->until_ms && names_may_contain(names, one->table, one->len));
+    }
+    pthread_mutex_unlock(&f->lock);
+    return found;
+}

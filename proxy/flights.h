@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "planner/names.h"
+
 struct flights;
 
 struct flights *flights_create(void);
@@ -18,6 +20,9 @@ void flights_destroy(struct flights *f); /* NULL is fine */
 void flights_begin(struct flights *f, const char *table, size_t len);
 /* One that began has been answered; it counts until the time given. */
 void flights_end(struct flights *f, const char *table, size_t len, int64_t until_ms);
+
+/* Whether a change that is not answered yet is of a table that may be among the names. */
+bool flights_concern(struct flights *f, const struct names *names);
 
 bool flights_has(struct flights *f, const char *table, int64_t now_ms);
 

@@ -83,6 +83,24 @@ static void add_closes(struct evbuffer *out, const struct server *server)
     }
 }
 
+static void add_retries(struct evbuffer *out, const struct server *server)
+{
+    const char *family = metrics_text_family(out, METRIC_RETRIES);
+
+    for (unsigned error = 0; error < RETRY_ERROR_COUNT; error++) {
+        for (unsigned outcome = 0; outcome < RETRY_OUTCOME_COUNT; outcome++) {
+            uint64_t sum = 0;
+
+            for (unsigned i = 0; i < server->worker_count; i++)
+                sum += metrics_get(&server->workers[i].metrics.retries[error][outcome]);
+            if (sum > 0)
+                evbuffer_add_printf(out, "%s{error=\"%s\",outcome=\"%s\"} %" PRIu64 "\n", family,
+                                    retry_error_name((enum retry_error)error),
+                                    retry_outcome_name((enum retry_outcome)outcome), sum);
+        }
+    }
+}
+
 static void on_metrics(struct evhttp_request *rq, void *arg)
 {
     struct server *server = ((struct http *)arg)->server;
@@ -111,6 +129,7 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     }
     add_commands(out, server);
     add_closes(out, server);
+    add_retries(out, server);
     http_add_vtgates(out, server);
     http_add_migrations(out, server);
     reply(rq, 200, "OK", out, "text/plain; version=0.0.4; charset=utf-8");

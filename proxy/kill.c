@@ -13,6 +13,7 @@
 #include "proxy/migration.h"
 #include "proxy/migration_internal.h"
 #include "proxy/park.h"
+#include "proxy/retry.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
@@ -64,6 +65,9 @@ static void interrupt(struct kill *k, struct session *s)
             k->impossible = "its locks are being kept alive: try again";
         else
             park_interrupt(s);
+        break;
+    case SESSION_RETRYING:
+        retry_interrupt(s);
         break;
     case SESSION_MIGRATING:
         if (s->migration)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "planner/retry.h"
+
 #define METRICS_CLOSES 32 /* at least CLOSE_COUNT: session.c asserts it */
 #define METRICS_ERRORS 64 /* at least SHIM_ERROR_COUNT, likewise */
 
@@ -19,6 +21,7 @@ struct metrics {
     _Atomic uint64_t commands_by_kind[0x21]; /* by command byte; the last for unknown ones */
     _Atomic uint64_t closes[METRICS_CLOSES]; /* by enum close_reason */
     _Atomic uint64_t errors[METRICS_ERRORS]; /* by enum shim_error */
+    _Atomic uint64_t retries[RETRY_ERROR_COUNT][RETRY_OUTCOME_COUNT];
 };
 
 /* Adds n to a counter of the calling thread's own struct: no other thread writes it. */

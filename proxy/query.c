@@ -24,6 +24,7 @@
 #include "proxy/memory.h"
 #include "proxy/notes.h"
 #include "proxy/park.h"
+#include "proxy/retry.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
@@ -116,6 +117,11 @@ void query_note_status(struct session *s, uint16_t status)
 {
     if (status & STATUS_IN_TRANSACTION && !(s->status & STATUS_IN_TRANSACTION))
         s->transaction_ms = clock_ms();
+    /* BEGIN, for under autocommit nothing else begins one; of several statements it is not alone.
+     */
+    s->fresh = !(s->status & STATUS_IN_TRANSACTION) && s->response.packets == 1 &&
+               (status & (STATUS_IN_TRANSACTION | STATUS_AUTOCOMMIT)) ==
+                   (STATUS_IN_TRANSACTION | STATUS_AUTOCOMMIT);
     s->status = status;
     if (s->touched && !(status & STATUS_IN_TRANSACTION)) {
         free(s->touched);
@@ -128,8 +134,10 @@ void query_command_done(struct session *s)
     struct metrics *m = &s->worker->metrics;
 
     s->drained_by = 0;
-    if (s->response.failed)
+    if (s->response.failed) {
         metrics_add(&m->errors_relayed, 1);
+        s->fresh = false;
+    }
     if (s->response.status_valid)
         query_note_status(s, s->response.status);
     effect_settle(s, !s->response.failed);
@@ -242,13 +250,23 @@ void query_log_passed(struct session *s, const struct plan *plan, const char *te
              plan->passed);
 }
 
-static void count_command(struct session *s, uint8_t command)
+static void count_commands(struct session *s, uint8_t command, uint64_t n)
 {
     struct metrics *m = &s->worker->metrics;
 
-    s->commands++;
-    metrics_add(&m->commands, 1);
-    metrics_add(&m->commands_by_kind[command < COMMAND_COUNT ? command : COMMAND_COUNT], 1);
+    s->commands += n;
+    metrics_add(&m->commands, n);
+    metrics_add(&m->commands_by_kind[command < COMMAND_COUNT ? command : COMMAND_COUNT], n);
+}
+
+static void count_command(struct session *s, uint8_t command)
+{
+    count_commands(s, command, 1);
+}
+
+void query_uncount_command(struct session *s)
+{
+    count_commands(s, s->command, (uint64_t)-1);
 }
 
 /* The last byte of a command has been passed on. */
@@ -332,6 +350,7 @@ static size_t forward(struct session *s, const struct head *h, const uint8_t *p,
         if (session_send_backend(s, p, len)) {
             request_sent(s);
             fallback_expect(s, p, len);
+            retry_keep(s, p, len);
         }
         return len;
     }
@@ -404,6 +423,7 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         if (park_session(s, plan->hold))
             return 0;
         metrics_add(&s->worker->metrics.park_timeouts, 1);
+        retry_forget(s);
         session_send_error(s, (uint8_t)(h->packet[3] + 1), SHIM_ERROR_HELD,
                            (unsigned long long)plan->hold->id, plan->hold->reason,
                            "max_parked sessions wait already");
@@ -507,6 +527,8 @@ static struct plan plan_statement_command(struct session *s, const struct head *
             plan.action = h->length < PACKET_MAX_PAYLOAD ? PLAN_MORE : PLAN_FORWARD;
         return plan;
     }
+    if (h->command == COM_STMT_SEND_LONG_DATA)
+        statements_note_long_data(s->statements, id);
     if (h->command == COM_STMT_CLOSE) {
         plan.effect = EFFECT_CLOSE_PREPARED;
         s->effect_id = id;
@@ -573,6 +595,7 @@ __attribute__((noinline)) static size_t consume_planned(struct session *s, const
         break;
     case COM_STMT_EXECUTE:
     case COM_STMT_CLOSE:
+    case COM_STMT_SEND_LONG_DATA:
         plan = plan_statement_command(s, h);
         break;
     default:
@@ -677,6 +700,7 @@ void query_reject(struct session *s, enum shim_error error, ...)
     uint8_t sequence = (uint8_t)(s->input.data[3] + 1);
     va_list args;
 
+    retry_forget(s);
     h.length = load_u24(s->input.data);
     h.whole = s->input.len >= PACKET_HEADER + h.length && h.length < PACKET_MAX_PAYLOAD;
     buffer_consume(&s->input, drop(s, &h, s->input.data, s->input.len));

@@ -7,6 +7,7 @@
 #include "proxy/gate.h"
 #include "proxy/locks.h"
 #include "proxy/migration.h"
+#include "proxy/retry.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
@@ -14,6 +15,8 @@
 
 void relay_response(struct session *s, const uint8_t *data, size_t len)
 {
+    if (s->kept && retry_answer(s, data, len))
+        return;
     size_t used = response_feed(&s->response, data, len);
 
     if (s->lock_call)
@@ -58,6 +61,8 @@ void relay_readable(struct session *s)
             migration_vtgate_lost(s);
         else if (s->gate)
             gate_vtgate_lost(s);
+        else if (s->state == SESSION_RETRYING)
+            retry_vtgate_lost(s);
         session_finish(s, n == -1 ? CLOSE_VTGATE_CLOSED : CLOSE_VTGATE_ERROR);
         return;
     }
@@ -70,6 +75,6 @@ void relay_readable(struct session *s)
         relay_response(s, w->scratch, (size_t)n);
     else if (s->ask) /* ASKING, or PARKED */
         ask_feed(s, w->scratch, (size_t)n);
-    else
+    else if (s->state != SESSION_RETRYING) /* else what comes unasked before its end */
         session_send_client(s, w->scratch, (size_t)n);
 }

@@ -212,8 +212,10 @@ static bool relay_packet(struct session *s, uint8_t *packet, size_t len)
         return false;
     if (!done)
         return true;
-    if (s->response.failed)
+    if (s->response.failed) {
         metrics_add(&s->worker->metrics.errors_relayed, 1);
+        s->fresh = false;
+    }
     if (s->response.status_valid)
         query_note_status(s, s->response.status);
     effect_settle(s, !s->response.failed);

@@ -2,6 +2,7 @@
  * Start, control loop and end of the process.
  */
 #include "proxy/server.h"
+#include "proxy/retry.h"
 
 #include <errno.h>
 #include <event2/listener.h>
@@ -431,6 +432,7 @@ static bool start(struct server *server)
     server->migrations = migrations_create();
     server->copy_rates = copy_rates_create();
     server->flights = flights_create();
+    server->retries = retries_create();
     server->traffic = memory_zalloc(sizeof(*server->traffic));
     server->digests = digests_create();
     server->audit = audit_create(server->config->audit_file);
@@ -537,6 +539,7 @@ static void stop(struct server *server)
         migrations_destroy(server->migrations);
     copy_rates_destroy(server->copy_rates);
     flights_destroy(server->flights);
+    retries_destroy(server->retries);
     free(server->traffic);
     digests_destroy(server->digests);
     if (server->audit)

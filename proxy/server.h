@@ -24,6 +24,7 @@ struct holds;
 struct audit;
 struct migrations;
 struct flights;
+struct retries;
 struct traffic;
 struct digests;
 struct networks;
@@ -60,6 +61,7 @@ struct server {
     struct migrations *migrations;
     struct copy_rates *copy_rates;
     struct flights *flights; /* VSchema changes */
+    struct retries *retries;
     struct traffic *traffic; /* columns that statements name */
     struct digests *digests; /* statements, sampled */
     struct audit *audit;

@@ -23,6 +23,7 @@
 #include "proxy/notes.h"
 #include "proxy/park.h"
 #include "proxy/quota.h"
+#include "proxy/retry.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/session_transition.h"
@@ -250,6 +251,7 @@ static void session_forget(struct session *s)
 {
     login_end(s);
     park_forget(s);
+    retry_forget(s);
     ask_forget(s);
     script_forget(s);
     fallback_forget(s);

@@ -35,6 +35,7 @@ enum close_reason {
     X(RESPONSE, "response")         /* vtgate is answering */                                      \
     X(INFILE, "infile")             /* the client sends a LOCAL INFILE's data */                   \
     X(PARKED, "parked")             /* a command waits behind a hold */                            \
+    X(RETRYING, "retrying")         /* a command that vtgate refused waits for its next try */     \
     X(ASKING, "asking")             /* vtgate answers a question of the shim */                    \
     X(CALLING, "calling")           /* vtctld answers a call for a migration */                    \
     X(MIGRATING, "migrating")       /* waiting to ask again how a migration is doing */            \
@@ -62,6 +63,8 @@ struct gate;
 struct notes;
 struct inner;
 struct collected;
+struct kept_command;
+struct retry;
 struct statements;
 
 struct session {
@@ -81,6 +84,9 @@ struct session {
     bool bridged;                       /* it logged in through bridge.c, and has to again */
     bool keeps_first_salt;              /* see bridge_keeps_first_salt */
     bool strategy_own;                  /* the user set @@ddl_strategy */
+    bool
+        fresh; /* BEGIN was the last thing that succeeded: nothing is executed in the transaction */
+    bool plain_begin;          /* ... and that had no options, so that the shim can say it, too */
     bool client_gone;          /* the client left while the shim still had work on vtgate's side */
     bool discard;              /* REQUEST: the command was answered already; its rest is dropped */
     enum close_reason closing; /* CLOSING: why */
@@ -109,6 +115,8 @@ struct session {
     struct gate *gate;           /* ... or one that is looked at first, or NULL */
     struct collected *collected; /* between BEGIN and COMMIT TRANSITION, or NULL */
     struct notes *notes;         /* what SHOW WARNINGS tells of the last DDL, or NULL */
+    struct kept_command *kept;   /* the command that was sent, until its answer begins, or NULL */
+    struct retry *retry;         /* an error that may not be its last answer, or NULL */
     struct inner *inner;         /* a session of the shim's own (inner.h), or NULL (owned) */
     unsigned locks;              /* user-level ones that it holds (locks.h) */
     struct lock_call *lock_call; /* a lock function under way, or NULL */
@@ -234,6 +242,9 @@ void query_resolve(struct session *s, const struct sql_name *variable);
 
 /* Notes what a statement that is passed on mentions, while somebody needs to know. */
 void query_track(struct session *s, const char *text, size_t len, bool whole);
+
+/* The command under way is going to be counted again. */
+void query_uncount_command(struct session *s);
 
 /* Sends vtgate a command that was kept, and follows its response. */
 void query_send_command(struct session *s, uint8_t command, const uint8_t *packet, size_t len);

@@ -66,7 +66,7 @@ static bool entry_is(const struct entry *e, uint32_t id, struct sql_name name)
     return e->name && strlen(e->name) == name.len && strncasecmp(e->name, name.text, name.len) == 0;
 }
 
-static const struct prepared *find(const struct statements *sts, uint32_t id, struct sql_name name)
+static struct prepared *find(const struct statements *sts, uint32_t id, struct sql_name name)
 {
     struct entry *e;
 
@@ -127,12 +127,12 @@ void statements_put_named(struct statements *sts, struct sql_name name, struct p
     put(sts, 0, name, p);
 }
 
-const struct prepared *statements_get(const struct statements *sts, uint32_t id)
+struct prepared *statements_get(const struct statements *sts, uint32_t id)
 {
     return find(sts, id, NO_NAME);
 }
 
-const struct prepared *statements_get_named(const struct statements *sts, struct sql_name name)
+struct prepared *statements_get_named(const struct statements *sts, struct sql_name name)
 {
     return find(sts, 0, name);
 }
@@ -146,6 +146,26 @@ void statements_each(const struct statements *sts, void (*fn)(void *arg, const s
         SLIST_FOREACH(e, &sts->buckets[i], next)
         fn(arg, &e->prepared);
     }
+}
+
+void statements_note_long_data(struct statements *sts, uint32_t id)
+{
+    struct prepared *p = find(sts, id, NO_NAME);
+
+    if (p)
+        p->long_data = true;
+}
+
+bool statements_note_run(struct statements *sts, uint32_t id)
+{
+    struct prepared *p = find(sts, id, NO_NAME);
+    bool repeatable = p && !p->long_data;
+
+    if (p) {
+        p->long_data = false;
+        p->runs++;
+    }
+    return repeatable;
 }
 
 void statements_remove(struct statements *sts, uint32_t id)

@@ -23,8 +23,13 @@ void statements_put(struct statements *sts, uint32_t id, struct prepared *p);
 void statements_put_named(struct statements *sts, struct sql_name name, struct prepared *p);
 
 /* Borrowed until the next change; NULL: unknown. */
-const struct prepared *statements_get(const struct statements *sts, uint32_t id);
-const struct prepared *statements_get_named(const struct statements *sts, struct sql_name name);
+struct prepared *statements_get(const struct statements *sts, uint32_t id);
+struct prepared *statements_get_named(const struct statements *sts, struct sql_name name);
+
+/* COM_STMT_SEND_LONG_DATA came for it. */
+void statements_note_long_data(struct statements *sts, uint32_t id);
+/* It is executed. False: it cannot be executed again in the same way, since long data had come. */
+bool statements_note_run(struct statements *sts, uint32_t id);
 
 /* All of them, one after the other. fn must not change them. */
 void statements_each(const struct statements *sts, void (*fn)(void *arg, const struct prepared *p),

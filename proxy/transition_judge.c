@@ -13,6 +13,7 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migrations.h"
+#include "proxy/retry.h"
 #include "proxy/server.h"
 #include "proxy/transition_internal.h"
 #include "proxy/vschema_json.h"
@@ -246,6 +247,7 @@ void transition_migrations(struct transition *t)
          i++) {
         transition_touched(t, i, keyspace, table);
         flights_begin(t->server->flights, table, strlen(table));
+        retry_suspect(t->server);
         t->flying = true;
     }
     for (size_t i = 0; i < t->diff->table_count; i++) {

@@ -123,6 +123,7 @@ bool worker_start(struct worker *w, struct server *server, unsigned index)
     TAILQ_INIT(&w->sessions);
     TAILQ_INIT(&w->dead);
     park_init(w);
+    retry_init(w);
     return pthread_create(&w->thread, NULL, worker_main, w) == 0;
 }
 
@@ -133,6 +134,7 @@ static void worker_end(void *context, void *arg)
     (void)arg;
     while (!TAILQ_EMPTY(&w->parked))
         park_shut_down(TAILQ_FIRST(&w->parked));
+    retry_shut_down_all(w);
     while (!TAILQ_EMPTY(&w->sessions))
         session_close(TAILQ_FIRST(&w->sessions), CLOSE_SHUTDOWN);
     w->ended = true;
@@ -145,6 +147,7 @@ void worker_stop(struct worker *w)
     mailbox_fini(&w->mailbox);
     loop_fini(&w->loop);
     hold_set_release(w->holds);
+    retry_fini(w);
     free(w->scratch);
 }
 

@@ -12,9 +12,11 @@
 #include <sys/socket.h>
 
 #include "planner/hold.h"
+#include "proxy/kept.h"
 #include "proxy/loop.h"
 #include "proxy/mailbox.h"
 #include "proxy/metrics.h"
+#include "proxy/retry.h"
 
 struct server;
 struct session;
@@ -48,6 +50,9 @@ struct worker {
     struct hold_set *holds;     /* never NULL */
     struct loop_timer park_timer;
     struct park_round park_round;
+    struct retry_list retrying;
+    struct loop_timer retry_timer;
+    struct kept_stock kept;
     bool draining, ended;
 };
 

@@ -7,9 +7,9 @@
 #   + 6  vtgate1, MySQL             ...  +14  vtgate9, MySQL
 #   +21  vtgate1, HTTP              ...  +29  vtgate9, HTTP
 #   +31  vtgate1, gRPC              ...  +39  vtgate9, gRPC
-#   +40  vttablet100, HTTP          +41  vttablet101, HTTP
-#   +50  vttablet100, gRPC          +51  vttablet101, gRPC
-#   +60  mysqld100                  +61  mysqld101
+#   +40  vttablet100, HTTP          ...  +44  vttablet104, HTTP (102 to 104: with --spare)
+#   +50  vttablet100, gRPC          ...  +54  vttablet104, gRPC
+#   +60  mysqld100                  ...  +64  mysqld104
 
 readonly PORT_ETCD=1 PORT_ETCD_PEER=2 PORT_VTCTLD_HTTP=3 PORT_VTCTLD_GRPC=4
 readonly PORT_VTGATE_MYSQL=5 PORT_VTGATE_HTTP=20 PORT_VTGATE_GRPC=30 # plus the vtgate's number
@@ -29,7 +29,7 @@ ports_all() {
         port "$PORT_VTGATE_HTTP" "$gate"
         port "$PORT_VTGATE_GRPC" "$gate"
     done
-    for tablet in 0 1; do
+    for tablet in 0 1 2 3 4; do
         port "$PORT_TABLET_HTTP" "$tablet"
         port "$PORT_TABLET_GRPC" "$tablet"
         port "$PORT_MYSQLD" "$tablet"

@@ -2,10 +2,19 @@
 # `bed up`: etcd, vtctld, keyspace commerce with the shards -80 and 80- (or with --unsharded only
 # one), one tablet each on a real MySQL, and the vtgates. Needs the other files of this folder.
 
-readonly KEYSPACE=commerce CELL=zone1
+readonly KEYSPACE=commerce ASIDE=aside CELL=zone1
 
-# Sets SHARDS: of the tablets 100 and 101, in this order.
-up_shards() { if [ -n "$BED_UNSHARDED" ]; then SHARDS=(-); else SHARDS=(-80 80-); fi; }
+# Sets SHARDS: of the keyspace; TABLET_SHARDS and TABLET_KEYSPACES: of the tablets 100, 101 ..., in
+# this order. First the primaries, then with --spare their replicas and the tablet of keyspace aside.
+up_shards() {
+    local number
+    if [ -n "$BED_UNSHARDED" ]; then SHARDS=(-); else SHARDS=(-80 80-); fi
+    TABLET_SHARDS=("${SHARDS[@]}")
+    [ -z "$BED_SPARE" ] || TABLET_SHARDS+=("${SHARDS[@]}")
+    TABLET_KEYSPACES=()
+    for number in "${!TABLET_SHARDS[@]}"; do TABLET_KEYSPACES[number]=$KEYSPACE; done
+    [ -z "$BED_SPARE" ] || TABLET_SHARDS+=(-) TABLET_KEYSPACES+=("$ASIDE")
+}
 
 # Called with BED_* options set and BED_DIR fresh; says what failed and returns non-zero.
 up() {
@@ -56,13 +65,13 @@ up_define() {
         --initial-cluster "default=http://127.0.0.1:$(port "$PORT_ETCD_PEER")"
     process_define vtctld "$VITESS_BIN/vtctld" "${topo[@]}" "${own[@]}" --cell "$CELL" \
         --service-map grpc-vtctl,grpc-vtctld --port "$(port "$PORT_VTCTLD_HTTP")" --grpc-port "$(port "$PORT_VTCTLD_GRPC")"
-    for number in "${!SHARDS[@]}"; do
+    for number in "${!TABLET_SHARDS[@]}"; do
         # `init` is replaced by `start` once the data exist: see process_start.
         process_define "mysqld$((100 + number))" "$VITESS_BIN/mysqlctl" --tablet-uid $((100 + number)) \
             --mysql-port "$(port "$PORT_MYSQLD" "$number")" start
         process_define "vttablet$((100 + number))" "$VITESS_BIN/vttablet" "${topo[@]}" "${own[@]}" \
             --tablet-path "$CELL-0000000$((100 + number))" --tablet-hostname 127.0.0.1 \
-            --init-keyspace "$KEYSPACE" --init-shard="${SHARDS[number]}" --init-tablet-type replica \
+            --init-keyspace "${TABLET_KEYSPACES[number]}" --init-shard="${TABLET_SHARDS[number]}" --init-tablet-type replica \
             --port "$(port "$PORT_TABLET_HTTP" "$number")" --grpc-port "$(port "$PORT_TABLET_GRPC" "$number")" \
             --service-map grpc-queryservice,grpc-tabletmanager,grpc-updatestream \
             --health-check-interval 2s --migration-check-interval 2s --restore-from-backup=false \
@@ -95,7 +104,7 @@ up_start_servers() {
     address=127.0.0.1:$(port "$PORT_ETCD")
     topo=(--server internal --topo-implementation etcd2 --topo-global-server-address "$address" --topo-global-root /vitess/global)
     # Creating MySQL's data takes longest: it goes on while the others start.
-    for number in "${!SHARDS[@]}"; do up_spawn_init "$number"; done
+    for number in "${!TABLET_SHARDS[@]}"; do up_spawn_init "$number"; done
     process_spawn etcd
     wait_until 30 etcd "etcd is healthy" etcd_healthy || return
     wait_until 30 etcd "the cell is known" "$VITESS_BIN/vtctldclient" "${topo[@]}" \
@@ -112,12 +121,15 @@ up_spawn_init() {
 }
 
 up_create_keyspace() {
-    up_step vtctld "create the keyspace" vtctl CreateKeyspace --durability-policy=none "$KEYSPACE"
+    local keyspace
+    for keyspace in $(printf '%s\n' "${TABLET_KEYSPACES[@]}" | sort -u); do
+        up_step vtctld "create keyspace $keyspace" vtctl CreateKeyspace --durability-policy=none "$keyspace" || return
+    done
 }
 
 up_start_tablets() {
     local number status
-    for number in "${!SHARDS[@]}"; do
+    for number in "${!TABLET_SHARDS[@]}"; do
         status=0
         wait "${UP_INIT_PIDS[number]}" || status=$?
         if ((status)); then
@@ -130,14 +142,18 @@ up_start_tablets() {
         mysqld_note $((100 + number)) || return
         process_spawn "vttablet$((100 + number))"
     done
-    for number in "${!SHARDS[@]}"; do
+    for number in "${!TABLET_SHARDS[@]}"; do
         wait_until 60 "vttablet$((100 + number))" "tablet $((100 + number)) is registered" \
             tablet_registered $((100 + number)) || return
+        is_replica "$number" && continue
         # The tablet needs a moment between registering and answering.
-        wait_until 60 "vttablet$((100 + number))" "tablet $((100 + number)) is the primary of ${SHARDS[number]}" \
-            vtctl PlannedReparentShard "$KEYSPACE/${SHARDS[number]}" --new-primary "$CELL-0000000$((100 + number))" || return
+        wait_until 60 "vttablet$((100 + number))" "tablet $((100 + number)) is the primary of ${TABLET_SHARDS[number]}" \
+            vtctl PlannedReparentShard "${TABLET_KEYSPACES[number]}/${TABLET_SHARDS[number]}" --new-primary "$CELL-0000000$((100 + number))" || return
     done
 }
+
+# is_replica NUMBER: of a tablet of keyspace commerce that has a primary already.
+is_replica() { [ "${TABLET_KEYSPACES[$1]}" = "$KEYSPACE" ] && (($1 >= ${#SHARDS[@]})); }
 
 up_load_schema() {
     local file vschema=vschema.json

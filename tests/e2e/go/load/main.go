@@ -13,6 +13,11 @@
 // "slow" tells when the slowest operations began, in milliseconds since the start. "first_in_transaction" is
 // the first statement of a transaction, which a shim may park while the others go on. With -timeline the
 // longest operation that began in each tenth of a second is told, too, by table and kind.
+//
+// With -verify each row counts the updates that it got, and whoever reads or deletes it compares: "wrong" tells
+// what was lost or done twice. After an error a connection does not know, and begins with a fresh look.
+// -dsn may name several places, separated by blanks: connections take turns. -mixed: every other one of them uses
+// prepared statements.
 package main
 
 import (
@@ -42,10 +47,11 @@ type sample struct{ began, took time.Duration }
 type recorder struct {
 	samples map[string][]sample
 	errors  map[string]int
+	wrong   map[string]int
 }
 
 func newRecorder() *recorder {
-	return &recorder{samples: map[string][]sample{}, errors: map[string]int{}}
+	return &recorder{samples: map[string][]sample{}, errors: map[string]int{}, wrong: map[string]int{}}
 }
 
 func (r *recorder) merge(other *recorder) {
@@ -54,6 +60,9 @@ func (r *recorder) merge(other *recorder) {
 	}
 	for text, n := range other.errors {
 		r.errors[text] += n
+	}
+	for text, n := range other.wrong {
+		r.wrong[text] += n
 	}
 }
 
@@ -87,6 +96,7 @@ type report struct {
 	Operations int                     `json:"operations"`
 	ErrorCount int                     `json:"error_count"`
 	Errors     map[string]int          `json:"errors"`
+	Wrong      map[string]int          `json:"wrong"`
 	Tables     map[string]*tableReport `json:"tables"`
 }
 
@@ -154,6 +164,9 @@ type client struct {
 	table, column string
 	id            int64 // its row
 	exists        bool
+	updates       int64 // that the row should count
+	unsure        bool  // after an error: whether it was executed nobody knows
+	verify        bool
 	random        *rand.Rand
 	start         time.Time
 	pace          time.Duration
@@ -163,22 +176,63 @@ func (c *client) do(kind, text string, args ...any) bool {
 	began := time.Now()
 	var err error
 	if strings.HasPrefix(text, "SELECT") {
-		err = c.conn.QueryRowContext(context.Background(), text, args...).Scan(new(int64))
+		err = c.look(text, args...)
 	} else {
-		_, err = c.conn.ExecContext(context.Background(), text, args...)
+		err = c.change(text, args...)
 	}
 	c.samples[kind] = append(c.samples[kind], sample{began.Sub(c.start), time.Since(began)})
 	if err != nil {
 		c.errors[fmt.Sprintf("%s: %v", kind, err)]++
+		c.unsure = true
 	}
 	return err == nil
+}
+
+// change is a write, or what begins or ends a transaction. A row that is changed must be there.
+func (c *client) change(text string, args ...any) error {
+	result, err := c.conn.ExecContext(context.Background(), text, args...)
+	if err != nil || !c.verify || len(args) == 0 || c.unsure {
+		return err
+	}
+	if n, _ := result.RowsAffected(); n != 1 {
+		c.wrong[fmt.Sprintf("%s changed %d rows", strings.Fields(text)[0], n)]++
+	}
+	return nil
+}
+
+// look is a read; what it finds is compared with what was done.
+func (c *client) look(text string, args ...any) error {
+	if !c.verify {
+		return c.conn.QueryRowContext(context.Background(), text, args...).Scan(new(int64))
+	}
+	var found int64
+	err := c.conn.QueryRowContext(context.Background(), text, args...).Scan(&found)
+	exists := err == nil
+	if err != nil && err != sql.ErrNoRows {
+		return err
+	}
+	switch {
+	case c.unsure:
+		c.unsure, c.exists, c.updates = false, exists, found
+	case exists != c.exists:
+		c.wrong[fmt.Sprintf("a row is there: %v, should be: %v", exists, c.exists)]++
+		c.exists, c.updates = exists, found
+	case exists && found < c.updates:
+		c.wrong["updates lost"] += int(c.updates - found)
+		c.updates = found
+	case exists && found > c.updates:
+		c.wrong["updates done twice"] += int(found - c.updates)
+		c.updates = found
+	}
+	return nil
 }
 
 // write is one statement on the client's own row, chosen so that the row keeps coming and going.
 func (c *client) write(kind string) bool {
 	if !c.exists {
 		text := fmt.Sprintf("INSERT INTO %s (id, %s) VALUES (?, ?)", c.table, c.column)
-		c.exists = c.do(kind, text, c.id, "load")
+		c.exists = c.do(kind, text, c.id, "0")
+		c.updates = 0
 		return c.exists
 	}
 	if c.random.Intn(4) == 0 {
@@ -186,11 +240,21 @@ func (c *client) write(kind string) bool {
 		c.exists = !gone
 		return gone
 	}
+	if c.verify {
+		done := c.do(kind, fmt.Sprintf("UPDATE %s SET %s = %s + 1 WHERE id = ?", c.table, c.column, c.column), c.id)
+		if done {
+			c.updates++
+		}
+		return done
+	}
 	text := fmt.Sprintf("UPDATE %s SET %s = ? WHERE id = ?", c.table, c.column)
 	return c.do(kind, text, fmt.Sprint(c.random.Intn(1000)), c.id)
 }
 
 func (c *client) read(kind string) bool {
+	if c.verify {
+		return c.do(kind, fmt.Sprintf("SELECT %s FROM %s WHERE id = ?", c.column, c.table), c.id)
+	}
 	return c.do(kind, fmt.Sprintf("SELECT count(*) FROM %s WHERE id = ?", c.table), c.id)
 }
 
@@ -198,19 +262,21 @@ func (c *client) transaction() {
 	if !c.do("begin", "BEGIN") {
 		return
 	}
-	existed := c.exists
+	existed, updates := c.exists, c.updates
 	if c.write("first_in_transaction") && c.read("in_transaction") && c.write("in_transaction") {
 		if c.do("commit", "COMMIT") {
 			return
 		}
 	}
 	c.do("rollback", "ROLLBACK")
-	c.exists = existed
+	c.exists, c.updates = existed, updates
 }
 
 func (c *client) run(ctx context.Context, until time.Time, share int) {
 	for time.Now().Before(until) && ctx.Err() == nil {
 		switch {
+		case c.verify && c.unsure:
+			c.read("statement")
 		case c.random.Intn(100) < share:
 			c.transaction()
 		case c.random.Intn(2) == 0:
@@ -221,6 +287,9 @@ func (c *client) run(ctx context.Context, until time.Time, share int) {
 		if c.pace > 0 {
 			time.Sleep(c.pace)
 		}
+	}
+	if c.verify {
+		c.read("statement")
 	}
 	if _, err := c.conn.ExecContext(context.Background(), fmt.Sprintf("DELETE FROM %s WHERE id = ?", c.table), c.id); err != nil {
 		c.errors[fmt.Sprintf("clean-up: %v", err)]++
@@ -237,23 +306,46 @@ func main() {
 	pace := flag.Duration("pace", 0, "pause of a connection between two operations")
 	timeline := flag.Bool("timeline", false, "tell the longest operation of each tenth of a second")
 	prepared := flag.Bool("prepared", false, "server-side prepared statements instead of text")
+	mixed := flag.Bool("mixed", false, "every other connection uses prepared statements")
+	verify := flag.Bool("verify", false, "count lost and repeated writes")
 	flag.Parse()
-	if err := run(*dsn, *connections, *tables, *seconds, *share, *first, *pace, *prepared, *timeline); err != nil {
+	dbs, err := open(*dsn, *prepared, *mixed)
+	if err == nil {
+		err = run(dbs, *connections, *tables, *seconds, *share, *first, *pace, *timeline, *verify)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dsn string, connections int, tables string, seconds float64, share int, first int64, pace time.Duration, prepared, timeline bool) error {
-	separator := "?"
-	if strings.Contains(dsn[strings.LastIndex(dsn, "/")+1:], "?") {
-		separator = "&"
+// open gives what the connections take turns in.
+func open(dsns string, prepared, mixed bool) ([]*sql.DB, error) {
+	ways := []bool{prepared}
+	if mixed {
+		ways = []bool{false, true}
 	}
-	db, err := sql.Open("mysql", fmt.Sprintf("%s%sinterpolateParams=%v", dsn, separator, !prepared))
-	if err != nil {
-		return err
+	var dbs []*sql.DB
+	for _, prepared := range ways {
+		for _, dsn := range strings.Fields(dsns) {
+			separator := "?"
+			if strings.Contains(dsn[strings.LastIndex(dsn, "/")+1:], "?") {
+				separator = "&"
+			}
+			db, err := sql.Open("mysql", fmt.Sprintf("%s%sinterpolateParams=%v", dsn, separator, !prepared))
+			if err != nil {
+				return nil, err
+			}
+			dbs = append(dbs, db)
+		}
 	}
-	defer db.Close()
+	if len(dbs) == 0 {
+		return nil, fmt.Errorf("-dsn: where to?")
+	}
+	return dbs, nil
+}
+
+func run(dbs []*sql.DB, connections int, tables string, seconds float64, share int, first int64, pace time.Duration, timeline, verify bool) error {
 	ctx := context.Background()
 	var clients []*client
 	for _, name := range strings.Split(tables, ",") {
@@ -265,14 +357,14 @@ func run(dsn string, connections int, tables string, seconds float64, share int,
 			return fmt.Errorf("which column of %s? write %s.COLUMN", table, table)
 		}
 		for range connections {
-			conn, err := db.Conn(ctx)
+			conn, err := dbs[len(clients)%len(dbs)].Conn(ctx)
 			if err != nil {
 				return fmt.Errorf("connect: %w", err)
 			}
 			defer conn.Close()
 			n := int64(len(clients))
 			clients = append(clients, &client{recorder: newRecorder(), conn: conn, table: table, column: col,
-				id: -first - n, random: rand.New(rand.NewSource(n)), pace: pace})
+				id: -first - n, random: rand.New(rand.NewSource(n)), pace: pace, verify: verify})
 		}
 	}
 	fmt.Fprintln(os.Stderr, "connected") // whoever waits for the load may begin
@@ -303,13 +395,16 @@ func print(clients []*client, took, length time.Duration, timeline bool) error {
 		}
 		perTable[c.table].merge(c.recorder)
 	}
-	all := report{Seconds: took.Seconds(), Errors: map[string]int{}, Tables: map[string]*tableReport{}}
+	all := report{Seconds: took.Seconds(), Errors: map[string]int{}, Wrong: map[string]int{}, Tables: map[string]*tableReport{}}
 	for table, r := range perTable {
 		all.Tables[table] = reportOf(r, length, timeline)
 		all.Operations += all.Tables[table].Operations
 		for text, n := range r.errors {
 			all.Errors[text] += n
 			all.ErrorCount += n
+		}
+		for text, n := range r.wrong {
+			all.Wrong[table+": "+text] += n
 		}
 	}
 	encoder := json.NewEncoder(os.Stdout)
