@@ -83,6 +83,20 @@ static bool check_vtgate_tls(const struct config *c, struct config_error *err)
     return true;
 }
 
+static bool check_topo(const struct config *c, struct config_error *err)
+{
+    if (any_unix(&c->topo_addresses)) {
+        return config_error_set(err, "topo.addresses: must be HOST:PORT, not unix:");
+    }
+    for (size_t i = 0; i < c->topo_roots.n; i++) {
+        if (c->topo_roots.items[i][0] != '/') {
+            return config_error_set(err, "topo.roots: '%.200s' does not begin with /",
+                                    c->topo_roots.items[i]);
+        }
+    }
+    return true;
+}
+
 /* Each vtgate has a web address, or none has. */
 static bool check_vtgate_web(const struct config *c, struct config_error *err)
 {
@@ -234,6 +248,7 @@ static bool check_endpoints(const struct config *c, struct config_error *err)
         {"listen", c->listen.items, c->listen.n},
         {"vtgate", c->vtgate.items, c->vtgate.n},
         {"vtctld.addresses", c->vtctld_addresses.items, c->vtctld_addresses.n},
+        {"topo.addresses", c->topo_addresses.items, c->topo_addresses.n},
         {"admin", &c->admin, 1},
         {"http", &c->http, 1}};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -276,9 +291,9 @@ static bool check_windows(const struct config *c, struct config_error *err)
 bool config_check(const struct config *c, struct config_error *err)
 {
     static check_fn *const checks[] = {
-        check_required,   check_endpoints, check_tls,      check_vtgate_tls, check_vtgate_web,
-        check_vtctld_tls, check_vtctld,    check_executor, check_hold,       check_control,
-        check_windows,    check_policy,    check_fleet};
+        check_required, check_endpoints,  check_tls,    check_vtgate_tls, check_vtgate_web,
+        check_topo,     check_vtctld_tls, check_vtctld, check_executor,   check_hold,
+        check_control,  check_windows,    check_policy, check_fleet};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

@@ -88,6 +88,8 @@ static const struct {
     {"ddl.strategy", "vitess --allow-concurrent"},
     {"control.user", "vtshim_health"},
     {"control.password", "change-me"},
+    {"topo.addresses", "etcd.example.com:2379"},
+    {"topo.roots", "/vitess/global,/vitess/zone1"},
     {"vtctld.addresses", "vtctld.example.com:15999"},
     {"vtctld.user", "vtshim"},
     {"vtctld.password", "change-me"},

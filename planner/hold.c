@@ -208,7 +208,7 @@ static unsigned statement_bits(const struct hold_subject *s)
 
 /* Whether a target may be in the keyspace. None ("", "@replica") may be any, as vtgate then finds
    tables by their names alone. */
-static bool database_may_be(const char *database, const char *keyspace)
+bool hold_database_may_be(const char *database, const char *keyspace)
 {
     size_t len = keyspace_length(database);
 
@@ -225,7 +225,7 @@ static bool database_may_be(const char *database, const char *keyspace)
 
 bool hold_may_be_target(const struct hold *h, const char *database)
 {
-    return !database || database_may_be(database, h->keyspace);
+    return !database || hold_database_may_be(database, h->keyspace);
 }
 
 static bool scope_concerns(const struct hold *h, const struct hold_subject *s)

@@ -139,6 +139,9 @@ bool hold_is_same(const struct hold *a, const struct hold *b);
    than 0), after a ramp in which the rate grows from a tenth of it. */
 uint64_t hold_pace(int64_t rate, int64_t ramp_ms, int64_t elapsed_us);
 
+/* Whether a session's target (as in hold_subject) may be in the keyspace. */
+bool hold_database_may_be(const char *database, const char *keyspace);
+
 /* "all", "keyspace commerce", "table commerce.demo", "vtgate host:port"; cut to fit. */
 void hold_format_scope(const struct hold *h, char *dst, size_t size);
 

@@ -41,7 +41,7 @@ static enum plan_effect statement_effect(const struct statement *st)
         return EFFECT_TEMPORARY;
     if (st->lock != LOCK_NONE)
         return EFFECT_LOCK;
-    if (st->kind == STATEMENT_VSCHEMA && st->name.len > 0)
+    if (st->kind == STATEMENT_VSCHEMA)
         return EFFECT_VSCHEMA;
     return EFFECT_NONE;
 }

@@ -36,7 +36,7 @@ enum plan_effect {
     EFFECT_PREPARE_NAMED,    /* PREPARE plan.name FROM '..': keep it under the name */
     EFFECT_DEALLOCATE_NAMED, /* DEALLOCATE PREPARE plan.name */
     EFFECT_TEMPORARY,        /* plan.name is a temporary table of the session */
-    EFFECT_VSCHEMA,          /* the VSchema of the table plan.name is changed */
+    EFFECT_VSCHEMA,          /* the VSchema is changed, of the table plan.name if there is one */
     EFFECT_LOCK,             /* a lock function (plan.lock) was called: its result tells the rest */
     EFFECT_CONTROL,          /* plan.statement controlled a migration: it is to be audited */
     EFFECT_CLOSE_PREPARED,   /* COM_STMT_CLOSE */
@@ -63,6 +63,7 @@ struct prepared {
     size_t len;
     uint32_t *pairs; /* tables and words that it names together (planner/traffic.h). Owned. */
     size_t pair_count;
+    uint64_t shape; /* of proxy/shapes.h; 0: none */
 };
 
 /* How the session stands. */

@@ -17,7 +17,7 @@ admin_handler admin_help, admin_accept, admin_select, admin_drain_vtgate, admin_
     admin_reload, admin_reload_schema;
 admin_handler admin_show_holds, admin_show_sessions, admin_show_migrations, admin_show_stats,
     admin_show_config, admin_show_version, admin_show_vtgates, admin_show_vschemas,
-    admin_show_warnings;
+    admin_show_changes, admin_show_differences, admin_show_shapes, admin_warm, admin_show_warnings;
 
 admin_handler admin_show_transactions, admin_show_parked, admin_show_workers, admin_show_listeners,
     admin_show_digests, admin_show_errors, admin_show_memory, admin_show_users, admin_show_audit,

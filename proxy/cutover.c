@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "proxy/changes.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
 #include "proxy/log.h"
@@ -28,7 +29,7 @@ struct cutover {
     struct worker *worker; /* of the session */
     uint64_t session, migration;
     char keyspace[65], table[65];
-    uint64_t hold;
+    uint64_t hold, change;
     struct migration_blockers in_the_way;
 };
 
@@ -50,6 +51,7 @@ static void release(void *context, void *arg)
     struct server *server = context;
     struct cutover *c = arg;
 
+    changes_end(server->changes, c->change, server->config->ddl_visible_ms);
     holds_remove(server->holds, c->hold, on_released, c);
 }
 
@@ -104,7 +106,12 @@ static void begin(void *context, void *arg)
     struct cutover *c = arg;
     struct hold h = {.scope = HOLD_TABLE, .kinds = HOLD_TRANSACTIONS};
 
+    struct change what = {.kind = CHANGE_SCHEMA, .source = CHANGE_OWN};
+
     LIST_INSERT_HEAD(&server->cutovers, c, link);
+    snprintf(what.keyspace, sizeof(what.keyspace), "%s", c->keyspace);
+    change_add_table(&what, c->table, strlen(c->table));
+    c->change = changes_begin(server->changes, &what);
     snprintf(h.keyspace, sizeof(h.keyspace), "%s", c->keyspace);
     snprintf(h.table, sizeof(h.table), "%s", c->table);
     snprintf(h.owner, sizeof(h.owner), "migration %llu", (unsigned long long)c->migration);

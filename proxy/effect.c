@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proxy/audit_session.h"
+#include "proxy/changes.h"
 #include "proxy/effect.h"
 #include "proxy/flights.h"
 #include "proxy/locks.h"
@@ -15,6 +16,7 @@
 #include "proxy/retry.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
+#include "proxy/shapes.h"
 #include "proxy/statements.h"
 #include "proxy/worker.h"
 
@@ -22,6 +24,31 @@ static void keep_text(struct session *s, const char *text, size_t len)
 {
     s->effect_text = memory_copy(text, len);
     s->effect_len = len;
+}
+
+/* ALTER VSCHEMA of the session's keyspace: DDL on the table waits (flights), and all that the table
+   is mentioned in may meet it. */
+static void begin_vschema_change(struct session *s, const char *table, size_t len)
+{
+    const struct server *server = s->worker->server;
+    struct change what = {.kind = CHANGE_VSCHEMA, .source = CHANGE_OWN};
+    size_t n = s->database ? strcspn(s->database, ":/@[") : 0;
+
+    if (n < sizeof(what.keyspace))
+        memcpy(what.keyspace, s->database ? s->database : "", n);
+    if (len > 0)
+        change_add_table(&what, table, len);
+    flights_begin(server->flights, table, len);
+    s->change = changes_begin(server->changes, &what);
+}
+
+static void end_vschema_change(struct session *s, bool succeeded)
+{
+    const struct server *server = s->worker->server;
+    int64_t settle = succeeded ? server->config->ddl_settle_ms : 0;
+
+    flights_end(server->flights, s->effect_text, s->effect_len, clock_ms() + settle);
+    changes_end(server->changes, s->change, settle);
 }
 
 /* What PREPARE name FROM '..' prepares: the value of the literal, or what a variable was found to
@@ -52,6 +79,9 @@ void effect_set(struct session *s, const struct plan *plan, const char *text, si
     case EFFECT_PREPARE:
         s->effect_prepared = memory_zalloc(sizeof(*s->effect_prepared));
         prepared_init(s->effect_prepared, text, len, whole);
+        if (whole && s->worker->server->config->plans_sample)
+            s->effect_prepared->shape =
+                shapes_note_prepare(s->worker->shapes, s->database, text, len);
         break;
     case EFFECT_PREPARE_NAMED:
         keep_text(s, plan->name.text, plan->name.len);
@@ -62,8 +92,8 @@ void effect_set(struct session *s, const struct plan *plan, const char *text, si
         keep_text(s, plan->name.text, plan->name.len);
         break;
     case EFFECT_VSCHEMA:
-        keep_text(s, plan->name.text, plan->name.len);
-        flights_begin(s->worker->server->flights, s->effect_text, s->effect_len);
+        keep_text(s, plan->name.len ? plan->name.text : "", plan->name.len);
+        begin_vschema_change(s, s->effect_text, s->effect_len);
         retry_suspect(s->worker->server);
         break;
     case EFFECT_LOCK:
@@ -148,8 +178,7 @@ void effect_settle(struct session *s, bool succeeded)
     if (s->effect == EFFECT_NONE)
         return;
     if (s->effect == EFFECT_VSCHEMA)
-        flights_end(s->worker->server->flights, s->effect_text, s->effect_len,
-                    clock_ms() + (succeeded ? s->worker->server->config->ddl_settle_ms : 0));
+        end_vschema_change(s, succeeded);
     if (s->effect == EFFECT_VSCHEMA)
         retry_suspect(s->worker->server);
     if (s->effect == EFFECT_CONTROL)

@@ -6,6 +6,7 @@
  * it does, the session is ASKING (or closing).
  */
 #include "proxy/gate.h"
+#include "proxy/everywhere.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ void gate_forget(struct session *s)
     free(g->shards);
     free(g->names);
     free(g->columns);
+    everywhere_drop(g->everywhere);
     free(g->message);
     free(g->packet);
     free(g->text);

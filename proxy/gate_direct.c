@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proxy/audit_session.h"
+#include "proxy/changes.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -124,6 +125,11 @@ void gate_direct(struct session *s)
         return;
     }
     audit_direct_started(s);
+    struct change what = {.kind = CHANGE_SCHEMA, .source = CHANGE_OWN};
+
+    snprintf(what.keyspace, sizeof(what.keyspace), "%s", g->keyspace);
+    change_add_table(&what, g->table, strlen(g->table));
+    changes_notice(s->worker->server->changes, &what, true);
     g->running_direct = true;
     g->next_shard = 0;
     next_shard(s);

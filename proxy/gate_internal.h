@@ -77,7 +77,8 @@ struct gate {
     char info[160];                 /* of the OK to come */
     char (*columns)[GATE_NAME_MAX]; /* of the table as it is now; owned */
     size_t column_count;
-    struct loop_timer timer; /* ddl.preflight_ms; seeing: the next look */
+    struct everywhere *everywhere; /* what the other vtgates know; or NULL */
+    struct loop_timer timer;       /* ddl.preflight_ms; seeing: the next look */
 };
 
 /* Formats a question and asks it. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/everywhere.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -31,16 +32,48 @@ static void wait_ms(struct session *s, int64_t ms)
     loop_timer_set(&s->gate->timer, ms);
 }
 
-/* This vtgate knows; the others will in a moment. */
-static void settle(struct session *s)
+/* The others will know in a moment: nobody can be asked. */
+static void wait_blindly(struct session *s)
 {
     const struct server *server = s->worker->server;
 
+    everywhere_drop(s->gate->everywhere);
+    s->gate->everywhere = NULL;
     s->gate->seen = true;
     if (vtgates_count(server->vtgates) > 1 && server->config->ddl_settle_ms > 0)
         wait_ms(s, server->config->ddl_settle_ms);
     else
         done(s);
+}
+
+/* This vtgate knows; the others are asked. */
+static void settle(struct session *s)
+{
+    struct server *server = s->worker->server;
+    struct gate *g = s->gate;
+    int64_t left = g->seeing_ms + server->config->ddl_visible_ms - clock_ms();
+
+    if (vtgates_count(server->vtgates) < 2 || g->column_count == 0 || left <= 0) {
+        wait_blindly(s);
+        return;
+    }
+    g->everywhere = everywhere_ask(server, g->keyspace, g->table, g->columns, sizeof(g->columns[0]),
+                                   g->column_count, left);
+    wait_ms(s, LOOK_MS / 2);
+}
+
+static void look_everywhere(struct session *s)
+{
+    switch (everywhere_state(s->gate->everywhere)) {
+    case EVERYWHERE_ASKING:
+        wait_ms(s, LOOK_MS / 2);
+        break;
+    case EVERYWHERE_CANNOT_TELL:
+        wait_blindly(s);
+        break;
+    default:
+        done(s);
+    }
 }
 
 static bool plan_has_columns(const struct gate *g, struct bytes plan)
@@ -111,6 +144,8 @@ void gate_see_again(struct session *s)
 
     if (g->seen)
         done(s);
+    else if (g->everywhere)
+        look_everywhere(s);
     else if (g->column_count > 0)
         gate_ask(s, on_plan, "VEXPLAIN PLAN SELECT * FROM %s", g->reference);
     else

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "proxy/changes.h"
+#include "proxy/columns_watch.h"
 #include "proxy/metrics_text.h"
 #include "proxy/server.h"
 #include "proxy/vtgate_watch.h"
@@ -129,12 +131,43 @@ static void add_row(struct evbuffer *out, struct server *server, size_t row, int
     }
 }
 
+static void add_changes(struct evbuffer *out, const struct server *server)
+{
+    static const char *const KINDS[] = CHANGE_KINDS;
+    static const char *const SOURCES[] = CHANGE_SOURCES;
+    const struct change_set *now = changes_now(server->changes);
+    uint64_t under_way = 0;
+
+    for (size_t i = 0; i < now->n; i++)
+        under_way += now->items[i].ended_ms == 0;
+    metrics_text_value(out, METRIC_CHANGES, under_way);
+    const char *family = metrics_text_family(out, METRIC_CHANGES_NOTICED);
+
+    for (unsigned kind = 0; kind < CHANGE_KIND_COUNT; kind++) {
+        for (unsigned source = 0; source < CHANGE_SOURCE_COUNT; source++)
+            evbuffer_add_printf(out, "%s{kind=\"%s\",source=\"%s\"} %" PRIu64 "\n", family,
+                                KINDS[kind], SOURCES[source],
+                                changes_noticed(server->changes, kind, source));
+    }
+}
+
+static void count_difference(void *arg, const struct column_difference *d)
+{
+    (void)d;
+    ++*(uint64_t *)arg;
+}
+
 void http_add_vtgates(struct evbuffer *out, struct server *server)
 {
     int64_t now = clock_ms(), since;
 
     for (size_t row = 0; row < sizeof(ROWS) / sizeof(ROWS[0]); row++)
         add_row(out, server, row, now);
+    uint64_t differences = 0;
+
+    columns_watch_each(server->columns, count_difference, &differences);
+    metrics_text_value(out, METRIC_COLUMNS_DIFFER, differences);
+    add_changes(out, server);
     size_t drift = vtgate_watch_drift(server->watch, &since);
 
     metrics_text_value(out, METRIC_VTGATE_VSCHEMAS, drift);

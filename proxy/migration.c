@@ -4,6 +4,7 @@
  * is spoken to is the executor's (executor.h).
  */
 #include "proxy/migration.h"
+#include "proxy/everywhere.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static void migration_free(struct session *s)
     free(m->uuids);
     free(m->columns);
     copy_watch_free(m->watch);
+    everywhere_drop(m->everywhere);
     free(m->message);
     free(m);
     s->migration = NULL;

@@ -59,7 +59,8 @@ struct migration {
     char info[UUID_MAX + 160];      /* of the OK to come */
     char (*columns)[HOLD_NAME_MAX]; /* of the table as it is now; owned */
     size_t column_count;
-    bool managed; /* the shim decides when it cuts over */
+    struct everywhere *everywhere; /* what the other vtgates know; or NULL */
+    bool managed;                  /* the shim decides when it cuts over */
     enum cut_stage cut;
     struct cutover *cutover;      /* COMPLETING: its hold */
     struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */

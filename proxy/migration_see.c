@@ -1,13 +1,15 @@
 /*
  * After the last shard: vtgate learns of new columns from the tablets, a second or so later (its
  * schema tracker), and until then answers 1054 to who names them. The client gets its OK when the
- * session's own vtgate plans "SELECT *" with the columns that the table has. VEXPLAIN PLAN runs
- * nothing, so that a session without autocommit is not left in a transaction.
+ * session's own vtgate plans "SELECT *" with the columns that the table has, and the others know
+ * them, too (everywhere.h). VEXPLAIN PLAN runs nothing, so that a session without autocommit is not
+ * left in a transaction.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/everywhere.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
@@ -29,18 +31,49 @@ static void done(struct session *s)
     migration_answer_ok(s, s->migration->info);
 }
 
-/* This vtgate knows; the others will in a moment. */
-static void settle(struct session *s)
+/* The others will know in a moment: nobody can be asked. */
+static void wait_blindly(struct session *s)
 {
     const struct server *server = s->worker->server;
     struct migration *m = s->migration;
 
-    m->column_count = 0;
+    everywhere_drop(m->everywhere);
+    m->everywhere = NULL;
     m->settled = true;
     if (vtgates_count(server->vtgates) > 1 && server->config->ddl_settle_ms > 0)
         wait_ms(s, server->config->ddl_settle_ms);
     else
         done(s);
+}
+
+/* This vtgate knows; the others are asked. */
+static void settle(struct session *s)
+{
+    struct server *server = s->worker->server;
+    struct migration *m = s->migration;
+    int64_t left = m->seeing_ms + server->config->ddl_visible_ms - clock_ms();
+
+    if (vtgates_count(server->vtgates) < 2 || m->column_count == 0 || left <= 0) {
+        wait_blindly(s);
+        return;
+    }
+    m->everywhere = everywhere_ask(server, m->record.keyspace, m->record.table, m->columns,
+                                   sizeof(m->columns[0]), m->column_count, left);
+    wait_ms(s, LOOK_MS / 2);
+}
+
+static void look_everywhere(struct session *s)
+{
+    switch (everywhere_state(s->migration->everywhere)) {
+    case EVERYWHERE_ASKING:
+        wait_ms(s, LOOK_MS / 2);
+        break;
+    case EVERYWHERE_CANNOT_TELL:
+        wait_blindly(s);
+        break;
+    default:
+        done(s);
+    }
 }
 
 static void look_again(struct session *s)
@@ -102,6 +135,8 @@ void migration_see(struct session *s)
 
     if (m->settled || !m->has_columns || m->uuid_count > 1)
         done(s);
+    else if (m->everywhere)
+        look_everywhere(s);
     else if (m->column_count > 0)
         migration_ask(s, on_plan, "VEXPLAIN PLAN SELECT * FROM `%s`.`%s`", m->record.keyspace,
                       m->record.table);

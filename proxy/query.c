@@ -29,6 +29,7 @@
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/session_transition.h"
+#include "proxy/shapes.h"
 #include "proxy/statements.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
@@ -231,13 +232,46 @@ __attribute__((noinline)) static void note_columns(struct session *s, const stru
     }
 }
 
-/* Now and then a statement is looked at for the columns that it names. */
-static void watch_columns(struct session *s, const struct head *h)
+__attribute__((noinline)) static void note_shape(struct session *s, const struct head *h)
 {
-    int64_t every = s->worker->server->config->ddl_watch_columns;
+    struct shapes *shapes = s->worker->shapes;
 
-    if (every != 0 && (s->id + s->commands) % (uint64_t)every == 0)
+    if (h->command == COM_QUERY && h->whole) {
+        shapes_note_text(shapes, s->database, (const char *)h->packet + PACKET_HEADER + 1,
+                         h->available - 1);
+    } else if (h->command == COM_STMT_EXECUTE && h->available >= 5) {
+        const struct prepared *p =
+            statements_get(s->statements, load_u32(h->packet + PACKET_HEADER + 1));
+
+        if (p)
+            shapes_note_execute(shapes, p->shape);
+    }
+}
+
+/* How many commands until the next sample: `every` on average, but not always the same number, for
+   loads come in patterns. */
+__attribute__((noinline)) static uint32_t next_sample(struct worker *w, int64_t every)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 17;
+    w->random ^= w->random << 5;
+    return 1 + w->random % (uint32_t)(2 * every - 1);
+}
+
+/* Now and then a statement is looked at for the columns that it names, and for its shape. */
+static void watch(struct session *s, const struct head *h)
+{
+    struct worker *w = s->worker;
+    const struct config *c = w->server->config;
+
+    if (c->ddl_watch_columns != 0 && w->look_in[0]-- <= 1) {
+        w->look_in[0] = next_sample(w, c->ddl_watch_columns);
         note_columns(s, h);
+    }
+    if (c->plans_sample != 0 && w->look_in[1]-- <= 1) {
+        w->look_in[1] = next_sample(w, c->plans_sample);
+        note_shape(s, h);
+    }
 }
 
 void query_log_passed(struct session *s, const struct plan *plan, const char *text, size_t len)
@@ -485,7 +519,7 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
     if (plan->effect != EFFECT_NONE)
         effect_set(s, plan, text, text_len, h->whole);
     track_command(s, h);
-    watch_columns(s, h);
+    watch(s, h);
     return forward(s, h, p, n);
 }
 
@@ -635,7 +669,7 @@ static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
     if (!is_plain(s, &h))
         return consume_planned(s, &h, p, n);
     track_command(s, &h);
-    watch_columns(s, &h);
+    watch(s, &h);
     return forward(s, &h, p, n);
 }
 

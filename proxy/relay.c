@@ -3,6 +3,7 @@
  * command possible; everything else is passed on as it is.
  */
 #include "proxy/ask.h"
+#include "proxy/changes.h"
 #include "proxy/fallback.h"
 #include "proxy/gate.h"
 #include "proxy/locks.h"
@@ -26,6 +27,9 @@ void relay_response(struct session *s, const uint8_t *data, size_t len)
         return;
     switch (s->response.state) {
     case RESPONSE_DONE:
+        if (s->response.failed && s->response.cursor.length <= used)
+            changes_note_error(s, data + used - s->response.cursor.length,
+                               s->response.cursor.length);
         query_command_done(s);
         break;
     case RESPONSE_INFILE:

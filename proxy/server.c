@@ -23,9 +23,12 @@
 #include "protocol/reply.h"
 #include "proxy/admin.h"
 #include "proxy/audit.h"
+#include "proxy/changes.h"
+#include "proxy/columns_watch.h"
 #include "proxy/copy_rate.h"
 #include "proxy/cutover.h"
 #include "proxy/digests.h"
+#include "proxy/everywhere.h"
 #include "proxy/flights.h"
 #include "proxy/fleet.h"
 #include "proxy/hold_drain.h"
@@ -41,6 +44,7 @@
 #include "proxy/reload.h"
 #include "proxy/restart.h"
 #include "proxy/systemd.h"
+#include "proxy/topo_watch.h"
 #include "proxy/transition.h"
 #include "proxy/vtctld.h"
 #include "proxy/vtgate_control.h"
@@ -433,6 +437,7 @@ static bool start(struct server *server)
     server->copy_rates = copy_rates_create();
     server->flights = flights_create();
     server->retries = retries_create();
+    server->changes = changes_create(server);
     server->traffic = memory_zalloc(sizeof(*server->traffic));
     server->digests = digests_create();
     server->audit = audit_create(server->config->audit_file);
@@ -453,6 +458,9 @@ static bool start(struct server *server)
         return false;
     server->keeper = keeper_create(server);
     server->watch = vtgate_watch_create(server);
+    changes_listen(server->changes);
+    server->topo = topo_watch_create(server);
+    server->columns = columns_watch_create(server);
     server->control = vtgate_control_start(server);
     transitions_load(server->transitions);
     server->admin = server->config->admin.text ? admin_create(server) : NULL;
@@ -517,8 +525,8 @@ static void stop(struct server *server)
         vtgate_control_stop(server->control);
     server->control = NULL;
     server->stopped = true;
-    vtgate_watch_destroy(server->watch);
-    server->watch = NULL;
+    vtgate_watch_stop(server->watch);
+    topo_watch_stop(server->topo);
     if (server->base)
         deliver_rest(server);
     if (server->admin)
@@ -531,6 +539,7 @@ static void stop(struct server *server)
         fleet_destroy(server->fleet);
     hold_drain_stop_all(server);
     transitions_destroy(server->transitions);
+    everywhere_stop_all(server);
     if (server->vtctld)
         vtctld_destroy(server->vtctld);
     if (server->holds)
@@ -540,6 +549,10 @@ static void stop(struct server *server)
     copy_rates_destroy(server->copy_rates);
     flights_destroy(server->flights);
     retries_destroy(server->retries);
+    changes_destroy(server->changes);
+    vtgate_watch_destroy(server->watch);
+    topo_watch_destroy(server->topo);
+    columns_watch_destroy(server->columns);
     free(server->traffic);
     digests_destroy(server->digests);
     if (server->audit)

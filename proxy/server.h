@@ -20,11 +20,14 @@ struct listener;
 struct worker;
 struct vtgates;
 struct vtgate_watch;
+struct topo_watch;
+struct columns_watch;
 struct holds;
 struct audit;
 struct migrations;
 struct flights;
 struct retries;
+struct changes;
 struct traffic;
 struct digests;
 struct networks;
@@ -56,17 +59,21 @@ struct server {
     struct worker *workers;
     unsigned worker_count;
     struct vtgates *vtgates;
-    struct vtgate_watch *watch; /* what they serve with; control loop only */
+    struct vtgate_watch *watch;    /* what they serve with; control loop only */
+    struct columns_watch *columns; /* control loop only */
+    struct topo_watch *topo;       /* NULL: no topo.addresses; control loop only */
     struct holds *holds;
     struct migrations *migrations;
     struct copy_rates *copy_rates;
     struct flights *flights; /* VSchema changes */
     struct retries *retries;
+    struct changes *changes;
     struct traffic *traffic; /* columns that statements name */
     struct digests *digests; /* statements, sampled */
     struct audit *audit;
-    LIST_HEAD(, cutover) cutovers;  /* cutover.c */
-    LIST_HEAD(, hold_drain) drains; /* hold_drain.c */
+    LIST_HEAD(, cutover) cutovers;      /* cutover.c */
+    LIST_HEAD(, hold_drain) drains;     /* hold_drain.c */
+    LIST_HEAD(, everywhere) everywhere; /* everywhere.c */
     struct quota *quota;
     struct admin *admin;
     struct http *http;

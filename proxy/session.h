@@ -94,6 +94,7 @@ struct session {
     enum plan_effect effect;   /* of the command under way, if it succeeds */
     char *effect_text;         /* with effect: the database, or the text to keep (owned) */
     size_t effect_len;
+    uint64_t change;                  /* with EFFECT_VSCHEMA: its id */
     struct prepared *effect_prepared; /* with EFFECT_PREPARE*: what to keep (owned) */
     struct prepared *resolved;    /* what the variable of a PREPARE FROM holds, or NULL (owned) */
     struct names *touched;        /* by the open transaction, while tracked, or NULL (owned) */

@@ -6,6 +6,7 @@
 #include <errmsg.h>
 #include <mysql.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,12 +32,23 @@
 struct job {
     STAILQ_ENTRY(job) next;
     struct control_query *query;
+    control_call_fn *call;
+    void *call_arg;
     struct vtgate *vtgate;
     uint32_t connection_id;
     const char **error;
     struct mailbox *mailbox;
     mailbox_fn *done;
     void *context, *arg;
+};
+
+/* A call on its own thread. */
+struct caller {
+    STAILQ_ENTRY(caller) next;
+    pthread_t thread;
+    struct job *job;
+    MYSQL *connection;
+    _Atomic bool ended;
 };
 
 /* The certificate that a vtgate was seen to have; empty: not seen yet. Control thread only. */
@@ -52,6 +64,7 @@ struct vtgate_control {
     bool stopping;
     STAILQ_HEAD(jobs, job) jobs;
     struct pin pins[VTGATES_MAX];
+    STAILQ_HEAD(callers, caller) callers; /* control thread only */
 };
 
 /* --- logging in ------------------------------------------------------------------------------ */
@@ -314,6 +327,56 @@ static void job_end(struct job *job, const char *error)
     free(job);
 }
 
+/* --- calls ----------------------------------------------------------------------------------- */
+
+static void *caller_main(void *arg)
+{
+    struct caller *c = arg;
+
+    mysql_thread_init();
+    c->job->call(c->connection, c->job->call_arg);
+    if (c->connection)
+        mysql_close(c->connection);
+    job_end(c->job, NULL);
+    mysql_thread_end();
+    atomic_store(&c->ended, true);
+    return NULL;
+}
+
+static void join_callers(struct vtgate_control *control, bool all)
+{
+    struct caller *c, *next;
+
+    for (c = STAILQ_FIRST(&control->callers); c; c = next) {
+        next = STAILQ_NEXT(c, next);
+        if (!all && !atomic_load(&c->ended))
+            continue;
+        pthread_join(c->thread, NULL);
+        STAILQ_REMOVE(&control->callers, c, caller, next);
+        free(c);
+    }
+}
+
+static void run_call(struct vtgate_control *control, struct job *job)
+{
+    struct caller *c = memory_zalloc(sizeof(*c));
+    unsigned code;
+
+    join_callers(control, false);
+    c->job = job;
+    c->connection =
+        *control->server->config->control_user ? log_in(control, job->vtgate, &code) : NULL;
+    if (pthread_create(&c->thread, NULL, caller_main, c) == 0) {
+        STAILQ_INSERT_TAIL(&control->callers, c, next);
+        return;
+    }
+    if (c->connection)
+        mysql_close(c->connection);
+    job->call(NULL, job->call_arg);
+    job_end(job, NULL);
+    free(c);
+}
+
 /* Runs what is queued; the lock is held on entry and on return. */
 static void run_jobs(struct vtgate_control *control)
 {
@@ -324,7 +387,10 @@ static void run_jobs(struct vtgate_control *control)
         pthread_mutex_unlock(&control->lock);
         if (job->query)
             run_query(control, job->query);
-        job_end(job, job->vtgate ? kill_query(control, job) : NULL);
+        if (job->call)
+            run_call(control, job);
+        else
+            job_end(job, job->vtgate ? kill_query(control, job) : NULL);
         pthread_mutex_lock(&control->lock);
     }
 }
@@ -359,6 +425,21 @@ void vtgate_control_run(struct vtgate_control *control, struct control_query *q,
                         struct mailbox *mailbox, mailbox_fn *done, void *context, void *arg)
 {
     struct job job = {.query = q, .mailbox = mailbox, .done = done, .context = context, .arg = arg};
+
+    add_job(control, &job);
+}
+
+void vtgate_control_call(struct vtgate_control *control, struct vtgate *v, control_call_fn *fn,
+                         void *fn_arg, struct mailbox *mailbox, mailbox_fn *done, void *context,
+                         void *arg)
+{
+    struct job job = {.call = fn,
+                      .call_arg = fn_arg,
+                      .vtgate = v,
+                      .mailbox = mailbox,
+                      .done = done,
+                      .context = context,
+                      .arg = arg};
 
     add_job(control, &job);
 }
@@ -420,6 +501,7 @@ static void *control_main(void *arg)
                 vtgate_set_healthy(v, check(control, v));
         }
     } while (wait_round(control, server->config->control_check_interval_ms));
+    join_callers(control, true);
     mysql_thread_end();
     return NULL;
 }
@@ -432,6 +514,7 @@ struct vtgate_control *vtgate_control_start(struct server *server)
     mysql_library_init(0, NULL, NULL); /* not thread safe: before the thread */
     control->server = server;
     STAILQ_INIT(&control->jobs);
+    STAILQ_INIT(&control->callers);
     pthread_mutex_init(&control->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -458,6 +541,8 @@ void vtgate_control_stop(struct vtgate_control *control)
         STAILQ_REMOVE_HEAD(&control->jobs, next);
         if (job->query)
             control_query_fail(job->query, "vtshim: the shim is ending");
+        if (job->call)
+            job->call(NULL, job->call_arg);
         job_end(job, "the shim is ending");
     }
     pthread_cond_destroy(&control->wake);

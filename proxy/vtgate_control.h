@@ -43,6 +43,18 @@ struct control_query;
 void vtgate_control_run(struct vtgate_control *control, struct control_query *q,
                         struct mailbox *mailbox, mailbox_fn *done, void *context, void *arg);
 
+/*
+ * Logs in to that vtgate and calls fn(connection, fn_arg) on a thread of its own, so that the
+ * control thread goes on meanwhile; connection is NULL when the login failed or control.user is not
+ * set. Then done(context, arg) is posted. What fn needs of the settings it must have a copy of. Any
+ * thread.
+ */
+struct st_mysql;
+typedef void control_call_fn(struct st_mysql *connection, void *fn_arg);
+void vtgate_control_call(struct vtgate_control *control, struct vtgate *v, control_call_fn *fn,
+                         void *fn_arg, struct mailbox *mailbox, mailbox_fn *done, void *context,
+                         void *arg);
+
 /* Posts done(context, arg) to the mailbox once the control thread is between two calls and looks at
    nothing of the settings that it may have looked at before. Any thread. */
 void vtgate_control_come_by(struct vtgate_control *control, struct mailbox *mailbox,

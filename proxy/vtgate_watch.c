@@ -87,6 +87,8 @@ void vtgate_watch_look(struct vtgate_watch *w, struct vtgate_look *look, void (*
 {
     *look = (struct vtgate_look){.number = ++w->looks, .done = done, .arg = arg};
     LIST_INSERT_HEAD(&w->pending, look, link);
+    if (w->stopped)
+        return;
     for (size_t i = 0; i < w->n; i++) {
         if (w->items[i].view.configured)
             look_soon(&w->items[i]);
@@ -238,17 +240,29 @@ struct vtgate_watch *vtgate_watch_create(struct server *server)
     return w;
 }
 
-void vtgate_watch_destroy(struct vtgate_watch *w)
+void vtgate_watch_stop(struct vtgate_watch *w)
 {
     if (!w)
         return;
+    w->stopped = true;
     for (size_t i = 0; i < w->n; i++) {
         struct watched *g = &w->items[i];
 
         if (g->call)
             web_call_cancel(g->call);
-        event_free(g->timer);
-        vtgate_record_fini(g);
+        g->call = NULL;
+        event_del(g->timer);
+    }
+    event_del(w->kick);
+}
+
+void vtgate_watch_destroy(struct vtgate_watch *w)
+{
+    if (!w)
+        return;
+    for (size_t i = 0; i < w->n; i++) {
+        event_free(w->items[i].timer);
+        vtgate_record_fini(&w->items[i]);
     }
     event_free(w->kick);
     free(w->items);
@@ -267,6 +281,25 @@ bool vtgate_watch_configured(const struct vtgate_watch *w)
 const struct vtgate_view *vtgate_watch_view(const struct vtgate_watch *w, size_t i)
 {
     return &w->items[i].view;
+}
+
+const json_t *vtgate_watch_forms(const struct vtgate_watch *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        if (watched_is_known(&w->items[i]))
+            return w->items[i].forms;
+    }
+    return NULL;
+}
+
+const json_t *vtgate_watch_columns(const struct vtgate_watch *w, size_t i, const char *ks,
+                                   const char *table)
+{
+    const struct watched *g = &w->items[i];
+
+    if (!watched_is_known(g) || !vtgate_is_healthy(vtgates_at(w->server->vtgates, i)))
+        return NULL;
+    return json_object_get(json_object_get(g->columns, ks), table);
 }
 
 size_t vtgate_watch_drift(const struct vtgate_watch *w, int64_t *since_ms)

@@ -26,8 +26,9 @@ struct server;
 struct vtgate_watch;
 
 struct vtgate_watch *vtgate_watch_create(struct server *server);
-/* Ends what is under way; no callback comes after this. What libevent holds is freed in a later
-   turn of the loop. NULL is fine. */
+/* Nothing is asked any more, and no callback comes after this; the loop needs a turn to free what
+   libevent holds. NULL is fine. */
+void vtgate_watch_stop(struct vtgate_watch *w);
 void vtgate_watch_destroy(struct vtgate_watch *w);
 
 /* Whether any vtgate has a web address at all. */
@@ -70,6 +71,15 @@ struct vtgate_view {
 
 /* The record of vtgate i (as vtgates_at); valid until the next turn of the loop. */
 const struct vtgate_view *vtgate_watch_view(const struct vtgate_watch *w, size_t i);
+
+/* The VSchemas of a vtgate that is up and known, whichever: an object of keyspaces' forms; NULL:
+   none is known. Valid until the next turn of the loop. */
+const json_t *vtgate_watch_forms(const struct vtgate_watch *w);
+
+/* The columns that vtgate i knows of that table, as in vschema_form_columns; NULL: none, or the
+   vtgate is down or not known. Valid until the next turn of the loop. */
+const json_t *vtgate_watch_columns(const struct vtgate_watch *w, size_t i, const char *ks,
+                                   const char *table);
 
 /* How many different VSchemas the vtgates that are up and known serve with: 1 is as it should be,
    0: none is known. *since_ms: since when there is more than one. */

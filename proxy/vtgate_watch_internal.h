@@ -45,6 +45,7 @@ struct vtgate_watch {
     struct server *server;
     struct watched *items;
     size_t n;
+    bool stopped;
     uint64_t looks;     /* asked for so far */
     struct event *kick; /* ends looks at nothing */
     LIST_HEAD(, vtgate_look) pending;

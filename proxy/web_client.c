@@ -14,6 +14,7 @@
 #include "proxy/memory.h"
 
 #define HEADERS_MAX 16384
+#define SILENCE_S   900 /* of a stream: etcd tells of its progress every ten minutes */
 
 struct web_call {
     struct evhttp_connection *connection;
@@ -141,7 +142,7 @@ static bool send_request(struct web_call *call, const struct web_request *rq)
 static bool prepare(struct web_call *call, struct event_base *base, const struct web_request *rq)
 {
     struct timeval limit = {rq->timeout_ms / 1000, rq->timeout_ms % 1000 * 1000};
-    struct timeval never = {86400 * 365, 0};
+    struct timeval silence = {SILENCE_S, 0};
 
     call->body = evbuffer_new();
     call->finish = evtimer_new(base, on_finish, call);
@@ -151,7 +152,7 @@ static bool prepare(struct web_call *call, struct event_base *base, const struct
         return false;
     evhttp_connection_set_max_headers_size(call->connection, HEADERS_MAX);
     evhttp_connection_set_max_body_size(call->connection, (ev_ssize_t)rq->max_body);
-    evhttp_connection_set_timeout_tv(call->connection, rq->timeout_ms ? &limit : &never);
+    evhttp_connection_set_timeout_tv(call->connection, rq->timeout_ms ? &limit : &silence);
     if (rq->timeout_ms)
         evtimer_add(call->limit, &limit);
     return true;

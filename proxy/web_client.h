@@ -18,7 +18,7 @@ struct web_request {
     const char *host;   /* for the Host header */
     const char *path;   /* "/debug/vars" */
     const char *body;   /* NULL: GET, else POST of this JSON */
-    int64_t timeout_ms; /* for all of it; 0: none, for an answer that is streamed */
+    int64_t timeout_ms; /* for all of it; 0: a stream, which may be silent for 15 minutes */
     size_t max_body;    /* bytes; a larger answer is an error */
 };
 

@@ -13,6 +13,7 @@
 #include "proxy/park.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
+#include "proxy/shapes.h"
 
 #define CLOSE_LINGER_MS 5000 /* how long a client may take to fetch the last bytes */
 
@@ -120,6 +121,8 @@ bool worker_start(struct worker *w, struct server *server, unsigned index)
     loop_watch_set(&w->wake, EPOLLIN);
     w->scratch = memory_zalloc(WORKER_SCRATCH);
     w->holds = hold_set_create(0);
+    w->shapes = shapes_create();
+    w->random = index + 1;
     TAILQ_INIT(&w->sessions);
     TAILQ_INIT(&w->dead);
     park_init(w);
@@ -148,6 +151,7 @@ void worker_stop(struct worker *w)
     loop_fini(&w->loop);
     hold_set_release(w->holds);
     retry_fini(w);
+    shapes_destroy(w->shapes);
     free(w->scratch);
 }
 

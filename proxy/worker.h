@@ -20,6 +20,7 @@
 
 struct server;
 struct session;
+struct shapes;
 
 /* Large enough for a result of 1,000 short rows in one read, small enough to stay in the L2 cache.
  */
@@ -53,6 +54,10 @@ struct worker {
     struct retry_list retrying;
     struct loop_timer retry_timer;
     struct kept_stock kept;
+    int64_t suspected_ms;  /* see changes_note_error */
+    struct shapes *shapes; /* what statements come */
+    uint32_t random;       /* of the choice of samples */
+    uint32_t look_in[2];   /* commands until the next sample, of columns and of shapes */
     bool draining, ended;
 };
 

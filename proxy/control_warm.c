@@ -1,0 +1,115 @@
+/*
+ * Two rounds over the shapes, for the cache admits what comes twice: first those of sessions
+ * without a target, which the connection has none of yet, then the others.
+ */
+#include "proxy/control_warm.h"
+
+#include <mysql.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "planner/sample.h"
+#include "proxy/server.h"
+
+#define ROUNDS    2
+#define READ_ONLY 1792 /* ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION */
+#define INTERRUPTED                                                                                \
+    1317 /* ER_QUERY_INTERRUPTED: cut off by query_timeout, after it was planned                   \
+          */
+
+static bool say(MYSQL *m, const char *sql)
+{
+    if (mysql_query(m, sql) != 0)
+        return false;
+    MYSQL_RES *res = mysql_store_result(m);
+
+    if (res)
+        mysql_free_result(res);
+    return res || mysql_field_count(m) == 0;
+}
+
+static bool use(MYSQL *m, const char *target)
+{
+    char sql[600];
+    size_t n = (size_t)snprintf(sql, sizeof(sql), "USE `");
+
+    for (; *target && n < sizeof(sql) - 4; target++) {
+        if (*target == '`')
+            sql[n++] = '`';
+        sql[n++] = *target;
+    }
+    snprintf(sql + n, sizeof(sql) - n, "`");
+    return say(m, sql);
+}
+
+static bool prepare(MYSQL *m, const struct shape *s)
+{
+    MYSQL_STMT *stmt = mysql_stmt_init(m);
+    bool ok = stmt && mysql_stmt_prepare(stmt, s->text, (unsigned long)s->len) == 0;
+
+    if (stmt)
+        mysql_stmt_close(stmt);
+    return ok;
+}
+
+/* Whether that error came from a tablet: vtgate had a plan by then. */
+static bool was_planned(MYSQL *m)
+{
+    unsigned code = mysql_errno(m);
+
+    return code == 0 || code == READ_ONLY || code == INTERRUPTED ||
+           strstr(mysql_error(m), "target: ") != NULL;
+}
+
+/* Every statement that writes has a transaction of its own: what became of the last one, which may
+   have been ended by an error, does not matter so. */
+static bool run(MYSQL *m, const struct shape *s)
+{
+    bool writes = sample_writes(s->text, s->len);
+
+    if (writes && !(say(m, "ROLLBACK") && say(m, "START TRANSACTION READ ONLY") &&
+                    m->server_status & SERVER_STATUS_IN_TRANS))
+        return false;
+    bool planned = say(m, s->text) || was_planned(m);
+
+    if (writes)
+        say(m, "ROLLBACK");
+    return planned;
+}
+
+/* The shapes that have a target, or those that have none. */
+static void one_round(struct control_warm *w, MYSQL *m, int64_t until_ms, bool targeted, bool last)
+{
+    const char *target = "";
+
+    for (size_t i = 0; i < w->shapes->n && !w->cut; i++) {
+        const struct shape *s = &w->shapes->items[i];
+
+        if (w->left_out[i] || (*s->target != '\0') != targeted)
+            continue;
+        w->cut = clock_ms() >= until_ms;
+        if (w->cut)
+            break;
+        bool there = strcmp(s->target, target) == 0 || use(m, s->target);
+
+        if (there)
+            target = s->target;
+        bool planned = there && (s->prepared ? prepare(m, s) : run(m, s));
+
+        if (last) {
+            w->planned += planned;
+            w->refused += !planned;
+        }
+    }
+}
+
+void control_warm_run(MYSQL *m, void *arg)
+{
+    struct control_warm *w = arg;
+    int64_t began = clock_ms();
+
+    w->reached = m && say(m, "SET query_timeout = 100");
+    for (int round = 1; w->reached && round <= 2 * ROUNDS; round++)
+        one_round(w, m, began + w->limit_ms, round > ROUNDS, round % ROUNDS == 0);
+    w->took_ms = clock_ms() - began;
+}

@@ -1,0 +1,232 @@
+/*
+ * A stream for each root, begun again after it has ended, from the revision that was seen last.
+ */
+#include "proxy/topo_watch.h"
+
+#include <event2/event.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/changes.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/server.h"
+#include "proxy/web_client.h"
+
+#define LINE_MAX_BYTES (4u << 20) /* a line with a large SrvVSchema in it */
+#define BACKOFF_MS     500
+#define BACKOFF_MAX_MS 30000
+#define ADDRESSES_MAX  16
+#define ROOTS_MAX      8
+
+struct place {
+    char ip[64];
+    uint16_t port;
+};
+
+struct stream_of_root {
+    struct topo_watch *watch;
+    const char *root; /* of the configuration of the start */
+    int64_t revision;
+    struct web_call *call;
+    struct event *timer;
+    char *line; /* what of one has come; owned */
+    size_t len;
+    unsigned fails; /* in a row */
+    size_t place;   /* the one that is asked */
+    bool up;
+};
+
+struct topo_watch {
+    struct server *server;
+    struct place places[ADDRESSES_MAX];
+    size_t place_count;
+    struct stream_of_root streams[ROOTS_MAX];
+    size_t n;
+    bool stopped;
+};
+
+static void begin(struct stream_of_root *s);
+
+static void begin_later(struct stream_of_root *s)
+{
+    int64_t ms = BACKOFF_MS;
+
+    for (unsigned i = 1; i < s->fails && ms < BACKOFF_MAX_MS; i++)
+        ms *= 2;
+    struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+
+    s->place = (s->place + 1) % s->watch->place_count;
+    evtimer_add(s->timer, &tv);
+}
+
+/* --- what comes ------------------------------------------------------------------------------ */
+
+static void on_key(void *arg, const char *key, size_t len)
+{
+    const struct stream_of_root *s = arg;
+    struct change what;
+
+    if (topo_key_read(key, len, &what))
+        changes_notice(s->watch->server->changes, &what, true);
+}
+
+/* False: the stream is of no use any more. */
+static bool take_line(struct stream_of_root *s, const char *line, size_t len)
+{
+    if (!topo_line_read(line, len, &s->revision, on_key, s))
+        return false;
+    if (!s->up)
+        log_info("topo_watched", "root:s revision:d", s->root, s->revision);
+    s->up = true;
+    s->fails = 0;
+    return true;
+}
+
+static void on_piece(void *arg, const char *data, size_t len)
+{
+    struct stream_of_root *s = arg;
+    bool ok = s->len + len <= LINE_MAX_BYTES;
+
+    while (ok && len > 0) {
+        const char *end = memchr(data, '\n', len);
+        size_t n = end ? (size_t)(end - data) : len;
+
+        s->line = memory_resize(s->line, s->len + n + 1);
+        memcpy(s->line + s->len, data, n);
+        s->len += n;
+        data += n + (end ? 1 : 0);
+        len -= n + (end ? 1 : 0);
+        if (end) {
+            ok = s->len == 0 || take_line(s, s->line, s->len);
+            s->len = 0;
+        }
+    }
+    if (ok)
+        return;
+    web_call_cancel(s->call);
+    s->call = NULL;
+    s->up = false;
+    s->len = 0;
+    s->fails++;
+    log_warn("topo_watch_ended", "root:s error:s", s->root, "etcd has ended the watch");
+    begin_later(s);
+}
+
+static void on_end(void *arg, const char *body, size_t len, const char *error)
+{
+    struct stream_of_root *s = arg;
+
+    (void)body;
+    (void)len;
+    s->call = NULL;
+    s->len = 0;
+    s->fails++;
+    if (s->up || s->fails == 1)
+        log_warn("topo_watch_ended", "root:s error:s", s->root,
+                 error ? error : "the connection was closed");
+    s->up = false;
+    begin_later(s);
+}
+
+/* --- asking ---------------------------------------------------------------------------------- */
+
+static void begin(struct stream_of_root *s)
+{
+    struct topo_watch *w = s->watch;
+    const struct place *p = &w->places[s->place];
+    char host[80], *body = topo_request(s->root, s->revision);
+
+    snprintf(host, sizeof(host), "%s:%u", p->ip, (unsigned)p->port);
+    struct web_request rq = {.ip = p->ip,
+                             .port = p->port,
+                             .host = host,
+                             .path = "/v3/watch",
+                             .body = body,
+                             .max_body = LINE_MAX_BYTES};
+
+    s->call = web_call_start(w->server->base, &rq, on_piece, on_end, s);
+    free(body);
+    if (!s->call) {
+        s->fails++;
+        begin_later(s);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    begin(arg);
+}
+
+/* --- beginning and end ----------------------------------------------------------------------- */
+
+static void resolve(struct topo_watch *w, const struct endpoint *e)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
+    struct place *p = &w->places[w->place_count];
+
+    p->port = e->port;
+    if (getaddrinfo(e->host, NULL, &hints, &list) != 0 ||
+        getnameinfo(list->ai_addr, list->ai_addrlen, p->ip, sizeof(p->ip), NULL, 0,
+                    NI_NUMERICHOST) != 0)
+        log_warn("topo_unresolved", "address:s", e->text);
+    else
+        w->place_count++;
+    if (list)
+        freeaddrinfo(list);
+}
+
+struct topo_watch *topo_watch_create(struct server *server)
+{
+    const struct endpoints *es = &server->config->topo_addresses;
+    const struct string_list *roots = &server->config->topo_roots;
+
+    if (es->n == 0)
+        return NULL;
+    struct topo_watch *w = memory_zalloc(sizeof(*w));
+
+    w->server = server;
+    for (size_t i = 0; i < es->n && i < ADDRESSES_MAX; i++)
+        resolve(w, &es->items[i]);
+    for (size_t i = 0; i < roots->n && i < ROOTS_MAX && w->place_count > 0; i++) {
+        struct stream_of_root *s = &w->streams[w->n++];
+
+        s->watch = w;
+        s->root = roots->items[i];
+        s->timer = evtimer_new(server->base, on_timer, s);
+        begin(s);
+    }
+    return w;
+}
+
+void topo_watch_stop(struct topo_watch *w)
+{
+    for (size_t i = 0; w && i < w->n; i++) {
+        if (w->streams[i].call)
+            web_call_cancel(w->streams[i].call);
+        w->streams[i].call = NULL;
+        event_del(w->streams[i].timer);
+    }
+}
+
+void topo_watch_destroy(struct topo_watch *w)
+{
+    for (size_t i = 0; w && i < w->n; i++) {
+        event_free(w->streams[i].timer);
+        free(w->streams[i].line);
+    }
+    free(w);
+}
+
+bool topo_watch_is_up(const struct topo_watch *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        if (!w->streams[i].up)
+            return false;
+    }
+    return w->n > 0;
+}

@@ -1,0 +1,89 @@
+"""Plans are made before they are needed, with nothing executed and nothing of the users' in them."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pymysql
+import pytest
+
+from lib.bed import scratch_name
+from lib.poll import until
+
+SECRET = "my-own-secret"
+
+
+def plans(address: str) -> set[str]:
+    with urllib.request.urlopen(f"http://{address}/debug/query_plans", timeout=10) as page:
+        return set(json.load(page))
+
+
+@pytest.fixture
+def web(bed) -> list[str]:
+    return [bed.environment[f"BED_VTGATE{number + 1}_HTTP"] for number in range(len(bed.gates))]
+
+
+@pytest.fixture
+def shim(start_shim, web):
+    shim = start_shim({"vtgate_web": {"addresses": web, "interval_ms": 100}, "plans": {"sample": 1},
+                       "control": {"user": "dba", "password": "dba_secret"}})
+    shim.secret("dba_secret", SECRET)
+    return shim
+
+
+def test_plans_are_there_before_the_statements(shim, bed, web):
+    """Texts and prepared statements of an application, on both vtgates, after a change threw all plans away."""
+    mark = scratch_name()
+    prepared = f"SELECT id AS {mark}_p FROM demo WHERE id = ?"
+    texts = {
+        f"SELECT id AS {mark}_a FROM demo WHERE id = 4711 AND status = '{SECRET}' LIMIT 3":
+            f"select id as {mark}_a from demo where id = :id /* INT64 */ and `status` = :status /* VARCHAR */ "
+            "limit :vtg1 /* INT64 */",
+        f"SELECT id AS {mark}_i FROM demo WHERE id IN (1, 2, 3) ORDER BY 1":
+            f"select id as {mark}_i from demo where id in ::vtg1 order by 1 asc",
+        f"UPDATE demo SET status = '{SECRET}' WHERE id = 4711 AND status = '{mark}'":
+            "update demo set `status` = :status /* VARCHAR */ where id = :id /* INT64 */ and `status` = "
+            ":status1 /* VARCHAR */",
+        f"INSERT INTO demo(status, id) VALUES ('{mark}', 47110815)":
+            "insert into demo(`status`, id) values (:vtg1 /* VARCHAR */, :vtg2 /* INT64 */)",
+        f"DELETE FROM demo WHERE id = 47110815 AND status = '{mark}'":
+            "delete from demo where id = :id /* INT64 */ and `status` = :status /* VARCHAR */",
+    }
+    for statement in texts:
+        shim.run(statement)
+    with shim.wire() as client:
+        statement = client.prepare(prepared)
+        client.execute(statement, 5)
+    shapes = until(lambda: shim.admin("SHOW SHAPES"), "shapes are counted")
+    assert SECRET not in str(shapes) and mark in str(shapes)
+    until(lambda: all(row["vschema"] for row in shim.admin("SHOW VTGATES")), "all pages are read")
+    bed.run(f"ALTER VSCHEMA CREATE VINDEX `{mark}` USING hash")
+    try:
+        wanted = set(texts.values()) | {prepared}
+        until(lambda: not any(plans(address) & wanted for address in web), "no plan is left")
+        rows = shim.admin("WARM")
+        assert [row["vtgate"] for row in rows] == bed.endpoints
+        assert all(int(row["planned"]) >= len(wanted) and row["note"] is None for row in rows), rows
+        for address in web:
+            assert wanted <= plans(address), wanted - plans(address)
+    finally:
+        bed.run(f"ALTER VSCHEMA DROP VINDEX `{mark}`")
+    assert bed.run("SELECT count(*) AS n FROM demo WHERE status LIKE 's_' AND id < 100") == [{"n": 0}]
+    assert shim.wait_event("vtgate_warmed", vtgate=bed.endpoints[1], reached="yes")
+
+
+def test_without_control_user(start_shim):
+    shim = start_shim({"plans": {"sample": 1}})
+    shim.run("SELECT 1")
+    with pytest.raises(pymysql.Error, match="control.user is not set"):
+        shim.admin("WARM")
+
+
+def test_sampling_can_be_off(start_shim):
+    shim = start_shim({"plans": {"sample": 0}, "control": {"user": "dba", "password": "dba_secret"}})
+    shim.secret("dba_secret")
+    shim.run("SELECT 1")
+    assert shim.admin("SHOW SHAPES") == []
+    with pytest.raises(pymysql.Error, match="no statement has been counted"):
+        shim.admin("WARM")

@@ -1,0 +1,134 @@
+/*
+ * What etcd says about Vitess's keys: which of them tell of a change, lines of its watch (those
+ * of a real etcd 3.4 and broken ones), and the request.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/topo_watch.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct {
+    const char *key;
+    bool tells;
+    enum change_kind kind;
+    const char *keyspace;
+} KEYS[] = {
+    {"/vitess/zone1/SrvVSchema", true, CHANGE_VSCHEMA, ""},
+    {"/vitess/zone1/keyspaces/commerce/SrvKeyspace", true, CHANGE_SERVING, "commerce"},
+    {"/vitess/global/keyspaces/commerce/shards/-80/Shard", true, CHANGE_SERVING, "commerce"},
+    {"/vitess/global/keyspaces/commerce/VSchema", false, 0, ""},
+    {"/vitess/global/keyspaces/commerce/Keyspace", false, 0, ""},
+    {"/vitess/zone1/keyspaces/commerce/shards/-80/ShardReplication", false, 0, ""},
+    {"/vitess/zone1/tablets/zone1-0000000100/Tablet", false, 0, ""},
+    {"/Shard", false, 0, ""},
+    {"/keyspaces//Shard", false, 0, ""},
+    {"/keyspaces/x", false, 0, ""},
+    {"", false, 0, ""},
+};
+
+static void keys_are_told_apart(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(KEYS); i++) {
+        struct change t;
+        bool tells = topo_key_read(KEYS[i].key, strlen(KEYS[i].key), &t);
+
+        if (tells != KEYS[i].tells ||
+            (tells && (t.kind != KEYS[i].kind || strcmp(t.keyspace, KEYS[i].keyspace) != 0 ||
+                       t.source != CHANGE_ETCD)))
+            fail_msg("%s", KEYS[i].key);
+    }
+}
+
+struct seen {
+    size_t n;
+    char last[128];
+};
+
+static void note(void *arg, const char *key, size_t len)
+{
+    struct seen *seen = arg;
+
+    seen->n++;
+    snprintf(seen->last, sizeof(seen->last), "%.*s", (int)len, key);
+}
+
+static const struct {
+    const char *line;
+    bool ok;
+    int64_t revision; /* 7 before */
+    size_t keys;
+    const char *last;
+} LINES[] = {
+    {"{\"result\":{\"header\":{\"cluster_id\":\"1\",\"revision\":\"48\",\"raft_term\":\"2\"},"
+     "\"created\":true}}",
+     true, 48, 0, ""},
+    {"{\"result\":{\"header\":{\"revision\":\"50\"},\"events\":[{\"kv\":{\"key\":"
+     "\"L3ZpdGVzcy96b25lMS9TcnZWU2NoZW1h\",\"mod_revision\":\"50\",\"value\":\"CgA=\"}}]}}",
+     true, 50, 1, "/vitess/zone1/SrvVSchema"},
+    {"{\"result\":{\"header\":{\"revision\":\"5\"},\"events\":[{\"type\":\"DELETE\",\"kv\":{"
+     "\"key\":\"L2E=\"}},{\"kv\":{\"key\":\"L2Fi\"}}]}}",
+     true, 7, 2, "/ab"},
+    {"{\"result\":{\"header\":{\"revision\":\"60\"},\"canceled\":true,\"compact_revision\":\"55\"}"
+     "}",
+     false, 0, 0, ""},
+    {"{\"result\":{\"header\":{\"revision\":\"8\"},\"events\":[5,{},{\"kv\":5},{\"kv\":{\"key\":\"!"
+     "\"}},"
+     "{\"kv\":{\"key\":\"!!!!\"}},{\"kv\":{\"key\":\"====\"}}]}}",
+     true, 8, 1, NULL},
+    {"{\"error\":{\"grpc_code\":14}}", false, 0, 0, ""},
+    {"", false, 0, 0, ""},
+    {"[]", false, 0, 0, ""},
+    {"{\"result\":", false, 0, 0, ""},
+};
+
+static void lines_are_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(LINES); i++) {
+        struct seen seen = {0};
+        int64_t revision = 7;
+        bool ok = topo_line_read(LINES[i].line, strlen(LINES[i].line), &revision, note, &seen);
+
+        if (ok != LINES[i].ok || revision != LINES[i].revision)
+            fail_msg("%s: %d %lld", LINES[i].line, ok, (long long)revision);
+        if (LINES[i].last) {
+            assert_int_equal(seen.n, LINES[i].keys);
+            assert_string_equal(seen.last, LINES[i].last);
+        }
+    }
+}
+
+static void the_request_has_a_range(void **state)
+{
+    char *text = topo_request("/vitess/zone1/", 0);
+
+    (void)state;
+    /* "/vitess/zone1/" to "/vitess/zone10" */
+    assert_string_equal(text, "{\"create_request\":{\"key\":\"L3ZpdGVzcy96b25lMS8=\",\"range_end\":"
+                              "\"L3ZpdGVzcy96b25lMTA=\",\"progress_notify\":true}}");
+    free(text);
+    text = topo_request("/vitess/zone1", 41);
+    assert_non_null(strstr(text, "\"key\":\"L3ZpdGVzcy96b25lMS8=\""));
+    assert_non_null(strstr(text, "\"start_revision\":42"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_are_told_apart),
+        cmocka_unit_test(lines_are_read),
+        cmocka_unit_test(the_request_has_a_range),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
