@@ -1,6 +1,7 @@
 /*
- * Two rounds over the shapes, for the cache admits what comes twice: first those of sessions
- * without a target, which the connection has none of yet, then the others.
+ * Each shape twice, for the cache admits what comes twice; the most frequent first, should the time
+ * not do for all. Those of sessions without a target come before the others, while the connection
+ * has none yet.
  */
 #include "proxy/control_warm.h"
 
@@ -77,8 +78,17 @@ static bool run(MYSQL *m, const struct shape *s)
     return planned;
 }
 
+static bool plan(MYSQL *m, const struct shape *s)
+{
+    bool planned = true;
+
+    for (int i = 0; i < TIMES && planned; i++)
+        planned = s->prepared ? prepare(m, s) : run(m, s);
+    return planned;
+}
+
 /* The shapes that have a target, or those that have none. */
-static void one_round(struct control_warm *w, MYSQL *m, int64_t until_ms, bool targeted, bool last)
+static void plan_all(struct control_warm *w, MYSQL *m, int64_t until_ms, bool targeted)
 {
     const char *target = "";
 
@@ -94,12 +104,10 @@ static void one_round(struct control_warm *w, MYSQL *m, int64_t until_ms, bool t
 
         if (there)
             target = s->target;
-        bool planned = there && (s->prepared ? prepare(m, s) : run(m, s));
-
-        if (last) {
-            w->planned += planned;
-            w->refused += !planned;
-        }
+        if (there && plan(m, s))
+            w->planned++;
+        else
+            w->refused++;
     }
 }
 
@@ -109,7 +117,7 @@ void control_warm_run(MYSQL *m, void *arg)
     int64_t began = clock_ms();
 
     w->reached = m && say(m, "SET query_timeout = 100");
-    for (int round = 1; w->reached && round <= 2 * ROUNDS; round++)
-        one_round(w, m, began + w->limit_ms, round > ROUNDS, round % ROUNDS == 0);
+    for (int targeted = 0; w->reached && targeted <= 1; targeted++)
+        plan_all(w, m, began + w->limit_ms, targeted == 1);
     w->took_ms = clock_ms() - began;
 }

@@ -62,7 +62,7 @@ def test_a_table_comes_and_goes(deployer, bed, before, table):
                                            f"PROBE 'SELECT count(*) FROM {table}' SHARDS '80-,-80'")
     steps = [item for item, _ in report["step"]]
     assert steps == ["read", "target", "facts", "migrations", "check", "baseline", "hold", "drain", "compare",
-                     "apply", "see", "probe", "release", "watch"], steps
+                     "apply", "see", "probe", "warm", "release", "watch"], steps
     assert len(report["probe"]) == 2 * len(bed.gates)
     for gate in range(len(bed.gates)):
         with bed.connect(gate) as connection, connection.cursor() as cursor:
