@@ -12,7 +12,7 @@
 #include "planner/sample.h"
 #include "proxy/server.h"
 
-#define ROUNDS    2
+#define TIMES     2
 #define READ_ONLY 1792 /* ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION */
 #define INTERRUPTED                                                                                \
     1317 /* ER_QUERY_INTERRUPTED: cut off by query_timeout, after it was planned                   \

@@ -6,13 +6,13 @@
  * it does, the session is ASKING (or closing).
  */
 #include "proxy/gate.h"
-#include "proxy/everywhere.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/audit_session.h"
+#include "proxy/everywhere.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"

@@ -4,13 +4,13 @@
  * is spoken to is the executor's (executor.h).
  */
 #include "proxy/migration.h"
-#include "proxy/everywhere.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/audit_session.h"
+#include "proxy/everywhere.h"
 #include "proxy/keeper.h"
 #include "proxy/locks.h"
 #include "proxy/log.h"
