@@ -13,6 +13,7 @@
 #include "protocol/bytes.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/retry.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/vtgate_watch.h"
@@ -154,6 +155,9 @@ static struct entry *add(struct changes *t, const struct change *what)
 {
     struct entry *e = memory_zalloc(sizeof(*e));
 
+    /* An error may be a mistake in a statement, no more. */
+    if (what->source != CHANGE_ERROR && what->kind != CHANGE_SCHEMA)
+        retry_suspect(t->server);
     e->t = *what;
     e->t.since_ms = clock_ms();
     e->t.ended_ms = 0;

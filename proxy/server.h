@@ -86,7 +86,7 @@ struct server {
     struct fleet *fleet; /* NULL: no fleet.etcd */
     struct event *signals[6];
     struct restart *restart;
-    struct watchdog *watchdog; /* NULL: nobody watches */
+    struct watchdog *watchdog;       /* NULL: nobody watches */
     struct transitions *transitions; /* control loop only */
     struct event *drain_timer;
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */
