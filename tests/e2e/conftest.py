@@ -54,7 +54,8 @@ def choose_bed(process: int) -> None:
 # Files whose tests run schema changes all the time. Vitess fails a migration whose stream meets a table of another
 # one that is just being dropped, and the more of them run at once the likelier that is: so one at a time does, on each cluster.
 SCHEMA_CHANGES = {"test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtctld", "test_locks", "test_ddl_session",
-                  "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight", "test_kills"}
+                  "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight", "test_kills",
+                  "test_changes", "test_warm", "test_vtgate_watch", "test_transitions"}
 AT_ONCE = 1
 
 
