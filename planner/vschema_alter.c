@@ -138,6 +138,19 @@ static bool read_value(struct reader *r, const char **value)
     return true;
 }
 
+/* Of a parameter that is said twice the last counts, as in Vitess's map. */
+static void set_param(struct reader *r, struct vschema_vindex *definition, const char *key,
+                      const char *value)
+{
+    for (size_t i = 0; i < definition->param_count; i++) {
+        if (strcmp(definition->params[i].key, key) == 0) {
+            definition->params[i].value = value;
+            return;
+        }
+    }
+    vschema_add_param(r->v, definition, key, value);
+}
+
 /* [USING type] [WITH key = value, ...] */
 static bool read_definition(struct reader *r, struct alter *a)
 {
@@ -159,7 +172,7 @@ static bool read_definition(struct reader *r, struct alter *a)
         if (strcmp(key, "owner") == 0)
             a->definition.owner = value;
         else
-            vschema_add_param(r->v, &a->definition, key, value);
+            set_param(r, &a->definition, key, value);
     } while (accept_char(r, ','));
     return true;
 }
@@ -238,8 +251,38 @@ static bool read_alter(struct reader *r, struct alter *a)
     return read_qualified(r, &a->keyspace, &a->name, "a name");
 }
 
+/* Names end up in messages and JSON, which are UTF-8. */
+static bool is_utf8(const char *text, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)text, *end = at + len;
+
+    while (at < end) {
+        size_t more = *at < 0x80       ? 0
+                      : *at >> 5 == 6  ? 1
+                      : *at >> 4 == 14 ? 2
+                      : *at >> 3 == 30 ? 3
+                                       : 9;
+        const unsigned char *first = at++;
+
+        if (more > 3 || more > (size_t)(end - at))
+            return false;
+        for (size_t i = 0; i < more; i++) {
+            if (*at++ >> 6 != 2)
+                return false;
+        }
+        /* Longer than it need be, a surrogate, or beyond Unicode. */
+        if (*first == 0xc0 || *first == 0xc1 || (*first == 0xe0 && first[1] < 0xa0) ||
+            (*first == 0xed && first[1] > 0x9f) || (*first == 0xf0 && first[1] < 0x90) ||
+            *first > 0xf4 || (*first == 0xf4 && first[1] > 0x8f))
+            return false;
+    }
+    return true;
+}
+
 static bool read_all(struct reader *r, struct alter *a)
 {
+    if (!is_utf8(r->lx.pos, (size_t)(r->lx.end - r->lx.pos)))
+        return fail(r->error, "the statement is not UTF-8");
     if (!read_alter(r, a))
         return false;
     while (r->t.kind == TOKEN_SEMICOLON)

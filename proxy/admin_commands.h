@@ -33,6 +33,8 @@ admin_handler admin_show_migration, admin_cancel_migration, admin_retry_migratio
 
 /* HOLD and EXPLAIN HOLD: what is said, the owner included. False: the client has an error. */
 bool admin_read_hold(struct admin_request *rq, struct lexer *lx, struct admin_hold *h);
+admin_handler admin_deploy_plan, admin_resume_plan, admin_cancel_plan, admin_show_plan,
+    admin_show_plans;
 admin_handler admin_deploy_vschema, admin_deploy_routing, admin_rollback_transition,
     admin_show_transitions, admin_show_transition;
 

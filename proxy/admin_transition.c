@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proxy/admin_commands.h"
+#include "proxy/admin_transition.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/transition.h"
@@ -66,12 +67,13 @@ static void on_done(void *arg, struct transition *t)
 
 /* --- orders ---------------------------------------------------------------------------------- */
 
-/* The text of a file below transition.files, or NULL after an answer. */
-static char *read_file(struct admin_request *rq, const char *name, struct arena *a)
+const char *admin_transition_source(struct admin_request *rq, const char *name, struct arena *a)
 {
     const char *folder = rq->server->config->transition_files;
     char path[8192];
 
+    if (transition_source_is_json(name))
+        return name;
     if (!*folder) {
         admin_reply_error(rq, 1105, "HY000",
                           "FROM takes JSON, or with transition.files the name of a file");
@@ -119,14 +121,11 @@ static void deploy(struct admin_request *rq, struct lexer *lx, enum transition_w
         transition_order_free(&order);
         return;
     }
-    if (!transition_source_is_json(order.source)) {
-        order.source = read_file(rq, order.source, &order.arena);
-        if (!order.source) {
-            transition_order_free(&order);
-            return;
-        }
-    }
-    start(rq, &order);
+    order.source = admin_transition_source(rq, order.source, &order.arena);
+    if (order.source)
+        start(rq, &order);
+    else
+        transition_order_free(&order);
 }
 
 void admin_deploy_vschema(struct admin_request *rq, struct lexer *lx)
@@ -139,7 +138,7 @@ void admin_deploy_routing(struct admin_request *rq, struct lexer *lx)
     deploy(rq, lx, TRANSITION_ROUTING);
 }
 
-static bool read_id(struct admin_request *rq, struct lexer *lx, uint64_t *id)
+bool admin_transition_id(struct admin_request *rq, struct lexer *lx, const char *what, uint64_t *id)
 {
     struct token t = lexer_next(lx);
     struct admin_error error;
@@ -148,7 +147,7 @@ static bool read_id(struct admin_request *rq, struct lexer *lx, uint64_t *id)
     snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 20 ? t.len : 20), t.text);
     *id = t.kind == TOKEN_NUMBER ? strtoull(digits, &end, 10) : 0;
     if (*id == 0 || *end) {
-        admin_parse_refuse(&error, &t, "the id of a transition");
+        admin_parse_refuse(&error, &t, what);
         admin_refuse(rq, &error);
         return false;
     }
@@ -161,7 +160,7 @@ void admin_rollback_transition(struct admin_request *rq, struct lexer *lx)
     char error[TRANSITION_TEXT_MAX];
     uint64_t id;
 
-    if (!read_id(rq, lx, &id))
+    if (!admin_transition_id(rq, lx, "the id of a transition", &id))
         return;
     if (transition_inverse(rq->server->transitions, id, &order, error))
         start(rq, &order);
@@ -171,18 +170,40 @@ void admin_rollback_transition(struct admin_request *rq, struct lexer *lx)
 
 /* --- SHOW ------------------------------------------------------------------------------------ */
 
+static void reply_json(struct admin_request *rq, const struct transition *t)
+{
+    static const char *const NAMES[] = {"Transition"};
+    struct admin_table *table = admin_table_create(NAMES, 1);
+    char *json = transition_json(t);
+
+    admin_table_row(table, (const char *const[]){json});
+    admin_reply_table(rq, table);
+    free(json);
+}
+
 void admin_show_transition(struct admin_request *rq, struct lexer *lx)
 {
+    struct lexer ahead = *lx;
+    struct token number = lexer_next(&ahead), word = lexer_next(&ahead);
+    bool json = token_is(&word, "JSON");
+    struct lexer first;
     uint64_t id;
 
-    if (!read_id(rq, lx, &id))
+    if (json) { /* the id is read as if it were all */
+        lexer_init(&first, number.text, number.len);
+        if (!admin_expect_end(rq, &ahead))
+            return;
+    }
+    if (!admin_transition_id(rq, json ? &first : lx, "the id of a transition", &id))
         return;
     const struct transition *t = transitions_find(rq->server->transitions, id);
 
-    if (t)
-        admin_reply_table(rq, report(t));
-    else
+    if (!t)
         admin_reply_error(rq, 1105, "HY000", "Unknown transition: %" PRIu64, id);
+    else if (json)
+        reply_json(rq, t);
+    else
+        admin_reply_table(rq, report(t));
 }
 
 void admin_show_transitions(struct admin_request *rq, struct lexer *lx)

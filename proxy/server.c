@@ -27,6 +27,7 @@
 #include "proxy/columns_watch.h"
 #include "proxy/copy_rate.h"
 #include "proxy/cutover.h"
+#include "proxy/deploy_plan.h"
 #include "proxy/digests.h"
 #include "proxy/everywhere.h"
 #include "proxy/flights.h"
@@ -444,6 +445,7 @@ static bool start(struct server *server)
     server->quota = quota_create();
     server->holds = holds_create(server);
     server->transitions = transitions_create(server);
+    server->plans = plans_create(server);
     set_instance(server);
     add_housekeeping(server);
     add_signal(server, 0, SIGTERM, on_end_signal);
@@ -463,6 +465,7 @@ static bool start(struct server *server)
     server->columns = columns_watch_create(server);
     server->control = vtgate_control_start(server);
     transitions_load(server->transitions);
+    plans_load(server->plans);
     server->admin = server->config->admin.text ? admin_create(server) : NULL;
     server->http = server->config->http.text ? http_create(server) : NULL;
     return server->control && (server->admin || !server->config->admin.text) &&
@@ -514,6 +517,7 @@ static void stop(struct server *server)
         admin_stop(server->admin);
     if (server->drain_timer)
         event_free(server->drain_timer);
+    plans_stop(server->plans);
     transitions_stop(server->transitions);
     if (server->vtctld)
         vtctld_stop(server->vtctld);
@@ -538,6 +542,7 @@ static void stop(struct server *server)
     if (server->fleet)
         fleet_destroy(server->fleet);
     hold_drain_stop_all(server);
+    plans_destroy(server->plans);
     transitions_destroy(server->transitions);
     everywhere_stop_all(server);
     if (server->vtctld)

@@ -32,6 +32,7 @@ struct traffic;
 struct digests;
 struct networks;
 struct quota;
+struct plans;
 struct admin;
 struct http;
 struct vtgate_control;
@@ -75,6 +76,7 @@ struct server {
     LIST_HEAD(, hold_drain) drains;     /* hold_drain.c */
     LIST_HEAD(, everywhere) everywhere; /* everywhere.c */
     struct quota *quota;
+    struct plans *plans; /* deploy_plan.h; control loop only */
     struct admin *admin;
     struct http *http;
     struct vtgate_control *control;

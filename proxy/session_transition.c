@@ -15,6 +15,7 @@
 
 #include "planner/plan.h"
 #include "planner/vschema_alter.h"
+#include "planner/vschema_text.h"
 #include "proxy/ask.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -48,10 +49,9 @@ bool session_transition_wanted(const struct session *s)
 {
     const struct server *server = s->worker->server;
 
-    return s->collected ||
-           (server->vtctld && server->config->transition_alter_vschema &&
-            server->config->ddl_intercept && !plan_target_is_shard(s->database) &&
-            !(s->status & STATUS_IN_TRANSACTION));
+    return s->collected || (server->vtctld && server->config->transition_alter_vschema &&
+                            server->config->ddl_intercept && !plan_target_is_shard(s->database) &&
+                            !(s->status & STATUS_IN_TRANSACTION));
 }
 
 void session_transition_forget(struct session *s)
@@ -160,17 +160,24 @@ static void submit(struct session *s)
     struct collected *from = s->collected;
     struct server *server = s->worker->server;
     struct change *c = memory_zalloc(sizeof(*c));
+    struct text allow = {NULL, 0, 0};
+    const struct string_list *rules = &server->config->transition_alter_allow;
+
+    text_add(&allow, "");
+    for (size_t i = 0; i < rules->n; i++)
+        text_format(&allow, "%s,", rules->items[i]);
     struct transition_order order = {.what = TRANSITION_VSCHEMA,
                                      .verb = "ALTER VSCHEMA",
                                      .keyspace = from->keyspace,
                                      .statements = (const char **)from->texts,
                                      .statement_count = from->n,
-                                     .allow = "",
+                                     .allow = allow.at,
                                      .queues = true,
                                      .user = s->user,
                                      .peer = s->peer};
 
     transition_order_copy(&c->order, &order);
+    text_free(&allow);
     c->worker = s->worker;
     c->session = s->id;
     c->sequence = from->sequence;
@@ -264,9 +271,10 @@ static void commit(struct session *s, uint8_t sequence)
 {
     s->collected->sequence = sequence;
     if (s->status & STATUS_IN_TRANSACTION) {
-        answer_error(s, sequence, 1105, "HY000",
-                     "vtshim: end the transaction that is open before COMMIT TRANSITION, which waits "
-                     "for transactions");
+        answer_error(
+            s, sequence, 1105, "HY000",
+            "vtshim: end the transaction that is open before COMMIT TRANSITION, which waits "
+            "for transactions");
         return;
     }
     if (s->collected->n > 0) {

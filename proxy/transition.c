@@ -24,6 +24,7 @@
 #define KEPT_MAX      100 /* that have ended */
 #define LINES_MAX     600
 #define PAUSE_MS      20
+#define ELSEWHERE_MS  1000
 #define PAUSE_MAX_MS  500
 #define LINE_TEXT_MAX 2048
 
@@ -458,6 +459,8 @@ uint64_t transition_start(struct transitions *ts, const struct transition_order 
     return t->id;
 }
 
+static void look_elsewhere(struct transition *t);
+
 /* One of another life of the process. */
 static void on_file(void *arg, uint64_t id, const json_t *json)
 {
@@ -483,7 +486,9 @@ static void on_file(void *arg, uint64_t id, const json_t *json)
         return;
     }
     t->outcome = NULL;
-    if (!t->may_hold) {
+    if (transition_store_is_elsewhere(json)) {
+        transition_wait(t, ELSEWHERE_MS, look_elsewhere);
+    } else if (!t->may_hold) {
         t->code = 1053;
         snprintf(t->state, sizeof(t->state), "08S01");
         snprintf(t->text, sizeof(t->text), "%s: the shim ended", STEPS[t->step].name);
@@ -494,6 +499,19 @@ static void on_file(void *arg, uint64_t id, const json_t *json)
                  STEPS[t->step].name);
         transition_wait(t, 0, transition_resume);
     }
+}
+
+/* What has become of one that another process is about. */
+static void look_elsewhere(struct transition *t)
+{
+    struct transitions *ts = t->all;
+    uint64_t id = t->id;
+    json_t *json = transition_store_again(ts->server, id);
+
+    transition_free(t);
+    if (json)
+        on_file(ts, id, json);
+    json_decref(json);
 }
 
 struct transitions *transitions_create(struct server *server)

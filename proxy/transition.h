@@ -73,6 +73,8 @@ bool transition_inverse(struct transitions *ts, uint64_t id, struct transition_o
 struct transition *transitions_next(struct transitions *ts, const struct transition *after);
 struct transition *transitions_find(struct transitions *ts, uint64_t id);
 void transition_describe(const struct transition *t, struct transition_row *row);
+/* All of it as JSON, as transition.dir has it; to be freed with free(). NULL: no memory. */
+char *transition_json(const struct transition *t);
 const struct transition_line *transition_lines(const struct transition *t, size_t *n);
 
 #endif

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,7 @@ static json_t *json_of(const struct transition *t)
     json_t *o = json_object();
 
     set_number(o, "id", (int64_t)t->id);
+    set_number(o, "pid", getpid());
     set_string(o, "verb", t->order.verb);
     set_string(o, "what", t->order.what == TRANSITION_ROUTING ? "routing" : "vschema");
     set_string(o, "keyspace", t->order.keyspace);
@@ -100,6 +102,15 @@ static json_t *json_of(const struct transition *t)
     set_json(o, "after", t->after_json);
     json_object_set_new(o, "lines", lines_of(t));
     return o;
+}
+
+char *transition_json(const struct transition *t)
+{
+    json_t *json = json_of(t);
+    char *text = json_dumps(json, JSON_INDENT(1));
+
+    json_decref(json);
+    return text;
 }
 
 void transition_store_save(const struct transition *t)
@@ -180,6 +191,21 @@ void transition_store_load(struct server *server,
         json_decref(json);
     }
     free(ids);
+}
+
+json_t *transition_store_again(struct server *server, uint64_t id)
+{
+    char path[PATH_SIZE];
+
+    path_of(server, id, "", path);
+    return json_load_file(path, 0, NULL);
+}
+
+bool transition_store_is_elsewhere(const json_t *json)
+{
+    json_int_t pid = json_integer_value(json_object_get(json, "pid"));
+
+    return pid > 0 && pid != getpid() && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
 static const char *get_string(const json_t *o, const char *key)

@@ -20,6 +20,13 @@ void transition_store_remove(const struct transition *t);
 void transition_store_load(struct server *server,
                            void (*found)(void *arg, uint64_t id, const json_t *json), void *arg);
 
+/* One file again; NULL: it is not there any more. To be released. */
+json_t *transition_store_again(struct server *server, uint64_t id);
+
+/* Whether the process that wrote the file is another one and still runs: after a restart without a
+   gap both do for a while. Also of a plan's file. */
+bool transition_store_is_elsewhere(const json_t *json);
+
 /* Fills in what a file says, but for id and registry. False: it is not one of ours. */
 bool transition_store_read(struct transition *t, const json_t *json);
 

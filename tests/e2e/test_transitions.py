@@ -299,6 +299,9 @@ def test_traffic_that_changes(start_shim, bed, before, table, word, outcome):
     assert outcomes(shim) == [outcome]
     lines = {row["item"]: row["value"] for row in shim.admin("SHOW TRANSITION 1") if row["section"] == "watch"}
     assert lines["scatter_percent"].startswith("before 0.00, after "), lines
+    [row] = shim.admin("SHOW TRANSITION 1 JSON")
+    whole = json.loads(row["transition"])
+    assert whole["outcome"] == outcome and ["watch", "scatter_percent", lines["scatter_percent"]] in whole["lines"]
     if word == "ROLLBACK":
         assert "go to all shards" in errors[0] and vschema.current(bed) == before
     else:

@@ -228,6 +228,9 @@ static void alters(void **state)
         {"alter vschema on demo drop vindex hash", "remove tables.demo;"},
         {"alter vschema on demo drop vindex h", "vindex h not defined in table ks.demo"},
         {"alter vschema create vindex x using xxhash", "add vindexes.x;"},
+        {"alter vschema create vindex x using cfc with hash=a, hash=md5;"
+         "alter vschema on demo add vindex x(id) using cfc with hash=md5",
+         "add vindexes.x;add tables.demo.column_vindexes[1];"},
         {"alter vschema create vindex hash using xxhash",
          "vindex hash already exists in keyspace ks"},
         {"alter vschema drop vindex hash", "vindex hash is still defined on table demo"},
@@ -252,6 +255,9 @@ static void alters(void **state)
         {"alter vschema drop table demo now", "expected nothing more near 'now'"},
         {"alter table demo", "expected ALTER VSCHEMA near 'table'"},
         {"alter vschema drop table `demo", "expected a name near 'demo'"},
+        {"alter vschema on `t\xc3\xa9` add vindex hash(id)", "add tables[\"t\xc3\xa9\"];"},
+        {"alter vschema on `t\xc3` add vindex hash(id)", "the statement is not UTF-8"},
+        {"alter vschema on `t\xed\xa0\x80` add vindex hash(id)", "the statement is not UTF-8"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct vschema *before = read_text(DEMO), *after = vschema_clone(before);

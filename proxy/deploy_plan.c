@@ -1,0 +1,479 @@
+/*
+ * The way of a plan through its steps, and the registry.
+ */
+#include "proxy/deploy_plan.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/deploy_plan_internal.h"
+#include "proxy/log.h"
+#include "proxy/memory.h"
+#include "proxy/server.h"
+#include "proxy/transition.h"
+#include "proxy/transition_store.h"
+
+#define KEPT_MAX     100
+#define ELSEWHERE_MS 1000
+#define LOOK_MS      200 /* at a transition that goes on after a restart */
+
+struct plans {
+    struct server *server;
+    uint64_t last_id;
+    bool stopped;
+    TAILQ_HEAD(, deploy_plan) list;
+    size_t n;
+};
+
+static void run(struct deploy_plan *p);
+
+/* --- questions ------------------------------------------------------------------------------- */
+
+static void on_answer(void *context, void *arg)
+{
+    struct vtctld_answer *answer = arg;
+    struct deploy_plan *p = answer->arg;
+
+    (void)context;
+    p->busy = false;
+    if (!p->ended && !p->all->stopped)
+        p->answered(p, answer);
+    vtctld_answer_free(answer);
+}
+
+void plan_call(struct deploy_plan *p, const char *method, const ProtobufCMessage *request,
+               void (*answered)(struct deploy_plan *p, const struct vtctld_answer *answer))
+{
+    struct server *server = p->server;
+
+    assert(!p->busy);
+    p->busy = true;
+    p->answered = answered;
+    vtctld_call(server->vtctld, method, request, server->config->vtctld_timeout_ms,
+                &server->mailbox, on_answer, server, p);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct deploy_plan *p = arg;
+
+    (void)fd;
+    (void)what;
+    if (!p->ended && !p->all->stopped)
+        p->on_timer(p);
+}
+
+void plan_wait(struct deploy_plan *p, int64_t ms, void (*then)(struct deploy_plan *p))
+{
+    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+
+    p->on_timer = then;
+    event_add(p->timer, &tv);
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static void plan_free(struct deploy_plan *p)
+{
+    TAILQ_REMOVE(&p->all->list, p, link);
+    p->all->n--;
+    if (p->timer)
+        event_free(p->timer);
+    plan_states_free(p);
+    json_decref(p->json);
+    transition_order_free(&p->common);
+    arena_free(&p->arena);
+    free(p);
+}
+
+static void forget_old(struct plans *ps)
+{
+    struct deploy_plan *p, *next;
+
+    for (p = TAILQ_FIRST(&ps->list); p && ps->n > KEPT_MAX; p = next) {
+        next = TAILQ_NEXT(p, link);
+        if (!p->ended || p->busy)
+            continue;
+        plan_remove(p);
+        plan_free(p);
+    }
+}
+
+static void end(struct deploy_plan *p, const char *state)
+{
+    plan_ended *done = p->done;
+
+    p->state = state;
+    p->ended = true;
+    p->done = NULL;
+    plan_states_free(p);
+    plan_save(p);
+    log_info("plan_ended", "plan:u state:s at:u steps:u", p->id, state, (uint64_t)p->at,
+             (uint64_t)p->n);
+    if (done)
+        done(p->done_arg, p);
+    forget_old(p->all);
+}
+
+void plan_refuse(struct deploy_plan *p, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(p->text, sizeof(p->text), format, args);
+    va_end(args);
+    end(p, "refused");
+}
+
+/* --- steps ----------------------------------------------------------------------------------- */
+
+void plan_step_done(struct deploy_plan *p)
+{
+    p->steps[p->at].state = PLAN_DONE;
+    p->at++;
+    plan_save(p);
+    run(p);
+}
+
+void plan_step_failed(struct deploy_plan *p, const char *format, ...)
+{
+    char text[PLAN_TEXT_MAX];
+    va_list args;
+
+    if (p->all->stopped)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    snprintf(p->text, sizeof(p->text), "step %zu: %.440s; paused", p->at + 1, text);
+    p->steps[p->at].state = PLAN_FAILED;
+    *p->steps[p->at].uuid = '\0';
+    end(p, "paused");
+}
+
+static void judge_transition(struct deploy_plan *p, const struct transition *t)
+{
+    struct transition_row row;
+
+    transition_describe(t, &row);
+    if (row.code)
+        plan_step_failed(p, "transition %" PRIu64 ": %s", row.id, row.text);
+    else
+        plan_step_done(p);
+}
+
+static void on_transition(void *arg, struct transition *t)
+{
+    struct deploy_plan *p = arg;
+
+    if (!p->all->stopped)
+        judge_transition(p, t);
+}
+
+/* One that was begun before a restart. */
+static void look_at_transition(struct deploy_plan *p)
+{
+    struct one_step *step = &p->steps[p->at];
+    const struct transition *t = transitions_find(p->server->transitions, step->transition);
+    struct transition_row row;
+
+    if (!t) {
+        step->transition = 0;
+        run(p); /* it never got anywhere */
+        return;
+    }
+    transition_describe(t, &row);
+    if (strcmp(row.outcome, "running") == 0)
+        plan_wait(p, LOOK_MS, look_at_transition);
+    else
+        judge_transition(p, t);
+}
+
+static void run_transition(struct deploy_plan *p)
+{
+    struct one_step *step = &p->steps[p->at];
+    struct transition_order order = p->common;
+    char error[TRANSITION_TEXT_MAX];
+
+    if (step->transition && step->state == PLAN_RUNNING) {
+        look_at_transition(p);
+        return;
+    }
+    order.arena = (struct arena){NULL};
+    order.what = step->kind == DEPLOY_ROUTING ? TRANSITION_ROUTING : TRANSITION_VSCHEMA;
+    order.verb = "DEPLOY PLAN";
+    order.keyspace = step->keyspace;
+    order.source = step->source;
+    order.statements = step->alters;
+    order.statement_count = step->alter_count;
+    order.user = p->user;
+    order.peer = p->peer;
+    order.queues = true;
+    if (p->at + 1 < p->n)
+        order.watch_s = 0; /* the whole is watched, after its last step */
+    step->state = PLAN_RUNNING;
+    step->transition = transition_start(p->server->transitions, &order, on_transition, p, error);
+    if (step->transition)
+        plan_save(p);
+    else
+        plan_step_failed(p, "%s", error);
+}
+
+static void run(struct deploy_plan *p)
+{
+    if (p->at == p->n) {
+        end(p, "done");
+        return;
+    }
+    struct one_step *step = &p->steps[p->at];
+
+    p->state = "running";
+    log_info("plan_step", "plan:u step:u", p->id, (uint64_t)p->at + 1);
+    if (step->kind != DEPLOY_DDL) {
+        run_transition(p);
+        return;
+    }
+    step->state = PLAN_RUNNING;
+    plan_run_ddl(p);
+}
+
+static void judged(struct deploy_plan *p)
+{
+    if (p->dry_run)
+        end(p, "judged");
+    else
+        run(p);
+}
+
+static void begin(struct deploy_plan *p)
+{
+    plan_judge(p, judged);
+}
+
+/* --- the registry ---------------------------------------------------------------------------- */
+
+struct plans *plans_create(struct server *server)
+{
+    struct plans *ps = memory_zalloc(sizeof(*ps));
+
+    ps->server = server;
+    TAILQ_INIT(&ps->list);
+    return ps;
+}
+
+/* Takes json. */
+static struct deploy_plan *create(struct plans *ps, uint64_t id, json_t *json,
+                                  char error[PLAN_TEXT_MAX])
+{
+    struct deploy_plan *p = memory_zalloc(sizeof(*p));
+
+    p->all = ps;
+    p->server = ps->server;
+    p->id = id;
+    p->json = json;
+    p->user = p->peer = "";
+    p->state = "running";
+    p->timer = evtimer_new(ps->server->base, on_timer, p);
+    TAILQ_INSERT_TAIL(&ps->list, p, link);
+    ps->n++;
+    if (plan_read(p, error))
+        return p;
+    plan_free(p);
+    return NULL;
+}
+
+uint64_t plan_start(struct plans *ps, const char *text, bool dry_run, const char *user,
+                    const char *peer, plan_ended *ended, void *arg, char error[PLAN_TEXT_MAX])
+{
+    json_error_t why;
+
+    if (!ps->server->vtctld || ps->stopped) {
+        snprintf(error, PLAN_TEXT_MAX, "DEPLOY PLAN needs vtctld.addresses");
+        return 0;
+    }
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+
+    if (!json) {
+        snprintf(error, PLAN_TEXT_MAX, "line %d, column %d: malformed JSON: %s", why.line,
+                 why.column, why.text);
+        return 0;
+    }
+    struct deploy_plan *p = create(ps, ps->last_id + 1, json, error);
+
+    if (!p)
+        return 0;
+    ps->last_id++;
+    p->dry_run = dry_run;
+    p->user = arena_string(&p->arena, user);
+    p->peer = arena_string(&p->arena, peer);
+    p->done = ended;
+    p->done_arg = arg;
+    log_time(p->started);
+    log_info("plan_started", "plan:u steps:u user:s peer:s dry_run:u", p->id, (uint64_t)p->n, user,
+             peer, (uint64_t)dry_run);
+    plan_wait(p, 0, begin);
+    return p->id;
+}
+
+static struct deploy_plan *find_paused(struct plans *ps, uint64_t id, char error[PLAN_TEXT_MAX])
+{
+    struct deploy_plan *p = plans_find(ps, id);
+
+    if (!p)
+        snprintf(error, PLAN_TEXT_MAX, "Unknown plan: %" PRIu64, id);
+    else if (strcmp(p->state, "paused") == 0)
+        return p;
+    else
+        snprintf(error, PLAN_TEXT_MAX, "Plan %" PRIu64 " is %s, not paused", id, p->state);
+    return NULL;
+}
+
+bool plan_resume(struct plans *ps, uint64_t id, plan_ended *ended, void *arg,
+                 char error[PLAN_TEXT_MAX])
+{
+    struct deploy_plan *p = find_paused(ps, id, error);
+
+    if (!p)
+        return false;
+    p->ended = false;
+    p->done = ended;
+    p->done_arg = arg;
+    *p->text = '\0';
+    log_info("plan_resumed", "plan:u step:u", p->id, (uint64_t)p->at + 1);
+    plan_wait(p, 0, run);
+    return true;
+}
+
+bool plan_cancel(struct plans *ps, uint64_t id, char error[PLAN_TEXT_MAX])
+{
+    struct deploy_plan *p = find_paused(ps, id, error);
+
+    if (!p)
+        return false;
+    p->state = "cancelled";
+    plan_save(p);
+    return true;
+}
+
+static void look_elsewhere(struct deploy_plan *p);
+
+/* One of another life of the process. */
+static void on_file(void *arg, uint64_t id, const json_t *json)
+{
+    struct plans *ps = arg;
+    char error[PLAN_TEXT_MAX];
+    json_t *plan = json_object_get(json, "plan");
+    struct deploy_plan *p = plan ? create(ps, id, json_incref(plan), error) : NULL;
+
+    if (id > ps->last_id)
+        ps->last_id = id;
+    if (!p) {
+        log_warn("plan_file_malformed", "plan:u", id);
+        return;
+    }
+    plan_load_state(p, json);
+    p->ended = strcmp(p->state, "running") != 0;
+    if (!p->ended && transition_store_is_elsewhere(json))
+        plan_wait(p, ELSEWHERE_MS, look_elsewhere);
+    else if (!p->ended)
+        plan_wait(p, 0, run);
+}
+
+/* What has become of one that another process is about. */
+static void look_elsewhere(struct deploy_plan *p)
+{
+    struct plans *ps = p->all;
+    uint64_t id = p->id;
+    json_t *json = plan_load_again(ps->server, id);
+
+    plan_free(p);
+    if (json)
+        on_file(ps, id, json);
+    json_decref(json);
+}
+
+void plans_load(struct plans *ps)
+{
+    if (ps->server->vtctld)
+        plan_load_all(ps->server, on_file, ps);
+}
+
+void plans_stop(struct plans *ps)
+{
+    struct deploy_plan *p;
+
+    if (!ps)
+        return;
+    ps->stopped = true;
+    TAILQ_FOREACH(p, &ps->list, link)
+    {
+        plan_ended *done = p->done;
+
+        event_del(p->timer);
+        if (p->ended || !done)
+            continue;
+        snprintf(p->text, sizeof(p->text), "step %zu: the shim is ending; %s", p->at + 1,
+                 *ps->server->config->transition_dir ? "the plan goes on when it is there again"
+                                                     : "without transition.dir the plan is lost");
+        p->done = NULL;
+        done(p->done_arg, p);
+    }
+}
+
+void plans_destroy(struct plans *ps)
+{
+    if (!ps)
+        return;
+    while (!TAILQ_EMPTY(&ps->list))
+        plan_free(TAILQ_FIRST(&ps->list));
+    free(ps);
+}
+
+struct deploy_plan *plans_next(struct plans *ps, const struct deploy_plan *after)
+{
+    return after ? TAILQ_NEXT(after, link) : TAILQ_FIRST(&ps->list);
+}
+
+struct deploy_plan *plans_find(struct plans *ps, uint64_t id)
+{
+    struct deploy_plan *p;
+
+    TAILQ_FOREACH(p, &ps->list, link)
+    {
+        if (p->id == id)
+            return p;
+    }
+    return NULL;
+}
+
+void plan_describe(const struct deploy_plan *p, struct plan_row *row)
+{
+    *row = (struct plan_row){.id = p->id,
+                             .user = p->user,
+                             .peer = p->peer,
+                             .started = p->started,
+                             .state = p->state,
+                             .text = p->text,
+                             .at = p->at,
+                             .steps = p->n};
+}
+
+bool plan_step(const struct deploy_plan *p, size_t i, struct plan_step_row *row)
+{
+    static const char *const KINDS[] = {"ddl", "vschema", "routing_rules"};
+    static const char *const STATES[] = {"waiting", "running", "done", "failed"};
+
+    if (i >= p->n)
+        return false;
+    *row = (struct plan_step_row){.kind = KINDS[p->steps[i].kind],
+                                  .keyspace = p->steps[i].keyspace,
+                                  .what = p->steps[i].what,
+                                  .state = STATES[p->steps[i].state],
+                                  .uuid = p->steps[i].uuid,
+                                  .transition = p->steps[i].transition};
+    return true;
+}

@@ -1,0 +1,90 @@
+/*
+ * What the files of plans share: deploy_plan.c (registry, the way through the steps),
+ * deploy_plan_read.c (JSON), deploy_plan_order.c (judging the order), deploy_plan_ddl.c (one DDL),
+ * deploy_plan_store.c (files). For them only.
+ */
+#ifndef VTSHIM_PROXY_DEPLOY_PLAN_INTERNAL_H
+#define VTSHIM_PROXY_DEPLOY_PLAN_INTERNAL_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <sys/queue.h>
+
+#include "planner/deploy_order.h"
+#include "proxy/deploy_plan.h"
+#include "proxy/transition_order.h"
+#include "proxy/vtctld.h"
+
+enum plan_state { PLAN_WAITING, PLAN_RUNNING, PLAN_DONE, PLAN_FAILED };
+
+struct one_step {
+    enum deploy_step_kind kind;
+    const char *keyspace;
+    const char *ddl;     /* DDL */
+    const char *source;  /* VSchema, rules: JSON; NULL: statements */
+    const char **alters; /* ALTER VSCHEMA */
+    size_t alter_count;
+    const char *what; /* for people */
+    enum plan_state state;
+    char uuid[64];
+    uint64_t transition;
+};
+
+struct deploy_plan {
+    TAILQ_ENTRY(deploy_plan) link;
+    struct plans *all;
+    struct server *server;
+    uint64_t id;
+    struct arena arena;
+    json_t *json; /* as it came; owned */
+    const char *user, *peer;
+    char started[40];
+    struct transition_order common; /* probes, watch, allow of its transitions */
+    struct one_step steps[PLAN_STEPS_MAX];
+    size_t n, at;
+    const char *state;
+    char text[PLAN_TEXT_MAX];
+    bool dry_run, ended, busy;
+    struct event *timer;
+    void (*on_timer)(struct deploy_plan *p);
+    void (*answered)(struct deploy_plan *p, const struct vtctld_answer *answer);
+    int64_t polled_ms; /* between two looks at a migration */
+    size_t reading;    /* deploy_plan_order.c */
+    struct vschema *
+        *states; /* of the steps' keyspaces, as they were; then after each step; owned */
+    plan_ended *done;
+    void *done_arg;
+};
+
+/* deploy_plan.c */
+void plan_call(struct deploy_plan *p, const char *method, const ProtobufCMessage *request,
+               void (*answered)(struct deploy_plan *p, const struct vtctld_answer *answer));
+void plan_wait(struct deploy_plan *p, int64_t ms, void (*then)(struct deploy_plan *p));
+/* The step at p->at is done, or failed: the plan is paused there. */
+void plan_step_done(struct deploy_plan *p);
+void plan_step_failed(struct deploy_plan *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* It is over before it began. */
+void plan_refuse(struct deploy_plan *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* deploy_plan_read.c: fills in p from p->json. */
+bool plan_read(struct deploy_plan *p, char error[PLAN_TEXT_MAX]);
+
+/* deploy_plan_order.c: reads the VSchemas, judges, and calls then(); or refuses the plan. */
+void plan_judge(struct deploy_plan *p, void (*then)(struct deploy_plan *p));
+void plan_states_free(struct deploy_plan *p);
+
+/* deploy_plan_ddl.c */
+void plan_run_ddl(struct deploy_plan *p);
+
+/* deploy_plan_store.c */
+void plan_save(const struct deploy_plan *p);
+void plan_remove(const struct deploy_plan *p);
+void plan_load_all(struct server *server, void (*found)(void *arg, uint64_t id, const json_t *json),
+                   void *arg);
+json_t *plan_load_again(struct server *server, uint64_t id); /* NULL: it is gone */
+/* The states of the steps and all else that is not in p->json. */
+void plan_load_state(struct deploy_plan *p, const json_t *json);
+
+#endif

@@ -1,0 +1,103 @@
+"""DEPLOY PLAN: schema and VSchema in their order, one after the other; a failure pauses; a restart goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+
+import pymysql
+import pytest
+
+from lib import vschema
+from lib.bed import scratch_name
+from lib.ddl import INSTANT
+from lib.poll import until
+from lib.shim import merge
+
+
+@pytest.fixture
+def before(bed):
+    with vschema.kept(bed) as kept:
+        yield kept
+
+
+@pytest.fixture
+def config(bed) -> dict:
+    return merge(vschema.settings(bed), INSTANT)
+
+
+@pytest.fixture
+def name(bed):
+    name = scratch_name()
+    yield name
+    bed.forget(name)
+
+
+def plan(bed, *steps: dict, **more: object) -> str:
+    text = json.dumps({"keyspace": bed.keyspace, "steps": list(steps), **more})
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def refused(shim, command: str) -> str:
+    with pytest.raises(pymysql.Error) as error:
+        shim.admin(command)
+    return error.value.args[1]
+
+
+def create(name: str) -> dict:
+    return {"ddl": f"CREATE TABLE {name} (id bigint NOT NULL PRIMARY KEY, v int)"}
+
+
+def test_order_and_form(start_shim, bed, before, config, name):
+    """What is in the wrong order, or malformed, is refused before anything begins."""
+    shim = start_shim(config)
+    add = {"alter_vschema": [f"ALTER VSCHEMA ON {name} ADD VINDEX hash(id)"]}
+    assert "step 1: it names table" in refused(shim, f"DEPLOY PLAN {plan(bed, add, create(name))}")
+    assert "step 1: it drops table 'demo'" in refused(shim, f"DEPLOY PLAN {plan(bed, {'ddl': 'DROP TABLE demo'})}")
+    assert "steps[0].sql: unknown key" in refused(shim, f"DEPLOY PLAN {plan(bed, {'sql': 'x'})}")
+    assert "must have one of" in refused(shim, f"DEPLOY PLAN {plan(bed, {**create(name), **add})}")
+    assert "step 1: " in refused(shim, f"DEPLOY PLAN {plan(bed, {'alter_vschema': ['ALTER VSCHEMA DROP TABLE none']})}")
+    rows = shim.admin(f"DEPLOY PLAN {plan(bed, create(name), add)} DRY RUN")
+    assert [(row["kind"], row["state"]) for row in rows] == [("ddl", "waiting"), ("vschema", "waiting")]
+    assert vschema.current(bed) == before and all(name not in tables for tables in bed.tables().values())
+
+
+def test_a_table_with_its_vschema(start_shim, bed, before, config, name, tmp_path):
+    """CREATE, then the VSchema; a step that fails pauses the plan, which goes on when it is resumed."""
+    shim = start_shim(config | {"transition": {"dir": str(tmp_path), "drain_ms": 200}})
+    steps = (create(name), {"alter_vschema": [f"ALTER VSCHEMA ON {name} ADD VINDEX hash(id)"]},
+             {"alter_vschema": [f"ALTER VSCHEMA DROP TABLE {name}"]})
+    rows = shim.admin(f"DEPLOY PLAN {plan(bed, *steps[:2], probes=[{'sql': f'SELECT 1 FROM {name}'}])}")
+    assert [row["state"] for row in rows] == ["done", "done"] and rows[0]["uuid"] and rows[1]["transition"] == "1"
+    assert name in vschema.tables(bed) and all(name in tables for tables in bed.tables().values())
+    with shim.connect(autocommit=False) as blocker, blocker.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {name}")
+        text = refused(shim, f"DEPLOY PLAN {plan(bed, steps[2], {'ddl': f'DROP TABLE {name}'})}")
+        assert "step 1: transition 2: drain:" in text and text.endswith("paused"), text
+    assert [row["state"] for row in shim.admin("SHOW PLANS")] == ["done", "paused"]
+    rows = shim.admin("RESUME PLAN 2")
+    assert [row["state"] for row in rows] == ["done", "done"]
+    assert vschema.current(bed) == before and all(name not in tables for tables in bed.tables().values())
+
+
+def test_restart_in_the_middle(start_shim, bed, before, config, name, tmp_path):
+    """The process dies while a DDL of the plan runs: the next one goes on with the same migration."""
+    config = config | {"transition": {"dir": str(tmp_path)}}
+    slow = merge(config, {"ddl": {"strategy": "vitess --postpone-completion"}})
+    shim = start_shim(slow)
+    steps = plan(bed, create(name), {"alter_vschema": [f"ALTER VSCHEMA ON {name} ADD VINDEX hash(id)"]})
+    thread = threading.Thread(target=lambda: pytest.raises(pymysql.Error, shim.admin, f"DEPLOY PLAN {steps}"))
+    thread.start()
+    until(lambda: bed.migrations(name), "the migration is submitted", 30)
+    shim.process.send_signal(signal.SIGKILL)
+    shim.expected_status = -signal.SIGKILL
+    shim.wait()
+    thread.join()
+    uuid = bed.migrations(name)[0]["migration_uuid"]
+    again = start_shim(config)
+    assert [row["state"] for row in again.admin("SHOW PLANS")] == ["running"]
+    bed.run(f"ALTER VITESS_MIGRATION '{uuid}' COMPLETE")
+    until(lambda: [row["state"] for row in again.admin("SHOW PLANS")] == ["done"], "the plan is done", 60)
+    assert {row["migration_uuid"] for row in bed.migrations(name)} == {uuid}
+    assert name in vschema.tables(bed)
