@@ -154,8 +154,10 @@ static void note(struct watched *s, struct copy_rates *rates, const char *keyspa
         copy_rates_note(rates, keyspace, rows, rows * row_bytes, ms);
 }
 
-/* A row is ready up to a poll's time after its last row was copied; so only what was seen under way
-   counts. */
+/* vttablet says how far it is with each of its looks, once a minute by default: so the time counts
+   from when it was first seen to run (which makes short copies a little slower than they are) to
+   when rows were last seen to have come. It is ready up to a look after that: this does not count.
+ */
 void copy_watch_row(struct copy_watch **watch, struct copy_rates *rates, const char *keyspace,
                     const struct executor_row *row, uint64_t row_bytes, int64_t now_ms)
 {
@@ -169,13 +171,11 @@ void copy_watch_row(struct copy_watch **watch, struct copy_rates *rates, const c
         s->done = true; /* or begun anew */
     } else if (row->ready || migration_status_is_terminal(row->status)) {
         note(s, rates, keyspace, row_bytes);
-    } else if (row->status == MIGRATION_RUNNING && row->rows_copied > 0 &&
-               row->rows_copied != s->last_rows) {
-        if (!s->seen) {
-            s->first_rows = row->rows_copied;
-            s->first_ms = now_ms;
-        }
+    } else if (row->status == MIGRATION_RUNNING && !s->seen) {
         s->seen = true;
+        s->first_rows = s->last_rows = row->rows_copied;
+        s->first_ms = s->last_ms = now_ms;
+    } else if (row->status == MIGRATION_RUNNING && row->rows_copied > s->last_rows) {
         s->last_rows = row->rows_copied;
         s->last_ms = now_ms;
     }
