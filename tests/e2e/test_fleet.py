@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Callable, Iterator
 
 import pymysql
@@ -112,6 +113,14 @@ def kill(shim: Shim) -> None:
     shim.process.wait(10)
 
 
+def put_to_sleep(shim: Shim) -> None:
+    """SIGSTOP, which takes its time until all threads have stopped."""
+    shim.process.send_signal(signal.SIGSTOP)
+    tasks = Path(f"/proc/{shim.process.pid}/task")
+    until(lambda: all((task / "stat").read_text().rpartition(") ")[2][0] == "T" for task in tasks.iterdir()),
+          "all threads have stopped", 10)
+
+
 def members(shim: Shim) -> int:
     return len(shim.admin("SHOW FLEET"))
 
@@ -196,7 +205,7 @@ def test_a_shim_sleeps(fleet):
     with two.wire() as client, two.wire() as second:
         assert client.query("DELETE FROM demo WHERE id = -630000").error is None
         assert second.query(SELECT).error is None
-        two.process.send_signal(signal.SIGSTOP)
+        put_to_sleep(two)
         client.send(wire.COM_QUERY, "INSERT INTO demo (id) VALUES (-630000)")
         row, = one.admin("HOLD TABLE commerce.demo FOR 30 STICKY")
         assert int(row["shims"]) == 1
@@ -219,7 +228,7 @@ def test_the_owner_sleeps(fleet):
     with owner.cursor() as cursor:
         cursor.execute("HOLD TABLE commerce.demo FOR 60")
         number = cursor.fetchone()[0]
-        one.process.send_signal(signal.SIGSTOP)
+        put_to_sleep(one)
         until(lambda: two.admin("SHOW HOLDS") == [], "the other does not hold any more", 10)
         one.process.send_signal(signal.SIGCONT)
         until(lambda: one.admin("SHOW HOLDS") == [], "nor does its own", 10)
