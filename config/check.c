@@ -197,6 +197,27 @@ static bool check_hold(const struct config *c, struct config_error *err)
     return true;
 }
 
+static bool check_http(const struct config *c, struct config_error *err)
+{
+    for (size_t i = 0; i < c->http_tokens.n; i++) {
+        const struct user_entry *token = &c->http_tokens.items[i];
+        if (strncmp(token->password, "$sha2$", 6) != 0) {
+            return config_error_set(err,
+                                    "http_tokens: %s: only the hash of a token is stored here, as "
+                                    "vtshim --hash-password prints it",
+                                    token->name);
+        }
+        if (token->certificate != NULL) {
+            return config_error_set(err, "http_tokens: %s: a token has no certificate",
+                                    token->name);
+        }
+    }
+    if (c->http_tls && !is_set(c->tls_cert)) {
+        return config_error_set(err, "http_tls: needs tls.cert");
+    }
+    return true;
+}
+
 static bool check_control(const struct config *c, struct config_error *err)
 {
     if (c->ddl_cutover == CONFIG_CUTOVER_MANAGED && !is_set(c->control_user)) {
@@ -211,7 +232,7 @@ static bool check_control(const struct config *c, struct config_error *err)
                                     c->admin_users.items[i].name);
         }
     }
-    return true;
+    return check_http(c, err);
 }
 
 /* The settings that name endpoints, as lists. */

@@ -143,9 +143,15 @@ static json_t *list_value(const char *text)
     return list;
 }
 
-static json_t *example_users(void)
+static json_t *example_users(const struct option_row *row)
 {
     /* Digits that are nobody's hash: whoever copies the example opens no door. */
+    if (strcmp(row->key, "http_tokens") == 0) {
+        return json_pack("{s:{s:s, s:s}}", "deploy", "password",
+                         "$sha2$0123456789abcdef0123456789abcdef"
+                         "0123456789abcdef0123456789abcdef",
+                         "role", "operator");
+    }
     return json_pack("{s:s, s:s}", "dba", "*0123456789ABCDEF0123456789ABCDEF01234567", "deploy",
                      "$sha2$0123456789abcdef0123456789abcdef"
                      "0123456789abcdef0123456789abcdef");
@@ -163,7 +169,7 @@ static json_t *example_value(const struct config *c, const struct option_row *ro
     case OPTION_STRINGS:
         return list_value(text);
     case OPTION_USERS:
-        return example_users();
+        return example_users(row);
     case OPTION_SECRET:
         return json_string(c->control_password);
     default:

@@ -16,6 +16,7 @@ struct server;
 struct admin;
 struct admin_client;
 struct admin_filter;
+struct admin_sink;
 
 /* NULL when the port cannot be opened (after a line in the log). */
 struct admin *admin_create(struct server *server);
@@ -39,8 +40,9 @@ void admin_destroy(struct admin *admin);
    client may be gone by then, which these functions cope with. */
 struct admin_request {
     struct server *server;
-    struct admin_client *client;
-    uint32_t connection; /* its id */
+    const struct admin_sink *sink; /* where the answer goes: admin_sink.h */
+    void *sink_arg;
+    uint32_t connection; /* the id of the MySQL connection; 0: there is none, it came by HTTP */
     const char *user;    /* the admin's name and address, for logs and SHOW HOLDS */
     const char *peer;
     enum config_role role;       /* what that user may do */
@@ -75,6 +77,8 @@ typedef void admin_interrupt(void *arg, uint16_t code, const char *state, const 
 /* The same for a command that takes its time before it answers. It is interrupted also when the
    client leaves. */
 void admin_wait_begin(struct admin_request *rq, admin_interrupt *interrupt, void *arg);
+/* Whether the client takes rows one by one: asked before admin_stream_begin. */
+bool admin_can_stream(const struct admin_request *rq);
 void admin_stream_begin(struct admin_request *rq, const char *const *names, size_t columns,
                         admin_interrupt *interrupt, void *arg);
 void admin_stream_row(struct admin_request *rq, const char *const *values, size_t columns);
@@ -90,5 +94,8 @@ bool admin_kill(struct admin *admin, uint32_t id, bool query_only, const char *u
 
 /* Runs the text of a COM_QUERY (admin_commands.c). Takes over rq. */
 void admin_command(struct admin_request *rq, const char *sql, size_t len);
+
+/* What it takes to run a command that begins like this; false: there is none. */
+bool admin_command_right(const char *text, size_t len, enum config_role *right);
 
 #endif

@@ -166,7 +166,8 @@ static void on_command(struct admin_client *c, const uint8_t *payload, size_t le
     uint8_t command = len ? payload[0] : COM_SLEEP;
 
     rq->server = c->admin->server;
-    rq->client = c;
+    rq->sink = &ADMIN_PACKETS;
+    rq->sink_arg = c;
     rq->connection = c->id;
     rq->user = c->user;
     rq->peer = c->peer;

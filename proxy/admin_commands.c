@@ -88,6 +88,19 @@ void admin_command(struct admin_request *rq, const char *sql, size_t len)
         COMMANDS[row].handler(rq, &lx);
 }
 
+bool admin_command_right(const char *text, size_t len, enum config_role *right)
+{
+    struct admin_error error;
+    struct lexer lx;
+
+    lexer_init(&lx, text, len);
+    int row = admin_parse_command(&lx, &error);
+
+    if (row >= 0)
+        *right = COMMANDS[row].right;
+    return row >= 0;
+}
+
 void admin_help(struct admin_request *rq, struct lexer *lx)
 {
     static const char *const NAMES[] = {"Command", "Help", "Right"};

@@ -104,8 +104,9 @@ void admin_login_greet(struct admin_client *c);
 void admin_login_response(struct admin_client *c, const uint8_t *payload, size_t len);
 void admin_login_switched(struct admin_client *c, const uint8_t *payload, size_t len);
 
-/* admin_reply.c: an EOF packet for COM_SET_OPTION; no answer at all; the answer to
-   COM_STMT_PREPARE. They free rq. */
+/* admin_packets.c: where answers go; an EOF packet for COM_SET_OPTION; no answer at all; the
+   answer to COM_STMT_PREPARE. They free rq. */
+extern const struct admin_sink ADMIN_PACKETS;
 void admin_reply_eof(struct admin_request *rq);
 void admin_reply_nothing(struct admin_request *rq);
 void admin_reply_prepared(struct admin_request *rq, uint32_t id, unsigned params);

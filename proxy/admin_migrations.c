@@ -285,7 +285,10 @@ void admin_show_migration(struct admin_request *rq, struct lexer *lx)
             uuid, uuid);
         return;
     }
-    if (follow)
+    if (follow && !admin_can_stream(rq))
+        admin_reply_error(rq, 1235, "42000",
+                          "FOLLOW sends row by row, which this port does not do: ask again");
+    else if (follow)
         admin_follow(rq, uuid);
     else
         reply_shards(rq, shards, n);

@@ -72,7 +72,7 @@ static unsigned count_params(const char *text, size_t len)
 
 static void prepare(struct admin_request *rq, const char *text, size_t len)
 {
-    struct admin_client *c = rq->client;
+    struct admin_client *c = rq->sink_arg;
     unsigned params = count_params(text, len);
 
     if (c->statement_count == STATEMENTS_MAX) {
@@ -211,7 +211,7 @@ static void execute(struct admin_request *rq, struct admin_statement *s, struct 
 
 void admin_prepared_command(struct admin_request *rq, const uint8_t *payload, size_t len)
 {
-    struct admin_client *c = rq->client;
+    struct admin_client *c = rq->sink_arg;
     struct reader in;
 
     reader_init(&in, payload + 1, len - 1);

@@ -18,7 +18,7 @@ struct audit;
 /* One line. Strings that are NULL or empty are left out, as are session 0, shards 0, code 0 and a
    negative duration. */
 struct audit_entry {
-    const char *event; /* "ddl", "ddl_end", "control", "control_end", "admin", "kill" */
+    const char *event; /* "ddl", "ddl_end", "control", "control_end", "admin", "api", "kill" */
     const char *user, *peer;
     uint64_t session;
     const char *keyspace, *table, *verb;

@@ -118,6 +118,14 @@ bool admin_auth_sha2(const struct admin_secret *secret, const uint8_t salt[SALT_
     return proves(EVP_sha256(), SHA2_SIZE, secret->sha2, mask, answer);
 }
 
+bool admin_secret_is(const struct admin_secret *secret, const char *password)
+{
+    uint8_t twice[SHA2_SIZE];
+
+    digest_twice(EVP_sha256(), SHA2_SIZE, password, twice);
+    return secret->has_sha2 && CRYPTO_memcmp(twice, secret->sha2, SHA2_SIZE) == 0;
+}
+
 void auth_native_answer(const char *password, const uint8_t salt[SALT_LENGTH],
                         uint8_t answer[AUTH_NATIVE_SIZE])
 {

@@ -32,6 +32,9 @@ bool admin_auth_native(const struct admin_secret *secret, const uint8_t salt[SAL
 bool admin_auth_sha2(const struct admin_secret *secret, const uint8_t salt[SALT_LENGTH],
                      struct bytes answer);
 
+/* Whether that is the password. Takes the same time whatever it is. */
+bool admin_secret_is(const struct admin_secret *secret, const char *password);
+
 /* What a client that knows the password answers to mysql_native_password's salt. */
 #define AUTH_NATIVE_SIZE 20
 void auth_native_answer(const char *password, const uint8_t salt[SALT_LENGTH],

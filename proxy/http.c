@@ -4,6 +4,7 @@
 #include "proxy/http.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <inttypes.h>
@@ -11,8 +12,11 @@
 #include <string.h>
 
 #include "protocol/command.h"
+#include "proxy/api.h"
+#include "proxy/assets.h"
 #include "proxy/fleet.h"
 #include "proxy/holds.h"
+#include "proxy/http_latency.h"
 #include "proxy/http_migrations.h"
 #include "proxy/http_vtgates.h"
 #include "proxy/listener.h"
@@ -26,12 +30,14 @@
 #include "proxy/worker.h"
 
 #define HTTP_HEADERS_MAX 8192
+#define HTTP_BODY_MAX    65536
 #define HTTP_TIMEOUT_S   10
 
 struct http {
     struct server *server;
     struct listener *listener;
     struct evhttp *evhttp;
+    struct api *api;
 };
 
 static void reply(struct evhttp_request *rq, int code, const char *reason, struct evbuffer *body,
@@ -49,6 +55,18 @@ static void reply_text(struct evhttp_request *rq, int code, const char *reason, 
 
     evbuffer_add_printf(body, "%s\n", text);
     reply(rq, code, reason, body, "text/plain; charset=utf-8");
+}
+
+/* True for GET and HEAD; else that is the answer. */
+static bool is_get(struct evhttp_request *rq)
+{
+    enum evhttp_cmd_type method = evhttp_request_get_command(rq);
+
+    if (method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD)
+        return true;
+    evhttp_add_header(evhttp_request_get_output_headers(rq), "Allow", "GET, HEAD");
+    reply_text(rq, 405, "Method Not Allowed", "only GET and HEAD are for this path");
+    return false;
 }
 
 /* --- /metrics -------------------------------------------------------------------------------- */
@@ -104,6 +122,9 @@ static void add_retries(struct evbuffer *out, const struct server *server)
 static void on_metrics(struct evhttp_request *rq, void *arg)
 {
     struct server *server = ((struct http *)arg)->server;
+
+    if (!is_get(rq))
+        return;
     struct evbuffer *out = evbuffer_new();
     size_t n;
     const struct metric_row *rows = metrics_table(&n);
@@ -130,6 +151,8 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     add_commands(out, server);
     add_closes(out, server);
     add_retries(out, server);
+    http_add_latency(out, server);
+    metrics_text_value(out, METRIC_HTTP_DENIED, api_refused(((struct http *)arg)->api));
     http_add_vtgates(out, server);
     http_add_migrations(out, server);
     reply(rq, 200, "OK", out, "text/plain; version=0.0.4; charset=utf-8");
@@ -140,7 +163,8 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
 static void on_healthz(struct evhttp_request *rq, void *arg)
 {
     (void)arg;
-    reply_text(rq, 200, "OK", "ok");
+    if (is_get(rq))
+        reply_text(rq, 200, "OK", "ok");
 }
 
 static void on_readyz(struct evhttp_request *rq, void *arg)
@@ -150,6 +174,8 @@ static void on_readyz(struct evhttp_request *rq, void *arg)
 
     for (size_t i = 0; i < vtgates_count(server->vtgates); i++)
         any = any || vtgate_is_healthy(vtgates_at(server->vtgates, i));
+    if (!is_get(rq))
+        return;
     if (server->draining || server->withdrawn)
         reply_text(rq, 503, "Service Unavailable", "draining");
     else if (!any)
@@ -158,10 +184,48 @@ static void on_readyz(struct evhttp_request *rq, void *arg)
         reply_text(rq, 200, "OK", "ready");
 }
 
+/* --- the API, the dashboard, and all else ----------------------------------------------------- */
+
 static void on_other(struct evhttp_request *rq, void *arg)
 {
-    (void)arg;
-    reply_text(rq, 404, "Not Found", "known here: /metrics /healthz /readyz");
+    struct http *http = arg;
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(rq));
+
+    path = path && *path ? path : "/";
+    if (strcmp(path, "/api") == 0 || strncmp(path, "/api/", 5) == 0)
+        api_handle(http->api, rq);
+    else if (is_get(rq) && !assets_send(rq, path))
+        reply_text(rq, 404, "Not Found",
+                   "known here: / /metrics /healthz /readyz /api/v1 /api/v1/openapi.json");
+}
+
+/* --- the port -------------------------------------------------------------------------------- */
+
+/* A new connection with http_tls: the certificate is the one of now. Clients show none: who they
+   are is their token's to say. */
+static struct bufferevent *on_connection(struct event_base *base, void *arg)
+{
+    const struct http *http = arg;
+    SSL *ssl = tls_new_server(http->server->tls);
+
+    if (!ssl)
+        return NULL;
+    SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    struct bufferevent *bev = bufferevent_openssl_socket_new(
+        base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+
+    if (bev) /* browsers close without saying so */
+        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    return bev;
+}
+
+static void set_limits(struct evhttp *evhttp)
+{
+    evhttp_set_allowed_methods(evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+                                           EVHTTP_REQ_DELETE);
+    evhttp_set_max_headers_size(evhttp, HTTP_HEADERS_MAX);
+    evhttp_set_max_body_size(evhttp, HTTP_BODY_MAX);
+    evhttp_set_timeout(evhttp, HTTP_TIMEOUT_S);
 }
 
 struct http *http_create(struct server *server)
@@ -180,10 +244,10 @@ struct http *http_create(struct server *server)
         return NULL;
     }
     listener_give(http->listener, http->evhttp);
-    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-    evhttp_set_max_headers_size(http->evhttp, HTTP_HEADERS_MAX);
-    evhttp_set_max_body_size(http->evhttp, 0);
-    evhttp_set_timeout(http->evhttp, HTTP_TIMEOUT_S);
+    http->api = api_create(server);
+    set_limits(http->evhttp);
+    if (server->config->http_tls)
+        evhttp_set_bevcb(http->evhttp, on_connection, http);
     evhttp_set_cb(http->evhttp, "/metrics", on_metrics, http);
     evhttp_set_cb(http->evhttp, "/healthz", on_healthz, http);
     evhttp_set_cb(http->evhttp, "/readyz", on_readyz, http);
@@ -197,8 +261,15 @@ void http_hand_over(struct http *http)
     http_destroy(http);
 }
 
+void http_take_tokens(struct http *http, const struct config *config)
+{
+    api_take_tokens(http->api, config);
+}
+
 void http_destroy(struct http *http)
 {
+    if (http->api)
+        api_destroy(http->api); /* it answers to nobody any more */
     if (http->evhttp)
         evhttp_free(http->evhttp);
     if (http->listener)

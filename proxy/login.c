@@ -174,6 +174,10 @@ static void login_done(struct session *s)
     }
     login_end(s);
     metrics_add(&s->worker->metrics.logins, 1);
+    s->of_vtgate =
+        &s->worker->metrics.vtgates[vtgates_index(s->worker->server->vtgates, s->vtgate)];
+    if (s->commands == 0) /* else it changes its user */
+        histogram_note(&s->worker->metrics.logins_took, (clock_ms() - s->connected_ms) * 1000);
     log_debug("login", "session:u peer:s user:s vtgate:s tls:s", s->id, s->peer, s->user,
               vtgate_name(s->vtgate), s->client.ssl ? SSL_get_version(s->client.ssl) : "off");
     session_set_state(s, SESSION_IDLE);

@@ -10,9 +10,25 @@
 #include <stdint.h>
 
 #include "planner/retry.h"
+#include "proxy/histogram.h"
 
 #define METRICS_CLOSES 32 /* at least CLOSE_COUNT: session.c asserts it */
 #define METRICS_ERRORS 64 /* at least SHIM_ERROR_COUNT, likewise */
+
+#define METRICS_VTGATES 64 /* as many as there may be: vtgates.c asserts it */
+
+/* The kinds of commands whose durations are told apart. */
+enum timed_command { TIMED_QUERY, TIMED_PREPARE, TIMED_EXECUTE, TIMED_OTHER, TIMED_COUNT };
+#define TIMED_COMMANDS                                                                             \
+    {                                                                                              \
+        "query", "prepare", "execute", "other"                                                     \
+    }
+
+/* Of one vtgate. */
+struct vtgate_metrics {
+    _Atomic uint64_t commands;
+    struct histogram durations; /* from the command's last byte to the answer's */
+};
 
 struct metrics {
 #define METRIC(field, name, kind, help) _Atomic uint64_t field;
@@ -22,6 +38,9 @@ struct metrics {
     _Atomic uint64_t closes[METRICS_CLOSES]; /* by enum close_reason */
     _Atomic uint64_t errors[METRICS_ERRORS]; /* by enum shim_error */
     _Atomic uint64_t retries[RETRY_ERROR_COUNT][RETRY_OUTCOME_COUNT];
+    struct histogram durations[TIMED_COUNT], added; /* of measured commands: timing.h */
+    struct histogram parked_for, logins_took;
+    struct vtgate_metrics vtgates[METRICS_VTGATES]; /* by index in struct vtgates */
 };
 
 /* Adds n to a counter of the calling thread's own struct: no other thread writes it. */

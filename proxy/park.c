@@ -76,7 +76,10 @@ static void park_resume(struct session *s, const struct hold *h)
     query_continue(s);
     w->park_round.next = NULL;
     if (s->state != SESSION_PARKED && s->state != SESSION_DEAD) {
-        metrics_add(&w->metrics.park_wait_us, (uint64_t)(clock_us() - since));
+        int64_t waited = clock_us() - since;
+
+        metrics_add(&w->metrics.park_wait_us, (uint64_t)waited);
+        histogram_note(&w->metrics.parked_for, waited);
         s->parked_us = 0;
     }
 }

@@ -31,6 +31,7 @@
 #include "proxy/session_transition.h"
 #include "proxy/shapes.h"
 #include "proxy/statements.h"
+#include "proxy/timing.h"
 #include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
@@ -135,6 +136,7 @@ void query_command_done(struct session *s)
     struct metrics *m = &s->worker->metrics;
 
     s->drained_by = 0;
+    timing_done(s);
     if (s->response.failed) {
         metrics_add(&m->errors_relayed, 1);
         s->fresh = false;
@@ -290,6 +292,8 @@ static void count_commands(struct session *s, uint8_t command, uint64_t n)
 
     s->commands += n;
     metrics_add(&m->commands, n);
+    if (s->of_vtgate)
+        metrics_add(&s->of_vtgate->commands, n);
     metrics_add(&m->commands_by_kind[command < COMMAND_COUNT ? command : COMMAND_COUNT], n);
 }
 
@@ -308,8 +312,10 @@ static void request_sent(struct session *s)
 {
     enum response_shape shape = command_shape(s->command);
 
+    timing_sent(s);
     response_init(&s->response, shape, s->capabilities & CAP_DEPRECATE_EOF);
     if (shape == SHAPE_NONE) {
+        s->began_us = 0;
         effect_settle(s, true);
         session_set_state(s, SESSION_IDLE);
     } else {
@@ -377,6 +383,7 @@ static size_t consume_infile(struct session *s, const uint8_t *p, size_t n)
 static size_t forward(struct session *s, const struct head *h, const uint8_t *p, size_t n)
 {
     count_command(s, h->command);
+    timing_forward(s);
     s->command = h->command;
     if (h->whole) {
         size_t len = PACKET_HEADER + h->length;
@@ -416,6 +423,7 @@ static size_t drop(struct session *s, const struct head *h, const uint8_t *p, si
 void query_send_command(struct session *s, uint8_t command, const uint8_t *packet, size_t len)
 {
     s->command = command;
+    s->began_us = 0;
     if (session_send_backend(s, packet, len))
         request_sent(s);
 }
@@ -664,6 +672,7 @@ static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
     if (h.available == 0)
         return 0;
     h.command = p[PACKET_HEADER];
+    timing_begin(s->worker);
     if (s->notes && h.whole && settle_notes(s, &h))
         return PACKET_HEADER + h.length;
     if (!is_plain(s, &h))

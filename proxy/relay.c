@@ -12,12 +12,15 @@
 #include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
+#include "proxy/timing.h"
 #include "proxy/worker.h"
 
 void relay_response(struct session *s, const uint8_t *data, size_t len)
 {
     if (s->kept && retry_answer(s, data, len))
         return;
+
+    int64_t since = timing_piece(s);
     size_t used = response_feed(&s->response, data, len);
 
     if (s->lock_call)
@@ -25,6 +28,7 @@ void relay_response(struct session *s, const uint8_t *data, size_t len)
     /* First the bytes, then the bookkeeping: the client can go on meanwhile. */
     if (!session_send_client(s, data, used))
         return;
+    timing_relayed(s, since);
     switch (s->response.state) {
     case RESPONSE_DONE:
         if (s->response.failed && s->response.cursor.length <= used)

@@ -10,6 +10,7 @@
 #include "config/check.h"
 #include "proxy/admin.h"
 #include "proxy/audit.h"
+#include "proxy/http.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/networks.h"
@@ -177,6 +178,8 @@ static void exchange(struct server *server, struct config *fresh, struct tls_con
     server_raise_descriptor_limit(fresh);
     if (server->admin)
         admin_take_users(server->admin, &fresh->admin_users);
+    if (server->http)
+        http_take_tokens(server->http, fresh);
     server_broadcast(server, come_by, workers_came_by, r);
 }
 

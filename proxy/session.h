@@ -74,6 +74,7 @@ struct session {
     enum session_state state;
     struct stream client, backend;
     struct vtgate *vtgate;              /* counted there while set */
+    struct vtgate_metrics *of_vtgate;   /* the worker's for it; NULL before the login's end */
     char *user, *database;              /* NULL: not known (yet), or none */
     char peer[56];                      /* "address:port" of the client, for logs and SHOW */
     uint32_t capabilities;              /* what client and vtgate agreed upon */
@@ -130,7 +131,9 @@ struct session {
     uint64_t served;                 /* the last release that let it out of the queue */
     struct hold_tally *parked_tally; /* PARKED: of the hold (a reference), or NULL */
     int64_t connected_ms;
-    int64_t transaction_ms;            /* when the open transaction was first seen */
+    int64_t transaction_ms;    /* when the open transaction was first seen */
+    int64_t began_us, sent_us; /* timing.h; began_us 0: the command is not measured */
+    uint32_t added_us;
     uint64_t parked_by;                /* PARKED: the hold's id */
     uint64_t commands, swept_commands; /* the latter: as the last sweep found it */
     TAILQ_ENTRY(session) link;         /* of worker->sessions, then worker->dead */

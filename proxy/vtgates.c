@@ -3,6 +3,7 @@
  */
 #include "proxy/vtgates.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -16,6 +17,7 @@
 
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/metrics.h"
 #include "proxy/sockets.h"
 
 #define ADDRESSES_MAX 16
@@ -84,6 +86,12 @@ void vtgates_destroy(struct vtgates *vs)
 size_t vtgates_count(const struct vtgates *vs)
 {
     return vs->n;
+}
+
+size_t vtgates_index(const struct vtgates *vs, const struct vtgate *v)
+{
+    assert(v - vs->items < METRICS_VTGATES); /* as many as the setting allows */
+    return (size_t)(v - vs->items);
 }
 
 struct vtgate *vtgates_at(struct vtgates *vs, size_t i)

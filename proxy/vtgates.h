@@ -21,6 +21,7 @@ struct vtgates *vtgates_create(const struct config *config);
 void vtgates_destroy(struct vtgates *vs);
 size_t vtgates_count(const struct vtgates *vs);
 struct vtgate *vtgates_at(struct vtgates *vs, size_t i);
+size_t vtgates_index(const struct vtgates *vs, const struct vtgate *v);
 
 /*
  * The best vtgate that is not drained and whose bit is not set in *tried: healthy ones before

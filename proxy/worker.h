@@ -45,6 +45,7 @@ struct worker {
     struct loop_watch wake; /* of the mailbox */
     uint8_t *scratch;       /* WORKER_SCRATCH bytes; anybody's until the next read */
     struct metrics metrics;
+    int64_t looked_us; /* when the command now looked at was; 0: it is not measured */
     struct session_list sessions;
     struct session_list parked; /* in the order in which they parked */
     struct session_list dead;   /* closed in this loop turn, freed at its end */

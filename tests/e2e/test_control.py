@@ -12,11 +12,14 @@ import pymysql
 import pytest
 
 from lib import wire
+from lib.api import Api, token_hash
 from lib.bed import Bed
+from lib.browser import Browser
 from lib.clients import mariadb_through
 from lib.ddl import INSTANT, POSTPONED, UUID, assert_everywhere
 from lib.poll import stays, until
 from lib.shim import Shim
+from test_dashboard import pictures, sign_in
 from test_progress import Terminal, complete, start, the_migration, waits
 
 
@@ -543,3 +546,31 @@ def test_metrics(start_shim, bed, table):
     assert shim.metric("vtshim_migration_duration_seconds_bucket", le="1") == 0
     assert shim.metric("vtshim_migrations_running") == 0
     assert "uuid=" not in shim.http("/metrics")[1]
+
+
+# Over HTTP.
+
+def test_by_the_dashboard(start_shim, bed, table, tmp_path):
+    """A postponed ALTER: its shards' progress is on the dashboard, its client is answered after a click on Complete."""
+    token = "operates-migrations-1"
+    shim = start_shim(with_control(bed) | {"http_tokens": {"op": {"password": token_hash(token), "role": "operator"}}})
+    shim.secret(token)
+    thread, outcome = start(shim, table, "clicked")
+    until(lambda: waits(bed, table), "both shards wait", 120)
+    uuid = the_migration(shim, table)["uuid"]
+    shards = Api(shim, token).get(f"migrations/{uuid}")
+    assert sorted(row["shard"] for row in shards) == ["-80", "80-"] and all(row["progress"] == 100 for row in shards)
+    with Browser(tmp_path) as browser:
+        sign_in(browser, shim, token)
+        browser.wait(".migration .shards", "-80")
+        shown = browser.run("return [...document.querySelectorAll('.migration progress')].map(e => [e.value, e.getAttribute('aria-label')])")
+        assert sorted(shown) == [[100, "Progress of shard -80"], [100, "Progress of shard 80-"]]
+        browser.picture(pictures(tmp_path) / "migration.png")
+        browser.click(f"[aria-label='Cancel migration {uuid}']")
+        browser.wait("#confirm", table)
+        browser.keys("Escape")
+        until(lambda: not browser.seen("#confirm"), "it is not cancelled after all")
+        browser.click(f"[aria-label='Complete migration {uuid}']")
+        browser.wait(".migration .badge", "complete", 90)
+    thread.join(90)
+    assert outcome == [None]

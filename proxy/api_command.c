@@ -1,0 +1,326 @@
+/*
+ * The API's routes, and the commands that they write.
+ */
+#include "proxy/api_command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct api_route ROUTES[] = {
+#define API_ROUTE(how, where, command) {.method = API_##how, .path = where, .form = command},
+#include "proxy/api_routes.def"
+#undef API_ROUTE
+};
+
+const struct api_route *api_routes(size_t *n)
+{
+    *n = COUNT(ROUTES);
+    return ROUTES;
+}
+
+const char *api_method_name(enum api_method method)
+{
+    static const char *const NAMES[] = {"GET", "POST", "DELETE"};
+
+    return NAMES[method];
+}
+
+/* --- finding the route ----------------------------------------------------------------------- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One segment as a JSON string; NULL if it is empty, no UTF-8, or has a NUL. */
+static json_t *decode(const char *segment, size_t len)
+{
+    char *text = malloc(len + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; text && i < len; i++) {
+        int high = len - i > 2 ? hex_digit(segment[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(segment[i + 2]) : -1;
+
+        if (segment[i] == '%' && low >= 0) {
+            text[n++] = (char)(high << 4 | low);
+            i += 2;
+        } else {
+            text[n++] = segment[i];
+        }
+    }
+    json_t *value = text && n && !memchr(text, 0, n) ? json_stringn(text, n) : NULL;
+
+    free(text);
+    return value;
+}
+
+/* Whether path is made like the route's; the parameters, if wanted, are put into *parameters. */
+static bool path_matches(const char *form, const char *path, json_t *parameters)
+{
+    while (*form == '/' && *path == '/') {
+        size_t a = strcspn(++form, "/"), b = strcspn(++path, "/");
+
+        if (*form == '{') {
+            json_t *value = decode(path, b);
+
+            if (!value)
+                return false;
+            if (parameters)
+                json_object_setn_new(parameters, form + 1, a - 2, value);
+            else
+                json_decref(value);
+        } else if (a != b || memcmp(form, path, a) != 0) {
+            return false;
+        }
+        form += a;
+        path += b;
+    }
+    return *form == '\0' && *path == '\0';
+}
+
+const struct api_route *api_route_find(enum api_method method, const char *path, json_t *parameters,
+                                       unsigned *allowed)
+{
+    *allowed = 0;
+    for (size_t i = 0; i < COUNT(ROUTES); i++) {
+        if (!path_matches(ROUTES[i].path, path, NULL))
+            continue;
+        *allowed |= 1u << ROUTES[i].method;
+        if (ROUTES[i].method == method) {
+            path_matches(ROUTES[i].path, path, parameters);
+            return &ROUTES[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- forms ----------------------------------------------------------------------------------- */
+
+/* Reads "{name:type}" at *form. */
+static void read_parameter(const char **form, struct api_parameter *p)
+{
+    const char *name = *form + 1, *colon = strchr(name, ':'), *end = strchr(name, '}');
+
+    snprintf(p->name, sizeof(p->name), "%.*s", (int)(colon - name), name);
+    snprintf(p->type, sizeof(p->type), "%.*s", (int)(end - colon - 1), colon + 1);
+    *form = end + 1;
+}
+
+bool api_parameter_next(const char **form, struct api_parameter *p)
+{
+    const char *at = *form + strcspn(*form, "[{");
+
+    p->optional = *at == '[';
+    at += strcspn(at, "{");
+    if (!*at)
+        return false;
+    read_parameter(&at, p);
+    *form = at;
+    return true;
+}
+
+static bool complain(char error[API_ERROR_MAX], const char *what, const char *name,
+                     const char *expected)
+{
+    snprintf(error, API_ERROR_MAX, "%s '%.60s'%s%s", what, name, *expected ? " must be " : "",
+             expected);
+    return false;
+}
+
+static bool is_parameter(const char *form, const char *name)
+{
+    struct api_parameter p;
+
+    while (api_parameter_next(&form, &p)) {
+        if (strcmp(p.name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool check_names(const struct api_route *route, const json_t *parameters,
+                        char error[API_ERROR_MAX])
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)parameters, key, value)
+    {
+        if (!is_parameter(route->form, key))
+            return complain(error, "unknown parameter", key, "");
+    }
+    return true;
+}
+
+/* --- values ---------------------------------------------------------------------------------- */
+
+static void add(struct buffer *out, const char *text, size_t len)
+{
+    buffer_bytes(out, text, len);
+}
+
+static bool add_word(struct buffer *out, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+
+    if (!text || len == 0 ||
+        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz") != len)
+        return false;
+    add(out, text, len);
+    return true;
+}
+
+static bool add_words(struct buffer *out, const json_t *value)
+{
+    if (!json_is_array(value))
+        return add_word(out, value);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        add(out, ", ", i > 0 ? 2 : 0);
+        if (!add_word(out, json_array_get(value, i)))
+            return false;
+    }
+    return json_array_size(value) > 0;
+}
+
+/* The console's parser takes a name as it stands: one with a backquote has no way there. */
+static bool add_name(struct buffer *out, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+
+    if (!text || len == 0 || memchr(text, '`', len))
+        return false;
+    add(out, "`", 1);
+    add(out, text, len);
+    add(out, "`", 1);
+    return true;
+}
+
+static bool add_text(struct buffer *out, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+
+    add(out, "'", 1);
+    for (size_t i = 0; text && i < len; i++) {
+        if (text[i] == '\'' || text[i] == '\\')
+            add(out, "\\", 1);
+        add(out, text + i, 1);
+    }
+    add(out, "'", 1);
+    return text;
+}
+
+static bool add_number(struct buffer *out, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    char digits[32] = "";
+
+    if (json_is_integer(value))
+        snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_real(value) && json_real_value(value) < 1e15)
+        snprintf(digits, sizeof(digits), "%.6f", json_real_value(value));
+    else if (text && json_string_length(value) < sizeof(digits))
+        memcpy(digits, text, json_string_length(value) + 1);
+    size_t whole = strspn(digits, "0123456789"),
+           rest = digits[whole] == '.' ? 1 + strspn(digits + whole + 1, "0123456789") : 0;
+
+    if (whole == 0 || digits[whole + rest] != '\0' || rest == 1)
+        return false;
+    add(out, digits, whole + rest);
+    return true;
+}
+
+static bool add_flag(struct buffer *out, const json_t *value)
+{
+    (void)out;
+    return json_is_true(value);
+}
+
+static bool add_command(struct buffer *out, const json_t *value)
+{
+    add(out, json_string_value(value), json_string_length(value));
+    return json_string_length(value) > 0;
+}
+
+static bool add_value(struct buffer *out, const struct api_parameter *p, const json_t *value,
+                      char error[API_ERROR_MAX])
+{
+    static const struct {
+        const char *type, *expected;
+        bool (*add)(struct buffer *out, const json_t *value);
+    } TYPES[] = {
+        {"word", "a word", add_word},
+        {"words", "a word, or a list of words", add_words},
+        {"name", "a name without backquotes", add_name},
+        {"text", "a string", add_text},
+        {"number", "a number that is not negative", add_number},
+        {"flag", "true or false", add_flag},
+        {"command", "a command, as a string", add_command},
+    };
+
+    for (size_t i = 0; i < COUNT(TYPES); i++) {
+        if (strcmp(TYPES[i].type, p->type) == 0)
+            return TYPES[i].add(out, value) ||
+                   complain(error, "parameter", p->name, TYPES[i].expected);
+    }
+    abort(); /* a mistake in api_routes.def, which its unit test finds */
+}
+
+/* --- the command ----------------------------------------------------------------------------- */
+
+static bool add_piece(struct buffer *out, const char **form, const json_t *parameters,
+                      char error[API_ERROR_MAX])
+{
+    struct api_parameter p;
+
+    read_parameter(form, &p);
+    const json_t *value = json_object_get(parameters, p.name);
+
+    if (!value)
+        return complain(error, "missing parameter", p.name, "");
+    return add_value(out, &p, value, error);
+}
+
+/* Whether the parameter in the brackets at form is given. */
+static bool is_wanted(const char *form, const json_t *parameters)
+{
+    struct api_parameter p;
+
+    if (!api_parameter_next(&form, &p))
+        return false;
+    const json_t *value = json_object_get(parameters, p.name);
+
+    return value && !(json_is_false(value) && strcmp(p.type, "flag") == 0);
+}
+
+bool api_command_build(const struct api_route *route, const json_t *parameters, struct buffer *out,
+                       char error[API_ERROR_MAX])
+{
+    const char *form = route->form;
+
+    if (!check_names(route, parameters, error))
+        return false;
+    while (*form) {
+        if (*form == '[' && !is_wanted(form, parameters)) {
+            form = strchr(form, ']') + 1;
+        } else if (*form == '[' || *form == ']') {
+            form++;
+        } else if (*form == '{') {
+            if (!add_piece(out, &form, parameters, error))
+                return false;
+        } else {
+            add(out, form++, 1);
+        }
+    }
+    return !out->failed || complain(error, "too long:", route->path, "");
+}
