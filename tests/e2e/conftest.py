@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def choose_bed(process: int) -> None:
     """Shares the test processes out among the clusters that run-tests has brought up."""
-    names = os.environ.get("VTSHIM_BEDS", "").split()
+    names = os.environ.get("VTSHIM_TEST_BEDS", "").split()
     if len(names) > 1:
         environment = bed_module.read_environment(names[process % len(names)])
         assert environment, f"there is no bed {names[process % len(names)]}"
