@@ -24,12 +24,12 @@
 
 /* --- what it is sent, and its end ------------------------------------------------------------ */
 
-/* Its holds end with it, unless the process does, too. */
+/* Its holds end with it if it vanished: not if it said COM_QUIT, or the process ends, too. */
 static void end_holds(const struct admin_client *c)
 {
     const struct server *server = c->admin->server;
 
-    if (!server->stopped && c->id)
+    if (!server->stopped && c->id && !c->quit)
         holds_connection_gone(server->holds, c->id);
 }
 
@@ -155,6 +155,7 @@ static void start_tls(struct admin_client *c)
 /* COM_QUIT, perhaps right behind commands whose answers are still on their way. */
 static void leave(struct admin_client *c)
 {
+    c->quit = true;
     admin_client_end(c);
     if (admin_client_backlog(c) == 0)
         admin_client_close(c);

@@ -51,7 +51,7 @@ static void on_held(void *arg, uint64_t id, const char *error)
                            scope,
                            kinds,
                            admin_number(&vs, p->what.seconds),
-                           p->what.sticky ? "its time" : "its time, or this connection",
+                           p->what.sticky ? "its time" : "its time, or if this connection breaks",
                            admin_number(&vs, shims ? (int64_t)shims : 1),
                        });
     admin_reply_table(p->rq, t);

@@ -60,6 +60,7 @@ struct admin_client {
     struct bufferevent *bev, *inner; /* with TLS inner is the one of the socket, else NULL */
     enum admin_state state;
     bool gone; /* closed while BUSY: freed by the reply */
+    bool quit; /* it has taken its leave, by COM_QUIT */
     bool switched_to_sha2;
     uint32_t id;
     admin_interrupt *interrupt; /* of a stream under way, or NULL */

@@ -34,7 +34,7 @@ uint64_t holds_add(struct holds *hs, const struct hold *hold, int64_t ttl_ms, ho
 /* Ends one hold (id), or all of them (id 0). Returns how many; done is called in any case. */
 size_t holds_remove(struct holds *hs, uint64_t id, holds_callback *done, void *arg);
 
-/* Ends the holds that are bound to that connection of the admin port. */
+/* That connection of the admin port vanished: ends the holds that are bound to it. */
 void holds_connection_gone(struct holds *hs, uint32_t connection);
 
 /* The holds now in force, and those whose sessions are being resumed (hold.released). Borrowed

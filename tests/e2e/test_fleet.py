@@ -154,7 +154,7 @@ def test_hold_and_renewal(fleet):
         cursor.execute("HOLD TABLE commerce.demo FOR 40 MAX_WAIT 7 REASON 'second'")
     hold, = two.admin("SHOW HOLDS")
     assert hold["reason"] == "second" and float(hold["max_wait_s"]) == 7 and float(hold["expires_in_s"]) > 30
-    owner.close()
+    owner._force_close()
     until(lambda: one.admin("SHOW HOLDS") == two.admin("SHOW HOLDS") == [], "both have forgotten it", 5)
 
 

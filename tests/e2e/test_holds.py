@@ -532,8 +532,21 @@ def test_shutdown_while_parked(start_shim):
 
 # Whose it is.
 
+def test_owner_leaves(shim, client):
+    """The hold of somebody who takes leave properly stays, for its time."""
+    owner = shim.admin_connect()
+    with owner.cursor() as cursor:
+        cursor.execute("HOLD TABLE commerce.demo FOR 30")
+        number = cursor.fetchone()[0]
+    owner.close()
+    waiting = Waiting(shim, client)
+    stays(lambda: not waiting.answered(), "it is held", 0.5)
+    shim.admin(f"RELEASE {number}")
+    waiting.answer()
+
+
 def test_owner_gone(shim, client):
-    """A hold ends with the connection that set it, unless it is STICKY."""
+    """A hold ends when the connection that set it breaks, unless it is STICKY."""
     owner = shim.admin_connect()
     with owner.cursor() as cursor:
         cursor.execute("HOLD TABLE commerce.customer STICKY")
@@ -541,7 +554,7 @@ def test_owner_gone(shim, client):
         number = cursor.fetchone()[0]
     waiting = Waiting(shim, client)
     stays(lambda: not waiting.answered(), "it is held", 0.2)
-    owner.close()
+    owner._force_close()
     waiting.answer()
     assert shim.wait_event("hold_owner_gone", hold=number)["reason"] == "mine"
     row, = shim.admin("SHOW HOLDS")
@@ -564,13 +577,13 @@ def test_the_same_hold_again(shim, client):
     assert theirs != number
     row = next(row for row in shim.admin("SHOW HOLDS") if int(row["id"]) == number)
     assert row["reason"] == "two" and float(row["expires_in_s"]) > 40
-    first.close()
+    first._force_close()
     waiting = Waiting(shim, client)
     stays(lambda: not waiting.answered(), "the second connection's", 0.2)
-    second.close()
+    second._force_close()
     until(lambda: len(shim.admin("SHOW HOLDS")) == 1, "only the other user's is left")
     assert not waiting.answered()
-    other.close()
+    other._force_close()
     waiting.answer()
 
 

@@ -25,6 +25,8 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("mysql", "mysql_ssl_default", "*"): HOST,
     ("mysql", "mysqlslap_bugs", "*"): HOST,
     ("mysql", "information_schema_cs", "*"): IDS,
+    ("mysql", "regular_expressions_utf-8", "*"): IDS,
+    ("mysql", "plugin_auth_sha256_tls", "*"): LINKS,
     ("mysql-client", "test_skip_metadata", "plain"): METADATA,
     ("mysql-client", "test_wl12542", "plain"): ATTRIBUTES,
     ("mysql-client", "test_bug32847269", "plain"): ATTRIBUTES,
