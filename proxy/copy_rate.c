@@ -34,6 +34,8 @@ struct copy_rates *copy_rates_create(void)
 
 void copy_rates_destroy(struct copy_rates *rates)
 {
+    if (!rates)
+        return; /* the start failed before they were made */
     pthread_mutex_destroy(&rates->lock);
     free(rates);
 }

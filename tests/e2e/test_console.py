@@ -42,7 +42,7 @@ def test_filters(shim):
     assert [row["name"] for row in shim.admin("SHOW CONFIG LIKE 'hold.max\\_%'")] == [
         "hold.max_ttl_s", "hold.max_wait_ms", "hold.max_parked"]
     rows = shim.admin("SHOW STATS WHERE kind = 'gauge' AND name LIKE '%sessions'")
-    assert {row["name"] for row in rows} == {"vtshim_sessions", "vtshim_parked_sessions"}
+    assert {row["name"] for row in rows} == {"vtshim_sessions", "vtshim_parked_sessions", "vtshim_retrying_sessions"}
     assert [row["code"] for row in shim.admin("SHOW ERRORS WHERE code > 3000")] == ["3159"]
     for text in ("SHOW CONFIG LIKE", "SHOW CONFIG WHERE", "SHOW CONFIG WHERE name", "SHOW CONFIG ORDER BY name",
                  "HOLD ALL LIKE 'x'"):

@@ -410,15 +410,15 @@ def test_max_wait(start_shim):
 
 def test_limits_of_one_hold(shim, client, second):
     """MAX_WAIT and MAX_PARKED of a hold, where those of the configuration are larger."""
-    shim.hold("TABLE commerce.demo MAX_WAIT 0.4 MAX_PARKED 1 REASON 'narrow'")
+    shim.hold("TABLE commerce.demo MAX_WAIT 2.5 MAX_PARKED 1 REASON 'narrow'")
     client.send(wire.COM_QUERY, SELECT)
     until(lambda: shim.parked() == 1, "one is parked")
     row, = shim.admin("SHOW HOLDS")
-    assert (float(row["max_wait_s"]), int(row["max_parked"])) == (0.4, 1)
+    assert (float(row["max_wait_s"]), int(row["max_parked"])) == (2.5, 1)
     error = second.query(SELECT).error
     assert (error.code, error.state) == (1205, "HY000") and "narrow" in error.text and "max_parked" in error.text
     error = client.read_response().error
-    assert (error.code, error.state) == (1205, "HY000") and "400 ms" in error.text
+    assert (error.code, error.state) == (1205, "HY000") and "2500 ms" in error.text
     passes(client, OTHER)
 
 

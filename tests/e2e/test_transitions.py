@@ -264,6 +264,7 @@ def test_killed_in_the_middle(start_shim, bed, before, table, tmp_path):
     assert kept["outcome"] == "done" and kept["user"] == "sre" and table in kept["after"]["tables"]
 
 
+@pytest.mark.alone  # traffic of others would count
 @pytest.mark.parametrize("word, outcome", [("ROLLBACK", "rolled back"), ("ALERT", "alert")])
 def test_traffic_that_changes(start_shim, bed, before, table, word, outcome):
     """From the release on the statements go to all shards: that is a breach, which is taken back or only said."""
