@@ -68,7 +68,7 @@ def test_tablet_is_killed_when_all_is_ready(start_shim, bed, table):
     assert outcome == [None]
     assert states(bed, table) == {"complete"}
     first, last = sorted(row["completed_timestamp"] for row in bed.migrations(table))
-    assert (last - first).total_seconds() <= 2, (first, last)
+    assert (last - first).total_seconds() <= 5, (first, last)  # on a busy machine; without the wait it is over a minute
     assert shim.parked() == 0
 
 
