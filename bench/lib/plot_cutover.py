@@ -37,6 +37,7 @@ def main(result: str, folder: str) -> None:
         axis.set_title(f"{TITLES[way]}: {len(changes)} changes, {errors} errors; the one of median", loc="left", fontsize=10)
         axis.set_ylabel("longest, s")
         axis.spines[["top", "right"]].set_visible(False)
+    axes[0][0].set_xlim(0, 25)  # a change straight on vtgate may go on for minutes, without anything new to see
     axes[0][0].legend(frameon=False, fontsize=8)
     axes[-1][0].set_xlabel("seconds; ALTER TABLE begins at the dotted line")
     figure.savefig(Path(folder) / "cutover.svg")

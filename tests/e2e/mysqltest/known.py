@@ -8,7 +8,7 @@ ATTRIBUTES = "query attributes are not offered: they would change the layout of 
 METADATA = "result sets without metadata are not offered: they would change the layout of the responses it follows"
 LINKS = ("the client's link is encrypted and the shim's link to MySQL is not, or the other way round: sha256_password "
          "sends the password in another form for each, and the shim, which knows none, cannot change it")
-OWN_LINK = "asks MySQL about the TLS of its link, which is the shim's and not the client's"
+OWN_LINK = "asks MySQL about the TLS or the compression of its link, which is the shim's and not the client's"
 
 HOST = ("connects by TCP and expects an account's host or a TLS link to go with that; the shim reaches this MySQL by its unix "
         "socket, and so comes from localhost and without TLS")
@@ -17,6 +17,7 @@ IDS = "KILL of an id from MySQL's own process list: the ids that the shim gives 
 KNOWN: dict[tuple[str, str, str], str] = {
     ("mysql", "query_attributes", "*"): ATTRIBUTES,
     ("mysql", "openssl_1", "*"): OWN_LINK,
+    ("mysql", "ssl_compress", "*"): OWN_LINK,
     ("mysql", "plugin_auth_sha256", "tls"): LINKS,
     ("mysql", "plugin_auth_sha256_server_default", "tls"): LINKS,
     ("mysql", "plugin_auth_sha256_server_default_tls", "*"): LINKS,
