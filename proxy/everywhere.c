@@ -95,6 +95,21 @@ static void look_later(struct everywhere *e)
 
 /* --- by control.user ------------------------------------------------------------------------- */
 
+bool everywhere_plan_shows(struct bytes plan, const void *columns, size_t width, size_t n)
+{
+    struct sql_name *names = memory_zalloc(n * sizeof(*names));
+
+    for (size_t i = 0; i < n; i++) {
+        const char *name = (const char *)columns + i * width;
+
+        names[i] = (struct sql_name){name, strlen(name)};
+    }
+    bool seen = ddl_plan_selects((const char *)plan.p, plan.len, names, n);
+
+    free(names);
+    return seen;
+}
+
 static void ask_next(struct everywhere *e);
 
 static void on_answer(void *context, void *arg)
@@ -103,14 +118,10 @@ static void on_answer(void *context, void *arg)
     struct server *server = context;
     struct control_query *q = e->query;
     const struct control_result *r = &q->results[0];
-    struct sql_name *columns = memory_zalloc(e->n * sizeof(*columns));
     const char *plan = q->done == 1 && r->rows && r->columns ? r->values[0] : NULL;
+    bool seen = plan && everywhere_plan_shows((struct bytes){(const uint8_t *)plan, strlen(plan)},
+                                              e->names, sizeof(e->names[0]), e->n);
 
-    for (size_t i = 0; i < e->n; i++)
-        columns[i] = (struct sql_name){e->names[i], strlen(e->names[i])};
-    bool seen = plan && ddl_plan_selects(plan, strlen(plan), columns, e->n);
-
-    free(columns);
     control_query_destroy(q);
     e->query = NULL;
     if (seen) {

@@ -7,8 +7,11 @@
 #ifndef VTSHIM_PROXY_EVERYWHERE_H
 #define VTSHIM_PROXY_EVERYWHERE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "protocol/bytes.h"
 
 struct server;
 struct everywhere;
@@ -24,6 +27,10 @@ enum everywhere_state {
    and padding included; copied. A session's worker. */
 struct everywhere *everywhere_ask(struct server *server, const char *keyspace, const char *table,
                                   const void *columns, size_t width, size_t n, int64_t timeout_ms);
+
+/* Whether the plan, VEXPLAIN PLAN's JSON, is of a table with these columns (as above): see
+   ddl_plan_selects. */
+bool everywhere_plan_shows(struct bytes plan, const void *columns, size_t width, size_t n);
 
 enum everywhere_state everywhere_state(const struct everywhere *e);
 

@@ -3,10 +3,8 @@
  * after a migration (migration_see.c tells why). A migration tool writes into its new table at
  * once.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "planner/ddl.h"
 #include "proxy/everywhere.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
@@ -76,18 +74,6 @@ static void look_everywhere(struct session *s)
     }
 }
 
-static bool plan_has_columns(const struct gate *g, struct bytes plan)
-{
-    struct sql_name *columns = memory_zalloc(g->column_count * sizeof(*columns));
-
-    for (size_t i = 0; i < g->column_count; i++)
-        columns[i] = (struct sql_name){g->columns[i], strlen(g->columns[i])};
-    bool seen = ddl_plan_selects((const char *)plan.p, plan.len, columns, g->column_count);
-
-    free(columns);
-    return seen;
-}
-
 static void look_again(struct session *s)
 {
     const struct gate *g = s->gate;
@@ -108,7 +94,7 @@ static void on_plan(struct session *s, const struct answer *a)
     struct bytes row[1];
 
     if (a && !a->failed && a->columns && answer_row(a, &at, row, 1) && row[0].p &&
-        plan_has_columns(g, row[0])) {
+        everywhere_plan_shows(row[0], g->columns, sizeof(g->columns[0]), g->column_count)) {
         settle(s);
     } else {
         look_again(s);

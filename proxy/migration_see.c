@@ -5,10 +5,8 @@
  * them, too (everywhere.h). VEXPLAIN PLAN runs nothing, so that a session without autocommit is not
  * left in a transaction.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "planner/ddl.h"
 #include "proxy/everywhere.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -92,7 +90,6 @@ static void look_again(struct session *s)
 static void on_plan(struct session *s, const struct answer *a)
 {
     struct migration *m = s->migration;
-    struct sql_name *columns;
     struct bytes plan;
     const uint8_t *at = a ? a->rows_at : NULL;
 
@@ -100,13 +97,7 @@ static void on_plan(struct session *s, const struct answer *a)
         look_again(s); /* "table not found", as long as it is unknown */
         return;
     }
-    columns = memory_zalloc(m->column_count * sizeof(*columns));
-    for (size_t i = 0; i < m->column_count; i++)
-        columns[i] = (struct sql_name){m->columns[i], strlen(m->columns[i])};
-    bool seen = ddl_plan_selects((const char *)plan.p, plan.len, columns, m->column_count);
-
-    free(columns);
-    if (seen)
+    if (everywhere_plan_shows(plan, m->columns, sizeof(m->columns[0]), m->column_count))
         settle(s);
     else
         look_again(s);
