@@ -28,9 +28,9 @@ struct everywhere {
     _Atomic int state;
     struct server *server;
     char keyspace[NAME_MAX_BYTES], table[NAME_MAX_BYTES];
-    char *columns;      /* owned */
+    char *columns;      /* owned: n strings, each in width bytes */
     const char **names; /* into columns; owned */
-    size_t n;
+    size_t n, width;
     int64_t until_ms;
     /* The control loop's: */
     struct event *timer;
@@ -120,7 +120,7 @@ static void on_answer(void *context, void *arg)
     const struct control_result *r = &q->results[0];
     const char *plan = q->done == 1 && r->rows && r->columns ? r->values[0] : NULL;
     bool seen = plan && everywhere_plan_shows((struct bytes){(const uint8_t *)plan, strlen(plan)},
-                                              e->names, sizeof(e->names[0]), e->n);
+                                              e->columns, e->width, e->n);
 
     control_query_destroy(q);
     e->query = NULL;
@@ -224,6 +224,7 @@ struct everywhere *everywhere_ask(struct server *server, const char *keyspace, c
     for (size_t i = 0; i < n; i++)
         e->names[i] = e->columns + i * width;
     e->n = n;
+    e->width = width;
     e->until_ms = clock_ms() + timeout_ms;
     mailbox_post(&server->mailbox, begin, server, e);
     return e;
