@@ -96,7 +96,7 @@ def test_every_vtgate_knows_the_columns(start_shim, bed, web, table, way):
     shim = start_shim(config | {"ddl": {"settle_ms": 0, "visible_ms": 30000}})
     shim.secret("dba_secret")
     for name in ("one", "two"):
-        shim.run(f"ALTER TABLE `{table}` ADD COLUMN {name} int /*vtshim strategy=direct */")
+        shim.run(f"ALTER /*vtshim strategy=direct */ TABLE `{table}` ADD COLUMN {name} int")
         for gate in range(len(bed.gates)):
             with bed.connect(gate) as connection, connection.cursor() as cursor:
                 cursor.execute(f"SELECT {name} FROM `{table}`")
