@@ -21,8 +21,8 @@
 #include "proxy/server.h"
 
 #define PREFIX      "/api/v1"
-#define CALLS_MAX   64 /* commands under way */
-#define COMMAND_MAX (64u << 10)
+#define CALLS_MAX   64         /* commands under way */
+#define COMMAND_MAX (3u << 20) /* a document of HTTP_BODY_MAX, with what is quoted in it */
 #define LIMIT_MAX   1000000
 
 struct api {
@@ -102,16 +102,27 @@ static void run(struct api *api, struct evhttp_request *http, const struct http_
 
 /* --- parameters ------------------------------------------------------------------------------ */
 
-/* Those of the query string; `limit` is for the answer, not for the command. */
-static bool read_query(struct evhttp_request *http, json_t *parameters, size_t *limit,
-                       char error[API_ERROR_MAX])
+/* One of the query string's; given more than once, it is a list. */
+static bool add_pair(json_t *parameters, const char *key, const char *text)
+{
+    json_t *old = json_object_get(parameters, key), *value = json_string(text);
+
+    if (!old)
+        return json_object_set_new(parameters, key, value) == 0;
+    if (json_is_array(old))
+        return json_array_append_new(old, value) == 0;
+    return json_object_set_new(parameters, key, json_pack("[o, o]", json_incref(old), value)) == 0;
+}
+
+/* Those of the query string; `limit` is for the answer of a GET, not for the command. */
+static bool read_query(struct evhttp_request *http, enum api_method method, json_t *parameters,
+                       size_t *limit, char error[API_ERROR_MAX])
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(http));
     struct evkeyvalq pairs;
     const struct evkeyval *pair;
     bool ok = true;
 
-    *limit = LIMIT_MAX;
     if (!query || !*query)
         return true;
     if (evhttp_parse_query_str(query, &pairs) != 0) {
@@ -120,12 +131,12 @@ static bool read_query(struct evhttp_request *http, json_t *parameters, size_t *
     }
     TAILQ_FOREACH(pair, &pairs, next)
     {
-        long long n = strcmp(pair->key, "limit") == 0 ? atoll(pair->value) : 0;
+        bool limits = method == API_GET && strcmp(pair->key, "limit") == 0;
+        long long n = limits ? atoll(pair->value) : 0;
 
         if (n > 0 && n <= LIMIT_MAX)
             *limit = (size_t)n;
-        else if (strcmp(pair->key, "limit") == 0 || json_object_get(parameters, pair->key) ||
-                 json_object_set_new(parameters, pair->key, json_string(pair->value)) != 0)
+        else if (limits || !add_pair(parameters, pair->key, pair->value))
             ok = false;
         if (!ok)
             snprintf(error, API_ERROR_MAX, "parameter '%.60s' of the query string cannot be used",
@@ -135,34 +146,38 @@ static bool read_query(struct evhttp_request *http, json_t *parameters, size_t *
     return ok;
 }
 
-/* The body's object goes to the parameters. */
-static bool read_body(struct evhttp_request *http, json_t *parameters, char error[API_ERROR_MAX])
+/* The body, as JSON; *body is NULL if there is none. */
+static bool read_body(struct evhttp_request *http, json_t **body, char error[API_ERROR_MAX])
 {
     struct evbuffer *in = evhttp_request_get_input_buffer(http);
     size_t len = evbuffer_get_length(in);
     json_error_t why;
-    json_t *body, *value;
-    const char *key;
 
+    *body = NULL;
     if (len == 0)
         return true;
-    body = json_loadb((const char *)evbuffer_pullup(in, -1), len, JSON_REJECT_DUPLICATES, &why);
-    bool ok = json_is_object(body);
+    *body = json_loadb((const char *)evbuffer_pullup(in, -1), len,
+                       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (!*body)
+        snprintf(error, API_ERROR_MAX, "the body is no JSON object: %s", why.text);
+    return *body;
+}
 
-    if (!ok)
-        snprintf(error, API_ERROR_MAX, "the body is no JSON object%s%s", body ? "" : ": ",
-                 body ? "" : why.text);
-    json_object_foreach(body, key, value)
+/* What the path does not have already goes to the parameters. */
+static bool merge(json_t *parameters, json_t *more, char error[API_ERROR_MAX])
+{
+    json_t *value;
+    const char *key;
+
+    json_object_foreach(more, key, value)
     {
         if (json_object_get(parameters, key)) {
-            snprintf(error, API_ERROR_MAX, "parameter '%.60s' is in the path already", key);
-            ok = false;
-        } else {
-            json_object_set(parameters, key, value);
+            snprintf(error, API_ERROR_MAX, "parameter '%.60s' is given twice", key);
+            return false;
         }
+        json_object_set(parameters, key, value);
     }
-    json_decref(body);
-    return ok;
+    return true;
 }
 
 static void refuse(struct evhttp_request *http, int status, const char *reason, const char *text)
@@ -182,6 +197,17 @@ static json_t *describe_parameters(const struct api_route *route)
         json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "name", p.name, "type", p.type,
                                               "optional", p.optional));
     return list;
+}
+
+static json_t *describe_withouts(void)
+{
+    size_t n;
+    const struct api_without *rows = api_withouts(&n);
+    json_t *o = json_object();
+
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(o, rows[i].words, json_string(rows[i].why));
+    return o;
 }
 
 static json_t *describe_routes(void)
@@ -206,9 +232,10 @@ static json_t *describe_routes(void)
 static void send_index(struct api *api, struct evhttp_request *http,
                        const struct http_caller *caller)
 {
-    json_t *o = json_pack("{s:s, s:s, s:{s:s, s:s}, s:o}", "version", VTSHIM_VERSION, "instance",
-                          api->server->instance, "caller", "name", caller->name, "role",
-                          config_role_name(caller->role), "routes", describe_routes());
+    json_t *o = json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:o}", "version", VTSHIM_VERSION,
+                          "instance", api->server->instance, "caller", "name", caller->name, "role",
+                          config_role_name(caller->role), "routes", describe_routes(), "without",
+                          describe_withouts());
     char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
     struct evbuffer *out = evbuffer_new();
 
@@ -233,12 +260,32 @@ static void send_not_allowed(struct evhttp_request *http, unsigned allowed)
     refuse(http, 405, "Method Not Allowed", "this path has other methods: see the header Allow");
 }
 
-static bool read_parameters(struct evhttp_request *http, enum api_method method, json_t *parameters,
-                            size_t *limit, char error[API_ERROR_MAX])
+/* Of the query string: those of a GET, and those beside a document. Of the body: all others. */
+static bool read_parameters(struct evhttp_request *http, const struct api_route *route,
+                            json_t *parameters, size_t *limit, char error[API_ERROR_MAX])
 {
-    *limit = LIMIT_MAX;
-    return method == API_GET ? read_query(http, parameters, limit, error)
-                             : read_body(http, parameters, error);
+    struct api_parameter p;
+    const char *document = api_route_document(route, &p);
+    json_t *query = json_object(), *body = NULL;
+    bool ok = (!document && route->method != API_GET) ||
+              read_query(http, route->method, query, limit, error);
+
+    if (ok && route->method != API_GET)
+        ok = read_body(http, &body, error);
+    if (ok && body && !document && !json_is_object(body)) {
+        snprintf(error, API_ERROR_MAX, "the body is no JSON object");
+        ok = false;
+    }
+    if (body && document) {
+        json_t *whole = json_object();
+
+        json_object_set_new(whole, document, body);
+        body = whole;
+    }
+    ok = ok && merge(parameters, query, error) && (!body || merge(parameters, body, error));
+    json_decref(query);
+    json_decref(body);
+    return ok;
 }
 
 static void handle_route(struct api *api, struct evhttp_request *http, enum api_method method,
@@ -248,7 +295,7 @@ static void handle_route(struct api *api, struct evhttp_request *http, enum api_
     char error[API_ERROR_MAX];
     struct buffer command;
     unsigned allowed;
-    size_t limit;
+    size_t limit = LIMIT_MAX;
     const struct api_route *route = api_route_find(method, path, parameters, &allowed);
 
     buffer_init(&command, COMMAND_MAX);
@@ -258,7 +305,7 @@ static void handle_route(struct api *api, struct evhttp_request *http, enum api_
         refuse(http, 404, "Not Found", "no such path: GET " PREFIX " lists them");
     else if (api->calls_n >= CALLS_MAX)
         refuse(http, 503, "Service Unavailable", "too many commands are under way");
-    else if (!read_parameters(http, method, parameters, &limit, error) ||
+    else if (!read_parameters(http, route, parameters, &limit, error) ||
              !api_command_build(route, parameters, &command, error))
         refuse(http, 400, "Bad Request", error);
     else

@@ -11,10 +11,26 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct api_route ROUTES[] = {
+#define API_WITHOUT(first, reason)
 #define API_ROUTE(how, where, command) {.method = API_##how, .path = where, .form = command},
 #include "proxy/api_routes.def"
 #undef API_ROUTE
+#undef API_WITHOUT
 };
+
+static const struct api_without WITHOUT[] = {
+#define API_ROUTE(how, where, command)
+#define API_WITHOUT(first, reason) {.words = first, .why = reason},
+#include "proxy/api_routes.def"
+#undef API_ROUTE
+#undef API_WITHOUT
+};
+
+const struct api_without *api_withouts(size_t *n)
+{
+    *n = COUNT(WITHOUT);
+    return WITHOUT;
+}
 
 const struct api_route *api_routes(size_t *n)
 {
@@ -240,10 +256,56 @@ static bool add_number(struct buffer *out, const json_t *value)
     return true;
 }
 
+/* A query string has only strings. */
+static bool is_false(const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    return json_is_false(value) || (text && strcmp(text, "false") == 0);
+}
+
 static bool add_flag(struct buffer *out, const json_t *value)
 {
+    const char *text = json_string_value(value);
+
     (void)out;
-    return json_is_true(value);
+    return json_is_true(value) || (text && strcmp(text, "true") == 0);
+}
+
+static bool add_setting(struct buffer *out, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+
+    if (!text || len == 0 || strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_.") != len)
+        return false;
+    add(out, text, len);
+    return true;
+}
+
+/* As JSON writes it, between quotes. */
+static bool add_json(struct buffer *out, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_t *whole = text ? json_string(text) : NULL;
+    bool ok = whole && add_text(out, whole);
+
+    json_decref(whole);
+    free(text);
+    return ok;
+}
+
+static bool add_setting_value(struct buffer *out, const json_t *value)
+{
+    if (json_is_string(value))
+        return add_text(out, value);
+    return (json_is_number(value) || json_is_boolean(value)) && add_json(out, value);
+}
+
+static bool add_document(struct buffer *out, const json_t *value)
+{
+    return json_is_string(value) ? add_text(out, value)
+                                 : json_is_object(value) && add_json(out, value);
 }
 
 static bool add_command(struct buffer *out, const json_t *value)
@@ -265,6 +327,9 @@ static bool add_value(struct buffer *out, const struct api_parameter *p, const j
         {"text", "a string", add_text},
         {"number", "a number that is not negative", add_number},
         {"flag", "true or false", add_flag},
+        {"setting", "the name of a setting", add_setting},
+        {"value", "a string, a number, true or false", add_setting_value},
+        {"document", "a JSON object, or the name of a file as a string", add_document},
         {"command", "a command, as a string", add_command},
     };
 
@@ -277,6 +342,10 @@ static bool add_value(struct buffer *out, const struct api_parameter *p, const j
 }
 
 /* --- the command ----------------------------------------------------------------------------- */
+
+/* Writes the form up to its end or to ']'; *form is moved behind that. */
+static bool add_form(struct buffer *out, const char **form, const json_t *parameters,
+                     char error[API_ERROR_MAX]);
 
 static bool add_piece(struct buffer *out, const char **form, const json_t *parameters,
                       char error[API_ERROR_MAX])
@@ -291,16 +360,49 @@ static bool add_piece(struct buffer *out, const char **form, const json_t *param
     return add_value(out, &p, value, error);
 }
 
-/* Whether the parameter in the brackets at form is given. */
-static bool is_wanted(const char *form, const json_t *parameters)
+/* What is between brackets: once, not at all, or for each of a list. */
+static bool add_optional(struct buffer *out, const char **form, const json_t *parameters,
+                         char error[API_ERROR_MAX])
 {
-    struct api_parameter p;
+    const char *inner = *form, *at = *form, *end = strchr(*form, ']') + 1;
+    struct api_parameter p = {.name = ""};
+    bool ok = true;
 
-    if (!api_parameter_next(&form, &p))
-        return false;
+    api_parameter_next(&at, &p);
     const json_t *value = json_object_get(parameters, p.name);
+    size_t n = !value || (is_false(value) && strcmp(p.type, "flag") == 0) ? 0 : 1;
+    bool list = *end == '*' && json_is_array(value);
 
-    return value && !(json_is_false(value) && strcmp(p.type, "flag") == 0);
+    *form = end + (*end == '*');
+    for (size_t i = 0; ok && i < (list ? json_array_size(value) : n); i++) {
+        json_t *one = json_object();
+
+        json_object_set(one, p.name, list ? json_array_get(value, i) : (json_t *)value);
+        at = inner;
+        ok = add_form(out, &at, one, error);
+        json_decref(one);
+    }
+    return ok;
+}
+
+static bool add_form(struct buffer *out, const char **form, const json_t *parameters,
+                     char error[API_ERROR_MAX])
+{
+    bool ok = true;
+
+    while (ok && **form && **form != ']') {
+        const char *at = *form;
+
+        if (*at == '[') {
+            *form = at + 1;
+            ok = add_optional(out, form, parameters, error);
+        } else if (*at == '{') {
+            ok = add_piece(out, form, parameters, error);
+        } else {
+            add(out, (*form)++, 1);
+        }
+    }
+    return ok;
 }
 
 bool api_command_build(const struct api_route *route, const json_t *parameters, struct buffer *out,
@@ -308,19 +410,18 @@ bool api_command_build(const struct api_route *route, const json_t *parameters, 
 {
     const char *form = route->form;
 
-    if (!check_names(route, parameters, error))
+    if (!check_names(route, parameters, error) || !add_form(out, &form, parameters, error))
         return false;
-    while (*form) {
-        if (*form == '[' && !is_wanted(form, parameters)) {
-            form = strchr(form, ']') + 1;
-        } else if (*form == '[' || *form == ']') {
-            form++;
-        } else if (*form == '{') {
-            if (!add_piece(out, &form, parameters, error))
-                return false;
-        } else {
-            add(out, form++, 1);
-        }
-    }
     return !out->failed || complain(error, "too long:", route->path, "");
+}
+
+const char *api_route_document(const struct api_route *route, struct api_parameter *p)
+{
+    const char *form = route->form;
+
+    while (api_parameter_next(&form, p)) {
+        if (strcmp(p->type, "document") == 0)
+            return p->name;
+    }
+    return NULL;
 }

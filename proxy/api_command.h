@@ -11,6 +11,9 @@
  *   text     a string, in quotes
  *   number   a JSON number that is not negative, or the same in digits
  *   flag     true writes nothing, and the brackets around it stay; false is as if it were left out
+ *   setting  the name of a setting
+ *   value    of a setting: a string, a number or a boolean, in quotes
+ *   document the body of the request, in quotes: JSON; or the name of a file, if it is a string
  *   command  the whole command, as it is
  */
 #ifndef VTSHIM_PROXY_API_COMMAND_H
@@ -48,11 +51,20 @@ const struct api_route *api_route_find(enum api_method method, const char *path,
 bool api_command_build(const struct api_route *route, const json_t *parameters, struct buffer *out,
                        char error[API_ERROR_MAX]);
 
+/* The commands that have no route, and why. */
+struct api_without {
+    const char *words, *why;
+};
+const struct api_without *api_withouts(size_t *n);
+
 /* The parameters of a form, one by one: *form is moved on; false at its end. */
 struct api_parameter {
     char name[32], type[12];
     bool optional;
 };
 bool api_parameter_next(const char **form, struct api_parameter *p);
+
+/* The name of the parameter that is the body as a whole (p's storage), or NULL if there is none. */
+const char *api_route_document(const struct api_route *route, struct api_parameter *p);
 
 #endif

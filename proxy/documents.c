@@ -12,6 +12,8 @@
 
 #include "config/options.h"
 #include "protocol/reply.h"
+#include "proxy/admin_parse.h"
+#include "proxy/api_command.h"
 #include "proxy/metrics.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -105,19 +107,49 @@ static void print_metrics(void)
     fputs(".\n", stdout);
 }
 
+/* Where the HTTP API has a command: its paths, or why there is none. */
+static void print_http(const char *words)
+{
+    size_t n, m;
+    const struct api_route *routes = api_routes(&n);
+    const struct api_without *withouts = api_withouts(&m);
+    const char *between = "";
+
+    for (size_t i = 0; i < n; i++) {
+        struct admin_error unused;
+        struct lexer lx;
+
+        lexer_init(&lx, routes[i].form, strlen(routes[i].form));
+        int row = *routes[i].form == '{' ? -1 : admin_parse_command(&lx, &unused);
+
+        if (row < 0 || strcmp(COMMANDS[row].words, words) != 0)
+            continue;
+        printf("%s`%s %s`", between, api_method_name(routes[i].method), routes[i].path);
+        between = ", ";
+    }
+    for (size_t i = 0; i < m; i++) {
+        if (strcmp(withouts[i].words, words) == 0)
+            printf("none: %s", withouts[i].why);
+    }
+}
+
 static void print_console(void)
 {
     print_head(
-        "Console", "proxy/admin_commands.def",
+        "Console", "proxy/admin_commands.def and proxy/api_routes.def",
         "The commands of the admin port (any MySQL client, any driver, prepared or not), and "
         "the role that each\nneeds: `viewer` looks, `operator` also changes traffic and "
-        "migrations, `admin` also settings and the process.\n`SHOW HELP` is this list.",
-        "Command | Right | What it does");
+        "migrations, `admin` also settings and the process.\n`SHOW HELP` is this list. The last "
+        "column is the same over HTTP, below `/api/v1` ([openapi.json](openapi.json));\n"
+        "`POST /commands` takes any command as text.",
+        "Command | Right | What it does | HTTP");
     for (size_t i = 0; i < COUNT(COMMANDS); i++) {
         fputs("| `", stdout);
         print_cell(COMMANDS[i].syntax);
         printf("` | %s | ", config_role_name(COMMANDS[i].right));
         print_cell(COMMANDS[i].help);
+        fputs(" | ", stdout);
+        print_http(COMMANDS[i].words);
         fputs(" |\n", stdout);
     }
 }

@@ -30,7 +30,7 @@
 #include "proxy/worker.h"
 
 #define HTTP_HEADERS_MAX 8192
-#define HTTP_BODY_MAX    65536
+#define HTTP_BODY_MAX    (1u << 20) /* as the admin port's packets: a VSchema is a document */
 #define HTTP_TIMEOUT_S   10
 
 struct http {

@@ -20,7 +20,8 @@ SETTINGS = {"http_tokens": {"looks": {"password": token_hash(TOKENS["looks"]), "
 
 
 # What may be empty on a shim that has just begun.
-NOTHING_TO_SEE = {"/migrations", "/holds/{id}", "/transitions", "/vschemas", "/transactions", "/parked", "/digests", "/errors", "/users", "/audit"}
+NOTHING_TO_SEE = {"/migrations", "/holds/{id}", "/transitions", "/vschemas", "/transactions", "/parked", "/digests", "/errors", "/users", "/audit",
+                  "/plans", "/changes", "/differences", "/shapes", "/fleet"}
 
 
 @pytest.fixture
@@ -57,6 +58,8 @@ def test_document_and_program_agree(guarded, viewer):
         names = {p["name"] for p in operation.get("parameters", []) if "name" in p}
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
         required = set(body.get("required", [])) | {p["name"] for p in operation.get("parameters", []) if p.get("required")}
+        if "x-document" in body:
+            names, required = names | {body["x-document"]}, required | {body["x-document"]}
         names |= body.get("properties", {}).keys()
         parameters = routes[key]["parameters"]
         assert names == {p["name"] for p in parameters}, key
@@ -76,7 +79,7 @@ def test_answers_are_as_described(guarded, operator):
             if "get" not in item:
                 continue
             answer = operator("GET", path.replace("{id}", str(hold.json[0]["id"])).replace("{uuid}", "unknown")[1:])
-            if path in ("/migrations/{uuid}", "/transitions/{id}"):
+            if path in ("/migrations/{uuid}", "/transitions/{id}", "/transitions/{id}/record", "/plans/{id}"):
                 assert answer.status == 422, path
                 check(document, resolve(document, "#/components/schemas/Error"), answer.json)
                 continue
@@ -213,7 +216,9 @@ def test_bad_bodies(guarded, operator, body, text):
 
 
 def test_large_bodies_and_many_rows(guarded, operator, viewer):
-    assert operator("POST", "holds", raw=b'{"scope": "all", "reason": "' + b"r" * 100_000 + b'"}').status in (400, 413)
+    with socket.create_connection(guarded.http_address, timeout=10) as client:  # what is too large is not waited for
+        client.sendall(b"POST /api/v1/plans HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1100000\r\n\r\n{")
+        assert b" 413 " in client.recv(100)
     limited = viewer("GET", "config?limit=3")
     assert len(limited.json) == 3 and int(limited.headers["X-Total-Count"]) == len(viewer.get("config")) > 50
     for query in ("limit=0", "limit=x", "limit=-1", "bogus=1", "limit=99999999999999999999"):

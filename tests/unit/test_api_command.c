@@ -94,12 +94,40 @@ static const struct {
     {API_GET, "/migrations/u-1", "{\"keyspace\": \"ks\"}", "SHOW MIGRATION 'u-1' IN `ks`", NULL},
     {API_DELETE, "/holds/12", "{}", "RELEASE 12", NULL},
     {API_DELETE, "/holds/all", "{}", NULL, "parameter 'id' must be a number that is not negative"},
-    {API_POST, "/vschemas/ks", "{\"from\": \"{\\\"tables\\\": {}}\", \"dry_run\": true}",
-     "DEPLOY VSCHEMA `ks` FROM '{\"tables\": {}}' DRY RUN", NULL},
-    {API_POST, "/vschemas/ks", "{\"from\": \"f\", \"dry_run\": false}",
-     "DEPLOY VSCHEMA `ks` FROM 'f'", NULL},
-    {API_POST, "/vschemas/ks", "{\"from\": \"f\", \"dry_run\": 1}", NULL,
+    {API_POST, "/vschemas/ks", "{\"vschema\": {\"tables\": {\"it's\": {}}}, \"dry_run\": \"true\"}",
+     "DEPLOY VSCHEMA `ks` FROM '{\"tables\":{\"it\\'s\":{}}}' DRY RUN", NULL},
+    {API_POST, "/vschemas/ks", "{\"vschema\": \"f.json\", \"dry_run\": \"false\"}",
+     "DEPLOY VSCHEMA `ks` FROM 'f.json'", NULL},
+    {API_POST, "/vschemas/ks",
+     "{\"vschema\": {}, \"probe\": [\"SELECT 'a'\", \"SELECT 2\"], \"watch_s\": \"60\", "
+     "\"breach\": \"alert\"}",
+     "DEPLOY VSCHEMA `ks` FROM '{}' PROBE 'SELECT \\'a\\'' PROBE 'SELECT 2' WATCH 60 alert", NULL},
+    {API_POST, "/vschemas/ks", "{\"vschema\": {}, \"probe\": []}", "DEPLOY VSCHEMA `ks` FROM '{}'",
+     NULL},
+    {API_POST, "/vschemas/ks", "{\"vschema\": {}, \"allow\": [\"a\"]}", NULL,
+     "parameter 'allow' must be a string"},
+    {API_POST, "/vschemas/ks", "{\"vschema\": [], \"dry_run\": true}", NULL,
+     "parameter 'vschema' must be a JSON object, or the name of a file as a string"},
+    {API_POST, "/vschemas/ks", "{}", NULL, "missing parameter 'vschema'"},
+    {API_POST, "/vschemas/ks", "{\"vschema\": {}, \"dry_run\": 1}", NULL,
      "parameter 'dry_run' must be true or false"},
+    {API_POST, "/vschemas/ks", "{\"vschema\": {}, \"dry_run\": \"yes\"}", NULL,
+     "parameter 'dry_run' must be true or false"},
+    {API_POST, "/routing-rules", "{\"rules\": {\"rules\": []}}",
+     "DEPLOY ROUTING RULES FROM '{\"rules\":[]}'", NULL},
+    {API_POST, "/plans", "{\"plan\": {\"steps\": [{\"ddl\": \"a\\\\'b\"}]}}",
+     "DEPLOY PLAN '{\"steps\":[{\"ddl\":\"a\\\\\\\\\\'b\"}]}'", NULL},
+    {API_POST, "/config/hold.max_wait_ms", "{\"value\": 5000}",
+     "SET OPTION hold.max_wait_ms = '5000'", NULL},
+    {API_POST, "/config/http_tls", "{\"value\": true}", "SET OPTION http_tls = 'true'", NULL},
+    {API_POST, "/config/listen", "{\"value\": \"it's\"}", "SET OPTION listen = 'it\\'s'", NULL},
+    {API_POST, "/config/listen", "{\"value\": null}", NULL,
+     "parameter 'value' must be a string, a number, true or false"},
+    {API_POST, "/config/a;b", "{\"value\": 1}", NULL,
+     "parameter 'option' must be the name of a setting"},
+    {API_DELETE, "/config/hold.max_wait_ms", "{}", "SET OPTION hold.max_wait_ms = DEFAULT", NULL},
+    {API_POST, "/log-level", "{\"level\": \"debug\"}", "LOG LEVEL debug", NULL},
+    {API_POST, "/migrations/u/complete", "{\"force\": true}", "COMPLETE MIGRATION 'u' FORCE", NULL},
     {API_POST, "/commands", "{\"command\": \"SHOW HOLDS\"}", "SHOW HOLDS", NULL},
     {API_POST, "/commands", "{\"command\": [\"SHOW\"]}", NULL,
      "parameter 'command' must be a command, as a string"},
@@ -150,8 +178,8 @@ static void bounds_the_command(void **state)
     json_decref(parameters);
 }
 
-/* Every row of the table is well made: its words are a command's, its path's parameters are used, and
-   no two rows mean the same request. */
+/* Every row of the table is well made: its words are a command's, its path's parameters are used,
+   and no two rows mean the same request. */
 static void rows_are_sound(void **state)
 {
     size_t n;
@@ -170,7 +198,9 @@ static void rows_are_sound(void **state)
             assert_true(admin_parse_command(&lx, &unused) >= 0);
         }
         while (api_parameter_next(&form, &parameter))
-            assert_true(*parameter.name && strstr("word words name text number flag command", parameter.type));
+            assert_true(*parameter.name &&
+                        strstr("word words name text number flag command setting value document",
+                               parameter.type));
         for (p = strchr(p, '{'); p; p = strchr(p + 1, '{')) {
             char name[40];
 
@@ -183,12 +213,50 @@ static void rows_are_sound(void **state)
     }
 }
 
+/* Whoever adds a command says how it is reached over HTTP, or why it is not. */
+static void every_command_has_a_route(void **state)
+{
+    static const char *const WORDS[] = {
+#define ADMIN_COMMAND(words, syntax, help, right, handler) words,
+#include "proxy/admin_commands.def"
+#undef ADMIN_COMMAND
+    };
+    unsigned found[COUNT(WORDS)] = {0};
+    struct admin_error unused;
+    struct lexer lx;
+    size_t n, m;
+    const struct api_route *routes = api_routes(&n);
+    const struct api_without *withouts = api_withouts(&m);
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        lexer_init(&lx, routes[i].form, strlen(routes[i].form));
+        int row = *routes[i].form == '{' ? -1 : admin_parse_command(&lx, &unused);
+
+        if (row >= 0)
+            found[row] |= 1;
+    }
+    for (size_t i = 0; i < m; i++) {
+        lexer_init(&lx, withouts[i].words, strlen(withouts[i].words));
+        int row = admin_parse_command(&lx, &unused);
+
+        assert_true(row >= 0 && *withouts[i].why);
+        assert_string_equal(WORDS[row], withouts[i].words);
+        found[row] |= 2;
+    }
+    for (size_t i = 0; i < COUNT(WORDS); i++) {
+        if (found[i] != 1 && found[i] != 2)
+            fail_msg("%s: %s", WORDS[i],
+                     found[i] ? "a route, and a reason for none" : "neither a route nor a reason");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_routes),     cmocka_unit_test(decodes_the_path),
-        cmocka_unit_test(writes_commands),  cmocka_unit_test(bounds_the_command),
-        cmocka_unit_test(rows_are_sound),
+        cmocka_unit_test(finds_routes),    cmocka_unit_test(decodes_the_path),
+        cmocka_unit_test(writes_commands), cmocka_unit_test(bounds_the_command),
+        cmocka_unit_test(rows_are_sound),  cmocka_unit_test(every_command_has_a_route),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
