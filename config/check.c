@@ -176,6 +176,14 @@ static bool check_executor(const struct config *c, struct config_error *err)
     return true;
 }
 
+static bool check_run(const struct config *c, struct config_error *err)
+{
+    if (is_set(c->run_group) && !is_set(c->run_user)) {
+        return config_error_set(err, "run.group: needs run.user");
+    }
+    return true;
+}
+
 /* It is a part of etcd's keys. */
 static bool check_fleet(const struct config *c, struct config_error *err)
 {
@@ -314,7 +322,7 @@ bool config_check(const struct config *c, struct config_error *err)
     static check_fn *const checks[] = {
         check_required, check_endpoints,  check_tls,    check_vtgate_tls, check_vtgate_web,
         check_topo,     check_vtctld_tls, check_vtctld, check_executor,   check_hold,
-        check_control,  check_windows,    check_policy, check_fleet};
+        check_control,  check_windows,    check_policy, check_fleet,      check_run};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

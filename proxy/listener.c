@@ -5,6 +5,7 @@
 #include "proxy/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -354,6 +355,26 @@ struct listener *listener_open(struct event_base *base, const struct endpoint *e
         return l;
     free(l);
     return NULL;
+}
+
+bool listener_open_early(const struct endpoint *e)
+{
+    struct event_base *base = event_base_new();
+    struct listener *l = base ? listener_open(base, e, NULL, NULL) : NULL;
+
+    if (l) {
+        for (size_t i = 0; i < l->n; i++) {
+            int fd = fcntl(evconnlistener_get_fd(l->sockets[i].accepting), F_DUPFD_CLOEXEC, 0);
+
+            if (fd >= 0)
+                listener_inherit(fd, l->sockets[i].keep_file);
+        }
+        listener_give_away(l); /* its file stays for the socket's second descriptor */
+        listener_close(l);
+    }
+    if (base)
+        event_base_free(base);
+    return l;
 }
 
 void listener_give(struct listener *l, struct evhttp *http)

@@ -50,6 +50,12 @@ struct listener_socket {
  */
 void listener_inherit(int fd, bool keep_file);
 
+/*
+ * Opens e's sockets now and has listener_open find them later, for which a process that has given
+ * up its rights in between needs none. False, after a line in the log: none could be opened.
+ */
+bool listener_open_early(const struct endpoint *e);
+
 /* Closes those that nothing asked for, with a warning each. */
 void listener_drop_inherited(void);
 

@@ -16,6 +16,7 @@
 #include "proxy/auth.h"
 #include "proxy/gate.h"
 #include "proxy/log.h"
+#include "proxy/privileges.h"
 #include "proxy/reload.h"
 #include "proxy/restart.h"
 #include "proxy/server.h"
@@ -203,12 +204,32 @@ static int check(const struct config *config)
 {
     char text[512];
 
-    if (!server_check(config, text, sizeof(text))) {
+    if (!privileges_check(config, text, sizeof(text)) ||
+        !server_check(config, text, sizeof(text))) {
         fprintf(stderr, "vtshim: %s\n", text);
         return 2;
     }
     puts("configuration is fine");
     return 0;
+}
+
+static int run(const struct command_line *cl, const struct config *config,
+               const struct reload_source *source)
+{
+    char error[512];
+
+    log_set_level((enum log_level)config->log_level);
+    log_set_json(config->log_format == CONFIG_LOG_JSON);
+    log_look_for_journal();
+    restart_take_sockets();
+    if (!privileges_apply(config, config_path(cl->argc, cl->argv), error, sizeof(error))) {
+        log_error("start_failed", "error:s", error);
+        return 1;
+    }
+    log_set_file(config->log_file);
+    if (geteuid() == 0)
+        log_warn("running_as_root", "hint:s", "run.user names who to become");
+    return server_run(config, source);
 }
 
 static int start(struct config *config, int argc, char **argv)
@@ -244,11 +265,7 @@ static int start(struct config *config, int argc, char **argv)
     }
     if (action == CHECK)
         return check(config);
-    log_set_level((enum log_level)config->log_level);
-    log_set_json(config->log_format == CONFIG_LOG_JSON);
-    log_look_for_journal();
-    log_set_file(config->log_file);
-    return server_run(config, &source);
+    return run(&cl, config, &source);
 }
 
 /* A descriptor of 0 to 2 that is closed would be given to a socket, and get log lines. */

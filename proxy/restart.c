@@ -41,6 +41,7 @@ struct restart {
 
 static char **arguments;
 static char program[4096];
+static int taken_control = -1; /* our end of the predecessor's pair, until restart_create */
 
 /* Whether the variable's text, "9:10,11k", has that number. */
 static bool is_named(const char *text, long fd)
@@ -147,17 +148,21 @@ static bool read_variable(const char *text, int *control)
     return true;
 }
 
-static void take_from_predecessor(struct restart *r)
+static void take_from_predecessor(void)
 {
     const char *text = getenv(VARIABLE);
 
     if (!text)
         return;
-    bool ok = read_variable(text, &r->predecessor);
-
-    if (!ok)
+    if (!read_variable(text, &taken_control))
         log_warn("handover_ignored", "variable:s", VARIABLE);
     unsetenv(VARIABLE);
+}
+
+static void watch_predecessor(struct restart *r)
+{
+    r->predecessor = taken_control;
+    taken_control = -1;
     if (r->predecessor < 0)
         return;
     evutil_make_socket_nonblocking(r->predecessor);
@@ -178,14 +183,19 @@ static void take_from_systemd(void)
     }
 }
 
+void restart_take_sockets(void)
+{
+    take_from_systemd();
+    take_from_predecessor();
+}
+
 struct restart *restart_create(struct server *server)
 {
     struct restart *r = memory_zalloc(sizeof(*r));
 
     r->server = server;
-    r->predecessor = r->successor = -1;
-    take_from_systemd();
-    take_from_predecessor(r);
+    r->successor = -1;
+    watch_predecessor(r);
     return r;
 }
 

@@ -22,7 +22,11 @@ struct restart;
    before anything is opened: a successor closes here what it has inherited by accident. */
 void restart_remember(char **argv);
 
-/* Takes what a predecessor or systemd has passed on: sockets go to listener_inherit. */
+/* Takes what a predecessor or systemd has passed on: sockets go to listener_inherit. Before any
+   socket is opened. */
+void restart_take_sockets(void);
+
+/* After that. */
 struct restart *restart_create(struct server *server);
 
 /* Everything is open: tells the predecessor, if there is one. */

@@ -30,8 +30,8 @@
 #include "proxy/deploy_plan.h"
 #include "proxy/digests.h"
 #include "proxy/everywhere.h"
-#include "proxy/flights.h"
 #include "proxy/fleet.h"
+#include "proxy/flights.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
 #include "proxy/http.h"
@@ -44,6 +44,7 @@
 #include "proxy/quota.h"
 #include "proxy/reload.h"
 #include "proxy/restart.h"
+#include "proxy/seccomp.h"
 #include "proxy/systemd.h"
 #include "proxy/topo_watch.h"
 #include "proxy/transition.h"
@@ -469,7 +470,8 @@ static bool start(struct server *server)
     server->admin = server->config->admin.text ? admin_create(server) : NULL;
     server->http = server->config->http.text ? http_create(server) : NULL;
     return server->control && (server->admin || !server->config->admin.text) &&
-           (server->http || !server->config->http.text);
+           (server->http || !server->config->http.text) &&
+           seccomp_apply((enum config_seccomp)server->config->run_seccomp);
 }
 
 /* Without its handler one more signal would kill the process, at the last moment. */

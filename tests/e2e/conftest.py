@@ -15,6 +15,7 @@ import pytest
 from lib import bed as bed_module
 from lib.bed import Bed
 from lib.certificates import Certificates
+from lib.plain import build_plain
 from lib.poll import until
 from lib.shim import Shim, find_program, merge
 
@@ -136,6 +137,12 @@ def bed() -> Bed:
 def program() -> Path:
     """The vtshim under test."""
     return find_program()
+
+
+@pytest.fixture(scope="session")
+def plain_program() -> Path:
+    """The same without sanitizers."""
+    return build_plain()
 
 
 @pytest.fixture

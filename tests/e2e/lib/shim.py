@@ -82,6 +82,8 @@ class Shim:
         base = {"listen": "%s:%d" % self.listen, "admin": "%s:%d" % self.admin_address,
                 "http": "%s:%d" % self.http_address, "vtgate": bed.endpoints, "workers": WORKERS,
                 "timeouts": {"shutdown_s": 3}}
+        # What all shims of a run are to have, such as {"run": {"seccomp": "enforce"}}.
+        base = merge(base, json.loads(os.environ.get("VTSHIM_TEST_CONFIG") or "{}"))
         self.config = merge(base, config or {})
         self.config_file = folder / f"vtshim-{self.listen[1]}.json"
         self.config_file.write_text(json.dumps(self.config, indent=1))
