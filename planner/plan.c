@@ -235,11 +235,10 @@ static void plan_explain(struct plan *p, const struct plan_facts *facts, const s
     p->statement = *st;
 }
 
-bool plan_is_plain(const struct plan_facts *facts, const char *text, size_t len)
+bool plan_is_plain(bool multi_statements, const char *text, size_t len)
 {
-    return !any_hold(facts) && !facts->collecting &&
-           classify_quick(text, len, true) == QUICK_PLAIN &&
-           !(facts->multi_statements && classify_is_multi(text, len));
+    return classify_quick(text, len, true) == QUICK_PLAIN &&
+           !(multi_statements && classify_is_multi(text, len));
 }
 
 struct plan plan_text(const struct plan_facts *facts, const char *text, size_t len, bool whole,

@@ -110,9 +110,10 @@ bool plan_target_is_shard(const char *database);
 
 /*
  * Whether a whole COM_QUERY is as nearly all are: plan_text would say FORWARD, with no effect and
- * nothing to log. The short way there.
+ * nothing to log. The short way there, as long as there is no hold and no fence, and nothing is
+ * collected (of plan_facts).
  */
-bool plan_is_plain(const struct plan_facts *facts, const char *text, size_t len);
+bool plan_is_plain(bool multi_statements, const char *text, size_t len);
 
 /*
  * A COM_QUERY or COM_STMT_PREPARE (`prepare`) with text[0..len). `whole`: that is all of it;

@@ -1,6 +1,8 @@
 /*
  * The response tracker: one transition for each complete packet. Invariant: between two calls the
- * cursor stands inside of a packet or right behind one that was already acted upon.
+ * cursor stands inside of a packet or right behind one that was already acted upon. Within a call
+ * it is left behind while packets are whole, and set once at the end: it is on the way of every
+ * answer.
  */
 #include "protocol/response.h"
 
@@ -14,6 +16,13 @@
 /* A table has 4096 at most, but a SELECT may have more than fit in 16 bits: MySQL sends 68,001 of
    them (mysql-test, main.mysql, bug 19216). */
 #define COLUMNS_MAX 0xffffffu
+
+/* What is looked at of a complete packet. */
+struct seen {
+    const uint8_t *prefix; /* the payload's first bytes */
+    uint32_t have;         /* how many: PACKET_PREFIX at most */
+    uint32_t length;       /* of the payload */
+};
 
 void response_init(struct response *r, enum response_shape shape, bool deprecate_eof)
 {
@@ -35,27 +44,32 @@ void response_infile_sent(struct response *r)
     r->state = RESPONSE_FIRST;
 }
 
-static void response_error(struct response *r)
+static void response_error(struct response *r, const struct seen *packet)
 {
     r->failed = true;
-    if (r->cursor.prefix_have >= 3)
-        r->error_code = (uint16_t)load_u16(r->cursor.prefix + 1);
+    if (packet->have >= 3)
+        r->error_code = (uint16_t)load_u16(packet->prefix + 1);
     r->state = RESPONSE_DONE;
 }
 
 /* The status flags of an OK packet (or of the OK in EOF's clothes), or of an EOF packet. */
-static bool response_take_status(struct response *r, bool is_eof)
+static bool response_take_status(struct response *r, const struct seen *packet, bool is_eof)
 {
+    const uint8_t *p = packet->prefix;
     struct reader in;
 
-    reader_init(&in, r->cursor.prefix, r->cursor.prefix_have);
-    reader_u8(&in);
-    if (is_eof) {
-        reader_u16(&in); /* warnings */
-    } else {
-        reader_lenenc(&in); /* affected rows */
-        reader_lenenc(&in); /* last insert id */
+    /* Behind the warnings of an EOF; the same place in an OK whose two numbers are short. */
+    if (packet->have >= 5 && (is_eof || (p[1] < 0xfb && p[2] < 0xfb))) {
+        r->status = (uint16_t)load_u16(p + 3);
+        r->status_valid = true;
+        return true;
     }
+    if (is_eof)
+        return false;
+    reader_init(&in, p, packet->have);
+    reader_u8(&in);
+    reader_lenenc(&in); /* affected rows */
+    reader_lenenc(&in); /* last insert id */
     uint16_t status = reader_u16(&in);
 
     if (in.failed)
@@ -66,17 +80,17 @@ static bool response_take_status(struct response *r, bool is_eof)
 }
 
 /* Whether a packet is an EOF, or with DEPRECATE_EOF an OK in its clothes, and not a row. */
-static bool response_is_end(const struct response *r, uint8_t first)
+static bool response_is_end(const struct response *r, const struct seen *packet, uint8_t first)
 {
     uint32_t limit = r->deprecate_eof ? PACKET_MAX_PAYLOAD : EOF_MAX_LENGTH;
 
-    return first == HEADER_EOF && r->cursor.length < limit;
+    return first == HEADER_EOF && packet->length < limit;
 }
 
 /* Its status flags. Some servers send a plain EOF, 5 bytes, in spite of DEPRECATE_EOF. */
-static bool response_take_end(struct response *r)
+static bool response_take_end(struct response *r, const struct seen *packet)
 {
-    return response_take_status(r, !r->deprecate_eof || r->cursor.length <= 5);
+    return response_take_status(r, packet, !r->deprecate_eof || packet->length <= 5);
 }
 
 /* One result is complete: either the response is, or another result follows. */
@@ -88,7 +102,7 @@ static void response_end_result(struct response *r)
     r->state = more ? RESPONSE_FIRST : RESPONSE_DONE;
 }
 
-static void response_first_of_result(struct response *r, uint8_t first)
+static void response_first_of_result(struct response *r, const struct seen *packet, uint8_t first)
 {
     struct reader in;
 
@@ -96,18 +110,18 @@ static void response_first_of_result(struct response *r, uint8_t first)
         r->state = RESPONSE_INFILE;
         return;
     }
-    reader_init(&in, r->cursor.prefix, r->cursor.prefix_have);
+    reader_init(&in, packet->prefix, packet->have);
     r->definitions = reader_lenenc(&in);
     r->state = in.failed || r->definitions == 0 || r->definitions > COLUMNS_MAX
                    ? RESPONSE_BROKEN
                    : RESPONSE_DEFINITIONS;
 }
 
-static void response_first_of_prepare(struct response *r)
+static void response_first_of_prepare(struct response *r, const struct seen *packet)
 {
     struct reader in;
 
-    reader_init(&in, r->cursor.prefix, r->cursor.prefix_have);
+    reader_init(&in, packet->prefix, packet->have);
     reader_u8(&in);
     r->statement_id = reader_u32(&in);
     uint16_t columns = reader_u16(&in);
@@ -122,26 +136,27 @@ static void response_first_of_prepare(struct response *r)
     r->state = r->definitions ? RESPONSE_DEFINITIONS : RESPONSE_DONE;
 }
 
-static void response_first(struct response *r, uint8_t first)
+static void response_first(struct response *r, const struct seen *packet, uint8_t first)
 {
     if (first == HEADER_ERR) {
-        response_error(r);
+        response_error(r, packet);
     } else if (r->shape == SHAPE_SINGLE) {
         r->state = RESPONSE_DONE;
     } else if (r->shape == SHAPE_STREAM) {
         r->state = RESPONSE_STREAM;
     } else if (r->shape == SHAPE_PREPARE) {
         if (first == HEADER_OK)
-            response_first_of_prepare(r);
+            response_first_of_prepare(r, packet);
         else
             r->state = RESPONSE_BROKEN;
-    } else if (first == HEADER_OK || response_is_end(r, first)) {
-        if (first == HEADER_OK ? response_take_status(r, false) : response_take_end(r))
+    } else if (first == HEADER_OK || response_is_end(r, packet, first)) {
+        if (first == HEADER_OK ? response_take_status(r, packet, false)
+                               : response_take_end(r, packet))
             response_end_result(r);
         else
             r->state = RESPONSE_BROKEN;
     } else if (r->shape == SHAPE_RESULT) {
-        response_first_of_result(r, first);
+        response_first_of_result(r, packet, first);
     } else {
         r->state = RESPONSE_BROKEN;
     }
@@ -161,12 +176,12 @@ static void response_definitions_end(struct response *r)
     }
 }
 
-static void response_row(struct response *r, uint8_t first)
+static void response_row(struct response *r, const struct seen *packet, uint8_t first)
 {
     if (first == HEADER_ERR) {
-        response_error(r);
-    } else if (response_is_end(r, first)) {
-        if (response_take_end(r))
+        response_error(r, packet);
+    } else if (response_is_end(r, packet, first)) {
+        if (response_take_end(r, packet))
             response_end_result(r);
         else
             r->state = RESPONSE_BROKEN;
@@ -174,22 +189,22 @@ static void response_row(struct response *r, uint8_t first)
 }
 
 /* Acts upon a packet that begins a payload. */
-static void response_payload(struct response *r, uint8_t first)
+static void response_payload(struct response *r, const struct seen *packet, uint8_t first)
 {
     switch (r->state) {
     case RESPONSE_FIRST:
-        response_first(r, first);
+        response_first(r, packet, first);
         break;
     case RESPONSE_DEFINITIONS:
         if (first == HEADER_ERR)
-            response_error(r);
+            response_error(r, packet);
         else if (--r->definitions == 0 && !r->deprecate_eof)
             r->state = RESPONSE_DEFINITIONS_EOF;
         else if (r->definitions == 0)
             response_definitions_end(r);
         break;
     case RESPONSE_DEFINITIONS_EOF:
-        if (first != HEADER_EOF || !response_take_status(r, true))
+        if (first != HEADER_EOF || !response_take_status(r, packet, true))
             r->state = RESPONSE_BROKEN;
         else if (r->shape == SHAPE_RESULT && r->status & STATUS_CURSOR_EXISTS)
             response_end_result(r); /* the rows come with COM_STMT_FETCH */
@@ -197,13 +212,13 @@ static void response_payload(struct response *r, uint8_t first)
             response_definitions_end(r);
         break;
     case RESPONSE_ROWS:
-        response_row(r, first);
+        response_row(r, packet, first);
         break;
     case RESPONSE_AUTH:
         if (first == HEADER_ERR)
-            response_error(r);
+            response_error(r, packet);
         else if (first == HEADER_OK) {
-            response_take_status(r, false);
+            response_take_status(r, packet, false);
             r->state = RESPONSE_DONE;
         }
         break;
@@ -216,18 +231,18 @@ static void response_payload(struct response *r, uint8_t first)
     }
 }
 
-static void response_packet(struct response *r)
+static void response_packet(struct response *r, const struct seen *packet)
 {
-    bool goes_on = r->cursor.length == PACKET_MAX_PAYLOAD;
+    bool goes_on = packet->length == PACKET_MAX_PAYLOAD;
 
     r->packets++;
     if (r->state == RESPONSE_TAIL) {
         if (!goes_on)
             r->state = r->after;
-    } else if (r->cursor.length == 0 && r->state != RESPONSE_ROWS) {
+    } else if (packet->length == 0 && r->state != RESPONSE_ROWS) {
         r->state = RESPONSE_BROKEN; /* an empty packet starts no answer */
     } else {
-        response_payload(r, r->cursor.prefix_have ? r->cursor.prefix[0] : 0);
+        response_payload(r, packet, packet->have ? packet->prefix[0] : 0);
         if (goes_on && r->state != RESPONSE_BROKEN) {
             r->after = r->state;
             r->state = RESPONSE_TAIL;
@@ -258,33 +273,50 @@ static size_t response_skip(struct response *r, const uint8_t *data, size_t len)
     }
     uint64_t packets = most - left;
 
-    if (packets) {
-        r->packets += packets;
-        if (r->state == RESPONSE_DEFINITIONS)
-            r->definitions -= packets;
-        packet_cursor_init(&r->cursor);
-    }
+    r->packets += packets;
+    if (r->state == RESPONSE_DEFINITIONS)
+        r->definitions -= packets;
     return (size_t)(p - data);
 }
 
-/* One packet, or as much of it as is here. Returns the bytes used. */
-static size_t response_step(struct response *r, const uint8_t *data, size_t len)
+/* Whether the answer's next byte is still the server's, and says something. */
+static bool response_goes_on(const struct response *r)
 {
-    bool complete = true;
-    size_t used;
+    return r->state != RESPONSE_DONE && r->state != RESPONSE_BROKEN &&
+           r->state != RESPONSE_INFILE && r->state != RESPONSE_STREAM;
+}
 
-    if (len > PACKET_HEADER && packet_cursor_at_boundary(&r->cursor)) {
-        uint32_t n = load_u24(data);
+/* Packets that are whole, from between two of them on. Returns the bytes used: up to one that is
+   not, or to the end of the answer. */
+static size_t response_whole(struct response *r, const uint8_t *data, size_t len)
+{
+    const uint8_t *last = NULL;
+    struct seen packet;
+    size_t used = 0;
 
-        if (n > 0 && n <= len - PACKET_HEADER) {
-            packet_cursor_take(&r->cursor, data, n);
-            response_packet(r);
-            return PACKET_HEADER + n;
+    while (response_goes_on(r)) {
+        if (r->state == RESPONSE_ROWS || (r->state == RESPONSE_DEFINITIONS && r->definitions > 1)) {
+            size_t skipped = response_skip(r, data + used, len - used);
+
+            used += skipped;
+            if (skipped > 0)
+                last = NULL;
         }
+        if (len - used <= PACKET_HEADER)
+            break;
+        packet.length = load_u24(data + used);
+        if (packet.length == 0 || packet.length > len - used - PACKET_HEADER)
+            break;
+        last = data + used;
+        packet.prefix = last + PACKET_HEADER;
+        packet.have = packet.length < PACKET_PREFIX ? packet.length : PACKET_PREFIX;
+        used += PACKET_HEADER + packet.length;
+        response_packet(r, &packet);
     }
-    used = packet_cursor_feed(&r->cursor, data, len, &complete);
-    if (complete)
-        response_packet(r);
+    if (last)
+        packet_cursor_take(&r->cursor, last, load_u24(last));
+    else if (used > 0)
+        packet_cursor_init(&r->cursor);
     return used;
 }
 
@@ -292,17 +324,20 @@ size_t response_feed(struct response *r, const uint8_t *data, size_t len)
 {
     size_t used = 0;
 
-    while (used < len && r->state != RESPONSE_DONE && r->state != RESPONSE_BROKEN &&
-           r->state != RESPONSE_INFILE) {
-        if (r->state == RESPONSE_STREAM)
-            return len;
-        if ((r->state == RESPONSE_ROWS || r->state == RESPONSE_DEFINITIONS) &&
-            packet_cursor_at_boundary(&r->cursor)) {
-            used += response_skip(r, data + used, len - used);
-            if (used == len)
+    while (used < len && response_goes_on(r)) {
+        bool complete = false;
+
+        if (packet_cursor_at_boundary(&r->cursor)) {
+            used += response_whole(r, data + used, len - used);
+            if (used == len || !response_goes_on(r))
                 break;
         }
-        used += response_step(r, data + used, len - used);
+        used += packet_cursor_feed(&r->cursor, data + used, len - used, &complete);
+        if (complete) {
+            struct seen packet = {r->cursor.prefix, r->cursor.prefix_have, r->cursor.length};
+
+            response_packet(r, &packet);
+        }
     }
-    return used;
+    return r->state == RESPONSE_STREAM ? len : used;
 }

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/syscalls.h"
+
 static int64_t now_us(void)
 {
     struct timespec now;
@@ -191,7 +193,8 @@ static int wait_ms(const struct loop *l)
 
 void loop_turn(struct loop *l)
 {
-    l->n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, wait_ms(l)); /* -1: a signal; no events */
+    l->n = syscall_epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH,
+                              wait_ms(l)); /* -1: a signal; no events */
     for (l->at = 0; l->at < l->n; l->at++)
         dispatch(&l->batch[l->at]);
     l->n = 0;

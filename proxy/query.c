@@ -646,12 +646,15 @@ __attribute__((noinline)) static size_t consume_planned(struct session *s, const
     return act(s, h, &plan, p, n);
 }
 
+/* A statement that passes without another look. */
 static bool is_plain(const struct session *s, const struct head *h)
 {
-    struct plan_facts facts = query_facts(s);
+    const struct worker *w = s->worker;
 
-    return h->command == COM_QUERY && h->whole &&
-           plan_is_plain(&facts, (const char *)h->packet + PACKET_HEADER + 1, h->available - 1);
+    return h->command == COM_QUERY && h->whole && w->holds->n == 0 && !s->collected &&
+           !server_is_fenced(w->server) &&
+           plan_is_plain(s->capabilities & CAP_MULTI_STATEMENTS,
+                         (const char *)h->packet + PACKET_HEADER + 1, h->available - 1);
 }
 
 /* The command at the head of p[0..n), while none is under way. 0: it needs more bytes, or waits. */

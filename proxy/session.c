@@ -64,18 +64,17 @@ void session_set_state(struct session *s, enum session_state state)
 
 void session_balance(struct session *s)
 {
-    const struct config *c = s->worker->server->config;
-    size_t limit = (size_t)c->limits_session_buffer_bytes;
-    bool busy = s->state != SESSION_IDLE && s->state != SESSION_REQUEST &&
-                s->state != SESSION_INFILE && s->state != SESSION_STREAMING &&
-                s->state != SESSION_LOGIN;
-
-    if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING || s->state == SESSION_LOGIN)
-        return;
     /* Nothing waits anywhere: as it nearly always is. */
     if ((s->client.out.len | s->backend.out.len | s->input.len) == 0 && s->client.reading &&
         s->backend.reading && !s->client_gone)
         return;
+    if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING || s->state == SESSION_LOGIN)
+        return;
+
+    size_t limit = (size_t)s->worker->server->config->limits_session_buffer_bytes;
+    bool busy = s->state != SESSION_IDLE && s->state != SESSION_REQUEST &&
+                s->state != SESSION_INFILE && s->state != SESSION_STREAMING;
+
     if (stream_backlog(&s->backend) >= limit || (busy && s->input.len >= limit) || s->client_gone)
         stream_pause(&s->client);
     else

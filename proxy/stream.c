@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "proxy/codec.h"
+#include "proxy/syscalls.h"
 
 void stream_init(struct stream *st)
 {
@@ -74,7 +75,7 @@ static void on_readable(struct stream *st)
 static ssize_t stream_write_some(struct stream *st, const uint8_t *data, size_t len)
 {
     if (!st->ssl) {
-        ssize_t n = send(st->fd, data, len, MSG_NOSIGNAL);
+        ssize_t n = syscall_send(st->fd, data, len);
 
         if (n >= 0)
             return n;
@@ -180,7 +181,7 @@ void stream_pause(struct stream *st)
 static ssize_t raw_read(struct stream *st, void *into, size_t size)
 {
     if (!st->ssl) {
-        ssize_t n = recv(st->fd, into, size, 0);
+        ssize_t n = syscall_receive(st->fd, into, size);
 
         if (n > 0)
             return n;

@@ -114,7 +114,8 @@ static void fuzz(const struct plan_facts *facts, const char *text, size_t len, u
     struct plan p = plan_text(facts, text, len, whole, may_grow, prepare, find_named, &named);
 
     check_plan(&p, facts, whole, may_grow);
-    if (whole && !prepare && plan_is_plain(facts, text, len))
+    if (whole && !prepare && facts->holds->n == 0 && !facts->collecting && !facts->fenced &&
+        plan_is_plain(facts->multi_statements, text, len))
         CHECK(p.action == PLAN_FORWARD && p.effect == EFFECT_NONE && !p.passed);
     check_inside(p.name, text, len, &named);
     check_inside(p.body, text, len, NULL);
