@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "proxy/changes.h"
+#include "proxy/fleet.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
 #include "proxy/log.h"
@@ -92,11 +93,16 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);
 }
 
-static void on_held(void *arg)
+/* An error: the other shims of a fleet have not all answered. It is put off. */
+static void on_held(void *arg, uint64_t id, const char *error)
 {
+    static const struct hold_count NOTHING;
     struct cutover *c = arg;
 
-    if (!c->server->stopped)
+    (void)id;
+    if (error)
+        on_drained(c, DRAIN_GONE, &NOTHING);
+    else if (!c->server->stopped)
         hold_drain_start(c->server, c->hold, c->server->config->ddl_drain_ms, on_drained, c);
 }
 
@@ -117,7 +123,7 @@ static void begin(void *context, void *arg)
     snprintf(h.owner, sizeof(h.owner), "migration %llu", (unsigned long long)c->migration);
     snprintf(h.reason, sizeof(h.reason), "cut-over of migration %llu",
              (unsigned long long)c->migration);
-    c->hold = holds_add(server->holds, &h, HOLD_TTL_MS, on_held, c);
+    c->hold = fleet_hold(server, &h, HOLD_TTL_MS, false, on_held, c);
 }
 
 void cutover_start(struct session *s, uint64_t migration_id, const char *keyspace,

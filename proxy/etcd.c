@@ -69,6 +69,7 @@ struct etcd {
 };
 
 static void look(struct etcd *e);
+static void read_all(struct etcd *e);
 
 void etcd_view_free(struct etcd_view *view)
 {
@@ -315,8 +316,10 @@ static void write_over(struct etcd *e, bool done)
     }
     pthread_mutex_unlock(&e->lock);
     write_free(w);
-    if (done)
-        look(e);
+    if (!done)
+        return;
+    look(e);
+    read_all(e); /* somebody waits for what was written to be there */
 }
 
 static void on_written(void *arg, const struct grpc_result *result)
@@ -397,6 +400,7 @@ static struct etcd_view *make_view(const struct etcd *e, const Etcdserverpb__Ran
             .key = text_of(&kv->key, skip),
             .value = text_of(&kv->value, 0),
             .revision = kv->mod_revision,
+            .created = kv->create_revision,
         };
     }
     return view;

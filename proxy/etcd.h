@@ -26,6 +26,7 @@ struct etcd;
 struct etcd_item {
     char *key, *value;
     int64_t revision; /* of the key's last change; grows with each change of any key */
+    int64_t created;  /* of its creation */
 };
 
 /* All keys at one moment. */

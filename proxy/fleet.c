@@ -10,12 +10,14 @@
 
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "proxy/etcd.h"
+#include "proxy/fleet_lock.h"
 #include "proxy/fleet_value.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
@@ -61,6 +63,7 @@ struct member {
 struct fleet {
     struct server *server;
     struct etcd *etcd;
+    struct fleet_locks *locks;
     struct event *check;
     LIST_HEAD(, shared) shared;
     LIST_HEAD(, waiter) waiters;
@@ -304,6 +307,7 @@ static void on_view(void *arg, struct etcd_view *view)
         if (!s->seen)
             miss_hold(f, s);
     }
+    fleet_locks_see(f->locks, view);
     etcd_view_free(view);
     if (f->pending == 0) {
         tell(f);
@@ -370,9 +374,12 @@ static void check_waiters(struct fleet *f)
 
 static void on_check(evutil_socket_t fd, short what, void *arg)
 {
+    struct fleet *f = arg;
+
     (void)fd;
     (void)what;
-    check_waiters(arg);
+    check_waiters(f);
+    fleet_locks_check(f->locks);
 }
 
 static void share(struct fleet *f, uint64_t id, const struct hold *hold, int64_t ttl_ms,
@@ -454,6 +461,24 @@ size_t fleet_in_the_way(const struct server *server, uint64_t id)
     return n;
 }
 
+bool fleet_is_in_touch(const struct server *server)
+{
+    int64_t fence = server->fleet ? atomic_load(&server->fence_us) : INT64_MAX;
+
+    return fence != INT64_MAX && clock_us() <= fence;
+}
+
+bool fleet_hold_stands(const struct server *server, uint64_t id)
+{
+    return holds_find(server->holds, id) &&
+           (!server->fleet || !find_id(server->fleet, id) || fleet_is_in_touch(server));
+}
+
+struct fleet_locks *fleet_locks(const struct server *server)
+{
+    return server->fleet ? server->fleet->locks : NULL;
+}
+
 bool fleet_shares(const struct server *server, uint64_t id)
 {
     return server->fleet && find_id(server->fleet, id);
@@ -492,6 +517,7 @@ bool fleet_start(struct server *server)
         free(f);
         return false;
     }
+    f->locks = fleet_locks_create(server, f->etcd);
     f->check = event_new(server->base, -1, EV_PERSIST, on_check, f);
     event_add(f->check, &check);
     server->fleet = f;
@@ -514,6 +540,7 @@ void fleet_destroy(struct fleet *f)
         shared_free(LIST_FIRST(&f->shared));
     forget_members(f);
     event_free(f->check);
+    fleet_locks_destroy(f->locks);
     etcd_destroy(f->etcd);
     f->server->fleet = NULL;
     free(f);

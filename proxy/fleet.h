@@ -21,6 +21,7 @@
 
 struct server;
 struct fleet;
+struct fleet_locks;
 
 /* False (with a line in the log) when it is configured and cannot be started. */
 bool fleet_start(struct server *server);
@@ -39,6 +40,16 @@ uint64_t fleet_hold(struct server *server, const struct hold *hold, int64_t ttl_
 /* How many sessions are in the way of that hold on the other shims; those who have not counted yet
    count as one. */
 size_t fleet_in_the_way(const struct server *server, uint64_t id);
+
+/* Whether everybody still acts by that hold, as far as this shim knows: it is in force here, and
+   in a fleet this shim is in touch with the others (they do not act by it alone for long). */
+bool fleet_hold_stands(const struct server *server, uint64_t id);
+
+/* Whether the others have to reckon with this shim: its lease has not ended. Not without a fleet. */
+bool fleet_is_in_touch(const struct server *server);
+
+/* NULL: no fleet (fleet_lock.h). */
+struct fleet_locks *fleet_locks(const struct server *server);
 
 /* Whether that hold is shared. */
 bool fleet_shares(const struct server *server, uint64_t id);

@@ -513,14 +513,14 @@ static void stop(struct server *server)
     free(server->listeners);
     if (server->http)
         http_destroy(server->http);
+    plans_stop(server->plans);
+    transitions_stop(server->transitions);
     if (server->fleet)
         fleet_stop(server->fleet);
     if (server->admin)
         admin_stop(server->admin);
     if (server->drain_timer)
         event_free(server->drain_timer);
-    plans_stop(server->plans);
-    transitions_stop(server->transitions);
     if (server->vtctld)
         vtctld_stop(server->vtctld);
     if (server->sweep)

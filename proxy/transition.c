@@ -124,7 +124,7 @@ static void give_up(struct transition *t)
         t->outcome = "rolled back";
         transition_go(t, STEP_UNDO_HOLD);
     } else {
-        t->outcome = t->step == STEP_CHECK || t->step == STEP_MIGRATIONS || t->step == STEP_TARGET
+        t->outcome = t->step == STEP_LOCK || t->step == STEP_CHECK || t->step == STEP_MIGRATIONS || t->step == STEP_TARGET
                          ? "refused"
                          : "failed";
         transition_go(t, STEP_UNDO_RELEASE);
@@ -350,12 +350,13 @@ static struct transition *oldest(const struct transitions *ts, const struct tran
 
 static void begin(struct transition *t)
 {
-    transition_go(t, STEP_READ);
+    transition_go(t, STEP_LOCK);
 }
 
 void transition_end(struct transition *t)
 {
     transition_hold_forget(t);
+    transition_lock_release(t);
     t->ended = true;
     t->ended_ms = clock_ms();
     conclude(t);
@@ -393,6 +394,7 @@ void transitions_stop(struct transitions *ts)
             continue;
         event_del(t->timer);
         vtgate_watch_look_cancel(&t->look);
+        t->lock = NULL; /* it ends with the fleet */
         log_warn("transition_interrupted", "transition:u keyspace:s step:s", t->id,
                  t->order.keyspace, STEPS[t->step].name);
         t->code = 1053;
@@ -497,7 +499,7 @@ static void on_file(void *arg, uint64_t id, const json_t *json)
     } else {
         log_info("transition_resumed", "transition:u keyspace:s step:s", id, t->order.keyspace,
                  STEPS[t->step].name);
-        transition_wait(t, 0, transition_resume);
+        transition_wait(t, 0, transition_lock_resume);
     }
 }
 

@@ -73,7 +73,8 @@ static void on_applied(struct transition *t, const struct vtctld_answer *answer)
 
 void transition_apply(struct transition *t)
 {
-    subject_save(t, &t->after, on_applied);
+    if (transition_lock_stands(t))
+        subject_save(t, &t->after, on_applied);
 }
 
 /* --- see ------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/fleet.h"
 #include "proxy/flights.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
@@ -20,12 +21,25 @@
 
 /* --- hold ------------------------------------------------------------------------------------ */
 
-static void on_held(void *arg)
+/* On the way back statements may as well not wait: what was there before has to be there again. */
+static void on_held(void *arg, uint64_t id, const char *error)
 {
     struct transition *t = arg;
 
-    if (--t->holds_pending == 0)
-        transition_next(t);
+    (void)id;
+    if (error && !t->hold_error)
+        t->hold_error = error;
+    if (--t->holds_pending > 0 || transition_is_stopped(t))
+        return;
+    error = t->hold_error;
+    t->hold_error = NULL;
+    if (error && !t->undoing) {
+        transition_fail(t, 1105, "HY000", "%s", error);
+        return;
+    }
+    if (error)
+        transition_say(t, "warn", "not held", "%s", error);
+    transition_next(t);
 }
 
 static void add_hold(struct transition *t, enum hold_scope scope, const char *keyspace,
@@ -38,7 +52,7 @@ static void add_hold(struct transition *t, enum hold_scope scope, const char *ke
     snprintf(h.owner, sizeof(h.owner), "transition %" PRIu64, t->id);
     snprintf(h.reason, sizeof(h.reason), "%s, by %.100s", t->order.verb, t->order.user);
     t->holds_pending++;
-    t->holds[t->hold_count++] = holds_add(t->server->holds, &h, HOLD_TTL_MS, on_held, t);
+    t->holds[t->hold_count++] = fleet_hold(t->server, &h, HOLD_TTL_MS, false, on_held, t);
 }
 
 /* Rules for "t" and "ks.t" touch more than one keyspace: then everything waits, if the tables are

@@ -1,7 +1,8 @@
 /*
  * What the files of a transition share. For them only.
  *
- * transition.c: the way through the steps, the registry. transition_subject.c: what there is to
+ * transition.c: the way through the steps, the registry. transition_lock.c: one at a time in a fleet.
+ * transition_subject.c: what there is to
  * say to vtctld about VSchemas and routing rules. transition_facts.c: what MySQL has.
  * transition_judge.c: target, difference, checks. transition_hold.c: hold, drain, release.
  * transition_apply.c: compare, apply, see, undo. transition_probe.c: probes.
@@ -47,6 +48,7 @@ struct subject {
 
 struct transition_facts;   /* transition_facts.c */
 struct transition_measure; /* transition_watch.c */
+struct fleet_lock;
 struct hold_drain;
 
 /* The answer of vtctld, or of the control thread, to what a step has asked. */
@@ -81,9 +83,11 @@ struct transition {
 
     uint64_t holds[TRANSITION_HOLDS_MAX];
     size_t hold_count, holds_pending;
+    const char *hold_error; /* of one of those pending; a constant */
     struct hold_drain *drain;
     size_t drained;  /* of the holds */
     unsigned drains; /* that were put off */
+    struct fleet_lock *lock; /* NULL: no fleet, or not had */
     bool flying;     /* flights_begin was called for its tables */
 
     struct transition_measure *measure; /* of a watch; NULL: none */
@@ -172,6 +176,11 @@ void transition_facts_read(struct transition *t, void (*then)(struct transition 
 void transition_probe_then(struct transition *t, void (*then)(struct transition *t));
 
 void transition_measure_free(struct transition_measure *m);
+
+/* transition_lock.c. transition_resume once the lock is had again. False: it failed over it. */
+void transition_lock_resume(struct transition *t);
+bool transition_lock_stands(struct transition *t);
+void transition_lock_release(struct transition *t);
 
 /* transition_hold.c */
 void transition_hold_forget(struct transition *t);

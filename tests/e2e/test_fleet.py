@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -14,7 +15,7 @@ from typing import Callable, Iterator
 import pymysql
 import pytest
 
-from lib import wire
+from lib import vschema, wire
 from lib.poll import stays, until
 from lib.ports import free_port
 from lib.shim import Shim
@@ -85,9 +86,9 @@ def fleet(start_shim, etcd) -> Iterator[Callable[..., list[Shim]]]:
     name = f"test-{secrets.token_hex(4)}"
     stopped: list[Shim] = []
 
-    def start(n: int = 3, config: dict | None = None, join: bool = True) -> list[Shim]:
+    def start(n: int = 3, config: dict | None = None, join: bool = True, more: dict | None = None) -> list[Shim]:
         settings = {"etcd": [etcd], "name": name, "lease_s": LEASE, "poll_ms": 50}
-        shims = [start_shim({"fleet": settings | (config or {})}) for _ in range(n)]
+        shims = [start_shim({"fleet": settings | (config or {})} | (more or {})) for _ in range(n)]
         stopped.extend(shims)
         if join:
             for shim in shims:
@@ -261,6 +262,96 @@ def test_cut_off_from_etcd(fleet, start_shim, etcd):
         until(lambda: [hold["scope"] for hold in two.admin("SHOW HOLDS")] == ["table commerce.customer"], "it is back", 15)
         assert members(one) == 2
     cable.cut()
+
+
+@pytest.fixture
+def deploying(fleet, bed, table) -> Iterator[tuple[list[Shim], str, Callable[[Shim, str, str], "Command"]]]:
+    """Three shims that deploy VSchemas, a table that is in none, and what sends a deploy that adds it."""
+    with vschema.kept(bed) as before:
+        wanted = json.dumps(vschema.with_table(before, table)).replace("'", "''")
+        shims = fleet(3, more=vschema.settings(bed))
+        yield shims, table, lambda shim, options="": Command(
+            shim, f"DEPLOY VSCHEMA {bed.keyspace} FROM '{wanted}' {options}")
+
+
+class Command(threading.Thread):
+    """A command of the admin port, under way."""
+
+    def __init__(self, shim: Shim, text: str):
+        super().__init__(daemon=True)
+        self.shim, self.text, self.error, self.rows = shim, text, "", []
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.rows = self.shim.admin(self.text)
+        except pymysql.Error as error:
+            self.error = str(error.args[-1])
+
+    def end(self, seconds: float = 30) -> str:
+        """The error, or "" for none."""
+        self.join(seconds)
+        assert not self.is_alive(), self.text
+        return self.error
+
+
+def step(shim: Shim) -> str:
+    rows = shim.admin("SHOW TRANSITIONS")
+    return rows[-1]["step"] if rows else ""
+
+
+SLOW = "PROBE 'SELECT sleep(1.5) FROM dual'"
+
+
+def test_a_deploy_parks_everywhere(deploying):
+    """Statements on the table wait on the other shims, too; a second deploy is refused, and says who is at it."""
+    (one, two, three), table, deploy = deploying
+    running = deploy(one, SLOW)
+    until(lambda: step(one) == "probe", "it is applied", 15)
+    with two.wire() as client:
+        sends(client, two, f"INSERT INTO {table} (id) VALUES (1)")
+        assert two.admin("SHOW HOLDS")[0]["owner"].startswith("transition 1 via ")
+        error = deploy(three).end()
+        assert "lock: one is under way on another shim: DEPLOY VSCHEMA by sre@127.0.0.1:" in error, error
+        assert error.endswith("nothing is changed")
+        assert running.end() == "" and client.read_response().error is None
+        assert client.query(f"DELETE FROM {table}").error is None
+    until(lambda: not any(shim.admin("SHOW HOLDS") for shim in (one, two, three)), "nothing is held any more", 5)
+    assert "nothing differs" in str(deploy(three).rows) or deploy(three).end() == ""
+
+
+def test_the_deployer_is_killed(deploying):
+    """What waits for its deploy goes on when its lease is over, and another shim may deploy."""
+    (one, two, three), table, deploy = deploying
+    running = deploy(one, "PROBE 'SELECT sleep(30) FROM dual'")
+    until(lambda: step(one) == "probe", "it is applied", 15)
+    with two.wire() as client:
+        sends(client, two, f"SELECT count(*) FROM {table}")
+        kill(one)
+        began = time.monotonic()
+        assert client.read_response().error is None
+        assert 0.2 < time.monotonic() - began < LEASE + 3
+    assert running.end() != ""
+    until(lambda: members(three) == 2, "it is no member any more", 10)
+    assert deploy(three).end() == ""
+
+
+def test_the_deployer_sleeps(deploying, bed):
+    """One that slept while it waited for transactions applies nothing when it wakes: the others have gone on."""
+    (one, two, three), table, deploy = deploying
+    with two.connect(autocommit=False) as blocker, blocker.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+        running = deploy(one)
+        until(lambda: step(one) == "drain", "it waits for the transaction", 15)
+        put_to_sleep(one)
+        until(lambda: two.admin("SHOW HOLDS") == [], "its hold is over", 10)
+        until(lambda: members(three) == 2, "it is no member any more", 10)
+    assert deploy(three).end() == ""
+    one.process.send_signal(signal.SIGCONT)
+    error = running.end()
+    assert "nothing is changed" in error and ("released its hold" in error or "lease" in error or "ended" in error), error
+    assert table in vschema.tables(bed)
+    assert one.admin("SHOW HOLDS") == two.admin("SHOW HOLDS") == []
 
 
 def test_restart(fleet, start_shim):

@@ -62,7 +62,7 @@ def test_a_table_comes_and_goes(deployer, bed, before, table):
     report = deploy(deployer, bed, wanted, f"PROBE 'SELECT 1 FROM {table} WHERE id = 1' SHARDS '-80' "
                                            f"PROBE 'SELECT count(*) FROM {table}' SHARDS '80-,-80'")
     steps = [item for item, _ in report["step"]]
-    assert steps == ["read", "target", "facts", "migrations", "check", "baseline", "hold", "drain", "compare",
+    assert steps == ["lock", "read", "target", "facts", "migrations", "check", "baseline", "hold", "drain", "compare",
                      "apply", "see", "probe", "warm", "release", "watch"], steps
     assert len(report["probe"]) == 2 * len(bed.gates)
     for gate in range(len(bed.gates)):

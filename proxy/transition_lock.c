@@ -1,0 +1,94 @@
+/*
+ * One transition at a time on a keyspace's VSchema, or on the routing rules, in a whole fleet; and
+ * whether it may still be applied: a shim that was stopped or cut off for a while has lost its lock
+ * and its holds to the end of its lease. Without a fleet the registry of transitions is enough.
+ */
+#include <stdio.h>
+
+#include "proxy/fleet.h"
+#include "proxy/fleet_lock.h"
+#include "proxy/server.h"
+#include "proxy/transition_internal.h"
+
+#define QUEUE_MS 30000 /* how long an ALTER VSCHEMA waits for one on another shim */
+#define AGAIN_MS 1000  /* after a restart */
+
+static void take(struct transition *t, int64_t wait_ms, fleet_locked *done)
+{
+    const struct transition_order *o = &t->order;
+    char name[80], what[200];
+
+    if (o->what == TRANSITION_ROUTING)
+        snprintf(name, sizeof(name), "routing");
+    else
+        snprintf(name, sizeof(name), "vschema %s", o->keyspace);
+    snprintf(what, sizeof(what), "%.60s by %.64s@%.64s", o->verb, o->user, o->peer);
+    t->lock = fleet_lock_take(fleet_locks(t->server), name, what, wait_ms, done, t);
+}
+
+static void on_locked(void *arg, const char *error)
+{
+    struct transition *t = arg;
+
+    if (error)
+        t->lock = NULL;
+    if (transition_is_stopped(t))
+        return;
+    if (error)
+        transition_fail(t, 1105, "HY000", "one is under way on another shim: %s", error);
+    else
+        transition_next(t);
+}
+
+void transition_lock(struct transition *t)
+{
+    if (t->order.dry_run || !fleet_locks(t->server))
+        transition_next(t);
+    else
+        take(t, t->order.queues ? QUEUE_MS : 0, on_locked);
+}
+
+static void on_locked_again(void *arg, const char *error)
+{
+    struct transition *t = arg;
+
+    if (error)
+        t->lock = NULL;
+    if (transition_is_stopped(t))
+        return;
+    if (error)
+        transition_wait(t, AGAIN_MS, transition_lock_resume);
+    else
+        transition_resume(t);
+}
+
+void transition_lock_resume(struct transition *t)
+{
+    if (fleet_locks(t->server))
+        take(t, QUEUE_MS, on_locked_again);
+    else
+        transition_resume(t);
+}
+
+bool transition_lock_stands(struct transition *t)
+{
+    if (t->lock && !fleet_lock_stands(t->lock)) {
+        transition_fail(t, 1105, "HY000",
+                        "this shim was out of touch with the fleet (fleet.etcd) for longer than its "
+                        "lease; try again");
+        return false;
+    }
+    for (size_t i = 0; i < t->hold_count; i++) {
+        if (!fleet_hold_stands(t->server, t->holds[i])) {
+            transition_fail(t, 1105, "HY000", "its hold has ended before it was applied");
+            return false;
+        }
+    }
+    return true;
+}
+
+void transition_lock_release(struct transition *t)
+{
+    fleet_lock_release(t->lock);
+    t->lock = NULL;
+}
