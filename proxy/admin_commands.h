@@ -35,8 +35,8 @@ admin_handler admin_show_migration, admin_cancel_migration, admin_retry_migratio
 bool admin_read_hold(struct admin_request *rq, struct lexer *lx, struct admin_hold *h);
 admin_handler admin_deploy_plan, admin_resume_plan, admin_cancel_plan, admin_show_plan,
     admin_show_plans;
-admin_handler admin_deploy_vschema, admin_deploy_routing, admin_rollback_transition,
-    admin_show_transitions, admin_show_transition;
+admin_handler admin_deploy_vschema, admin_deploy_routing, admin_switch_traffic, admin_reparent,
+    admin_rollback_transition, admin_show_transitions, admin_show_transition;
 
 /* Answers with that syntax error (1064). */
 void admin_refuse(struct admin_request *rq, const struct admin_error *error);

@@ -138,6 +138,29 @@ void admin_deploy_routing(struct admin_request *rq, struct lexer *lx)
     deploy(rq, lx, TRANSITION_ROUTING);
 }
 
+static void switch_over(struct admin_request *rq, struct lexer *lx, enum transition_what what)
+{
+    struct transition_order order = {.what = what};
+    struct admin_error error;
+
+    if (transition_order_parse_switch(lx, what, &order, &error)) {
+        start(rq, &order);
+        return;
+    }
+    admin_refuse(rq, &error);
+    transition_order_free(&order);
+}
+
+void admin_switch_traffic(struct admin_request *rq, struct lexer *lx)
+{
+    switch_over(rq, lx, TRANSITION_TRAFFIC);
+}
+
+void admin_reparent(struct admin_request *rq, struct lexer *lx)
+{
+    switch_over(rq, lx, TRANSITION_PRIMARY);
+}
+
 bool admin_transition_id(struct admin_request *rq, struct lexer *lx, const char *what, uint64_t *id)
 {
     struct token t = lexer_next(lx);

@@ -45,7 +45,8 @@ size_t fleet_in_the_way(const struct server *server, uint64_t id);
    in a fleet this shim is in touch with the others (they do not act by it alone for long). */
 bool fleet_hold_stands(const struct server *server, uint64_t id);
 
-/* Whether the others have to reckon with this shim: its lease has not ended. Not without a fleet. */
+/* Whether the others have to reckon with this shim: its lease has not ended. Not without a fleet.
+ */
 bool fleet_is_in_touch(const struct server *server);
 
 /* NULL: no fleet (fleet_lock.h). */

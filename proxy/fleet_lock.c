@@ -24,7 +24,7 @@ struct fleet_lock {
     LIST_ENTRY(fleet_lock) link;
     struct fleet_locks *all;
     char key[KEY_MAX];
-    size_t queue_len; /* of the key: the part that names the queue, its last '/' included */
+    size_t queue_len;   /* of the key: the part that names the queue, its last '/' included */
     fleet_locked *done; /* NULL: it has been called */
     void *arg;
     bool waits;          /* else it is refused when somebody has it */
@@ -95,7 +95,8 @@ bool fleet_lock_stands(const struct fleet_lock *l)
     return l->had && fleet_is_in_touch(l->all->server);
 }
 
-/* --- whose turn it is -------------------------------------------------------------------------- */
+/* --- whose turn it is --------------------------------------------------------------------------
+ */
 
 static void answer(struct fleet_lock *l, const char *error)
 {

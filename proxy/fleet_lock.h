@@ -1,10 +1,10 @@
 /*
  * Locks among the shims of a fleet: what only one of them may do at a time. Control loop only.
  *
- * A lock is a queue of keys in etcd (etcd.h), "locks/<name>/<member>.<number>", each under the lease
- * of its shim: the one that was created first has the lock. Whoever takes leave, or whose lease
- * ends, lets the next one have it. A shim that was stopped or cut off for longer than its lease has
- * lost its locks, and fleet_lock_stands says so before it knows it from etcd.
+ * A lock is a queue of keys in etcd (etcd.h), "locks/<name>/<member>.<number>", each under the
+ * lease of its shim: the one that was created first has the lock. Whoever takes leave, or whose
+ * lease ends, lets the next one have it. A shim that was stopped or cut off for longer than its
+ * lease has lost its locks, and fleet_lock_stands says so before it knows it from etcd.
  */
 #ifndef VTSHIM_PROXY_FLEET_LOCK_H
 #define VTSHIM_PROXY_FLEET_LOCK_H

@@ -116,6 +116,11 @@ void transition_next(struct transition *t)
     transition_go(t, t->step + 1);
 }
 
+static bool is_way_back(enum transition_step step)
+{
+    return step >= STEP_UNDO_HOLD && step <= STEP_UNDO_END;
+}
+
 /* What becomes of it after the first failure. */
 static void give_up(struct transition *t)
 {
@@ -124,7 +129,8 @@ static void give_up(struct transition *t)
         t->outcome = "rolled back";
         transition_go(t, STEP_UNDO_HOLD);
     } else {
-        t->outcome = t->step == STEP_LOCK || t->step == STEP_CHECK || t->step == STEP_MIGRATIONS || t->step == STEP_TARGET
+        t->outcome = t->step == STEP_LOCK || t->step == STEP_CHECK || t->step == STEP_MIGRATIONS ||
+                             t->step == STEP_TARGET
                          ? "refused"
                          : "failed";
         transition_go(t, STEP_UNDO_RELEASE);
@@ -146,7 +152,7 @@ void transition_fail(struct transition *t, uint16_t code, const char *state, con
     transition_say(t, "error", STEPS[t->step].name, "%s", text);
     log_warn("transition_failed", "transition:u keyspace:s step:s code:u", t->id, t->order.keyspace,
              STEPS[t->step].name, (uint64_t)code);
-    if (t->step < STEP_UNDO_HOLD) {
+    if (!is_way_back(t->step)) {
         t->code = code;
         snprintf(t->state, sizeof(t->state), "%s", state);
         snprintf(t->text, sizeof(t->text), "%s: %.480s", STEPS[t->step].name, text);
@@ -186,13 +192,19 @@ static void on_answer(void *context, void *arg)
 void transition_call(struct transition *t, const char *method, const ProtobufCMessage *request,
                      transition_answered *answered)
 {
+    transition_call_for(t, method, request, t->server->config->vtctld_timeout_ms, answered);
+}
+
+void transition_call_for(struct transition *t, const char *method, const ProtobufCMessage *request,
+                         int64_t timeout_ms, transition_answered *answered)
+{
     struct server *server = t->server;
 
     assert(!t->busy);
     t->busy = true;
     t->answered = answered;
-    vtctld_call(server->vtctld, method, request, server->config->vtctld_timeout_ms,
-                &server->mailbox, on_answer, server, t);
+    vtctld_call(server->vtctld, method, request, timeout_ms, &server->mailbox, on_answer, server,
+                t);
 }
 
 static void on_queried(void *context, void *arg)
@@ -315,7 +327,9 @@ static void conclude(struct transition *t)
         snprintf(t->text, sizeof(t->text), "%.250s; and it is NOT rolled back: %.180s", first,
                  t->failed_text);
     else
-        snprintf(t->text, sizeof(t->text), "%.450s; nothing is changed", first);
+        snprintf(t->text, sizeof(t->text), "%.420s; %s", first,
+                 t->unknown ? "it may have been done all the same: look with vtctldclient"
+                            : "nothing is changed");
 }
 
 static void audit(struct transition *t)
@@ -591,6 +605,10 @@ bool transition_inverse(struct transitions *ts, uint64_t id, struct transition_o
         snprintf(error, TRANSITION_TEXT_MAX, "Unknown transition: %" PRIu64, id);
     else if (!t->ended)
         snprintf(error, TRANSITION_TEXT_MAX, "Transition %" PRIu64 " is under way", id);
+    else if (t->order.what != TRANSITION_VSCHEMA && t->order.what != TRANSITION_ROUTING)
+        snprintf(error, TRANSITION_TEXT_MAX, "Transition %" PRIu64 " was Vitess's to do: %s", id,
+                 t->order.what == TRANSITION_TRAFFIC ? "SWITCH TRAFFIC .. REVERSE takes it back"
+                                                     : "REPARENT again takes it back");
     else if (!t->may_hold || !t->before_json ||
              (strcmp(t->outcome, "done") != 0 && strcmp(t->outcome, "stuck") != 0))
         snprintf(error, TRANSITION_TEXT_MAX, "Transition %" PRIu64 " changed nothing (%s)", id,

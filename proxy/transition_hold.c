@@ -65,6 +65,18 @@ static void hold_many(struct transition *t)
         add_hold(t, HOLD_ALL, "", "");
 }
 
+void transition_hold_begin(struct transition *t)
+{
+    t->hold_step = t->step;
+    t->hold_count = 0;
+    t->held_from_ms = clock_ms();
+}
+
+void transition_hold_add(struct transition *t, const char *keyspace, const char *table)
+{
+    add_hold(t, *table ? HOLD_TABLE : HOLD_KEYSPACE, keyspace, table);
+}
+
 void transition_hold(struct transition *t)
 {
     char keyspace[65], table[65];
@@ -78,8 +90,7 @@ void transition_hold(struct transition *t)
         transition_touched(t, i, keyspace, table);
         many = !*keyspace; /* a rule for a name without a keyspace: of any session */
     }
-    t->hold_count = 0;
-    t->held_from_ms = clock_ms();
+    transition_hold_begin(t);
     if (many)
         hold_many(t);
     for (size_t i = 0; i < t->diff->table_count && !many; i++) {
@@ -149,7 +160,7 @@ void transition_hold_forget(struct transition *t)
 
 static void hold_again(struct transition *t)
 {
-    transition_go(t, STEP_HOLD);
+    transition_go(t, t->hold_step);
 }
 
 static void on_put_off(void *arg)

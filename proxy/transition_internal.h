@@ -1,11 +1,11 @@
 /*
  * What the files of a transition share. For them only.
  *
- * transition.c: the way through the steps, the registry. transition_lock.c: one at a time in a fleet.
- * transition_subject.c: what there is to
- * say to vtctld about VSchemas and routing rules. transition_facts.c: what MySQL has.
- * transition_judge.c: target, difference, checks. transition_hold.c: hold, drain, release.
- * transition_apply.c: compare, apply, see, undo. transition_probe.c: probes.
+ * transition.c: the way through the steps, the registry. transition_lock.c: one at a time in a
+ * fleet. transition_subject.c: what there is to say to vtctld about VSchemas and routing rules.
+ * transition_facts.c: what MySQL has. transition_judge.c: target, difference, checks.
+ * transition_hold.c: hold, drain, release. transition_apply.c: compare, apply, see, undo.
+ * transition_probe.c: probes.
  */
 #ifndef VTSHIM_PROXY_TRANSITION_INTERNAL_H
 #define VTSHIM_PROXY_TRANSITION_INTERNAL_H
@@ -48,6 +48,7 @@ struct subject {
 
 struct transition_facts;   /* transition_facts.c */
 struct transition_measure; /* transition_watch.c */
+struct transition_switch;  /* transition_switch.c */
 struct fleet_lock;
 struct hold_drain;
 
@@ -66,6 +67,7 @@ struct transition {
     bool busy;     /* a call or query is under way */
     bool may_hold; /* what was applied may be in force (APPLY has begun) */
     bool undoing;
+    bool unknown; /* it failed, and may have been done all the same */
     const char *outcome;
     uint16_t code;
     char state[6], text[TRANSITION_TEXT_MAX], failed_text[TRANSITION_TEXT_MAX];
@@ -74,21 +76,23 @@ struct transition {
     int64_t held_from_ms, held_ms;
 
     struct subject before, after;
-    struct subject now;             /* as read again */
-    char *before_json, *after_json; /* kept after the end; owned */
+    struct subject now;               /* as read again */
+    char *before_json, *after_json;   /* kept after the end; owned */
+    struct transition_switch *change; /* of who serves; of the arena; NULL: none */
     struct vschema_diff *diff;
     size_t changes;
     struct vschema_findings findings;
     struct transition_facts *facts;
 
     uint64_t holds[TRANSITION_HOLDS_MAX];
+    enum transition_step hold_step; /* that set them */
     size_t hold_count, holds_pending;
     const char *hold_error; /* of one of those pending; a constant */
     struct hold_drain *drain;
-    size_t drained;  /* of the holds */
-    unsigned drains; /* that were put off */
+    size_t drained;          /* of the holds */
+    unsigned drains;         /* that were put off */
     struct fleet_lock *lock; /* NULL: no fleet, or not had */
-    bool flying;     /* flights_begin was called for its tables */
+    bool flying;             /* flights_begin was called for its tables */
 
     struct transition_measure *measure; /* of a watch; NULL: none */
     unsigned looks;                     /* of the watch */
@@ -131,6 +135,9 @@ void transition_say(struct transition *t, const char *section, const char *item,
 /* One question at a time. */
 void transition_call(struct transition *t, const char *method, const ProtobufCMessage *request,
                      transition_answered *answered);
+/* The same with a limit of its own. */
+void transition_call_for(struct transition *t, const char *method, const ProtobufCMessage *request,
+                         int64_t timeout_ms, transition_answered *answered);
 void transition_query(struct transition *t, struct control_query *q, transition_queried *queried);
 void transition_wait(struct transition *t, int64_t ms, void (*then)(struct transition *t));
 /* 20 ms, 40, 80 .. up to half a second, by t->attempt. */
@@ -182,7 +189,9 @@ void transition_lock_resume(struct transition *t);
 bool transition_lock_stands(struct transition *t);
 void transition_lock_release(struct transition *t);
 
-/* transition_hold.c */
+/* transition_hold.c. The same for holds that are none of a difference: each add, then end. */
+void transition_hold_begin(struct transition *t);
+void transition_hold_add(struct transition *t, const char *keyspace, const char *table);
 void transition_hold_forget(struct transition *t);
 /* The keyspace and table of a touched name: "t" of the order's keyspace, or "ks.t". */
 void transition_touched(const struct transition *t, size_t i, char keyspace[65], char table[65]);

@@ -21,9 +21,18 @@ static void take(struct transition *t, int64_t wait_ms, fleet_locked *done)
     if (o->what == TRANSITION_ROUTING)
         snprintf(name, sizeof(name), "routing");
     else
-        snprintf(name, sizeof(name), "vschema %s", o->keyspace);
+        snprintf(name, sizeof(name), "%s %s", o->what == TRANSITION_VSCHEMA ? "vschema" : "serving",
+                 o->keyspace);
     snprintf(what, sizeof(what), "%.60s by %.64s@%.64s", o->verb, o->user, o->peer);
     t->lock = fleet_lock_take(fleet_locks(t->server), name, what, wait_ms, done, t);
+}
+
+static void begin(struct transition *t)
+{
+    if (t->order.what == TRANSITION_VSCHEMA || t->order.what == TRANSITION_ROUTING)
+        transition_next(t);
+    else
+        transition_go(t, STEP_SWITCH_READ);
 }
 
 static void on_locked(void *arg, const char *error)
@@ -37,13 +46,13 @@ static void on_locked(void *arg, const char *error)
     if (error)
         transition_fail(t, 1105, "HY000", "one is under way on another shim: %s", error);
     else
-        transition_next(t);
+        begin(t);
 }
 
 void transition_lock(struct transition *t)
 {
     if (t->order.dry_run || !fleet_locks(t->server))
-        transition_next(t);
+        begin(t);
     else
         take(t, t->order.queues ? QUEUE_MS : 0, on_locked);
 }
@@ -73,9 +82,10 @@ void transition_lock_resume(struct transition *t)
 bool transition_lock_stands(struct transition *t)
 {
     if (t->lock && !fleet_lock_stands(t->lock)) {
-        transition_fail(t, 1105, "HY000",
-                        "this shim was out of touch with the fleet (fleet.etcd) for longer than its "
-                        "lease; try again");
+        transition_fail(
+            t, 1105, "HY000",
+            "this shim was out of touch with the fleet (fleet.etcd) for longer than its "
+            "lease; try again");
         return false;
     }
     for (size_t i = 0; i < t->hold_count; i++) {

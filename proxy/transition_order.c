@@ -116,6 +116,131 @@ bool transition_order_parse(struct lexer *lx, enum transition_what what, struct 
            read_options(lx, o, error);
 }
 
+/* --- SWITCH TRAFFIC, REPARENT ---------------------------------------------------------------- */
+
+/* "ks.workflow", "ks/shard". */
+static bool split(struct transition_order *o, const char *text, char by, const struct token *t,
+                  struct admin_error *error)
+{
+    const char *at = strchr(text, by);
+
+    if (!at || at == text || !at[1] || (size_t)(at - text) >= HOLD_NAME_MAX || strlen(at) > 128)
+        return admin_parse_refuse(error, t, by == '.' ? "'keyspace.workflow'" : "'keyspace/shard'");
+    o->keyspace = arena_copy(&o->arena, text, (size_t)(at - text));
+    o->name = arena_string(&o->arena, at + 1);
+    return true;
+}
+
+/* "zone1-101" */
+static bool read_alias(struct lexer *lx, struct transition_order *o, struct admin_error *error)
+{
+    struct lexer ahead = *lx;
+    struct token t = lexer_next(&ahead);
+    const char *text;
+    char *end;
+
+    if (!read_string(lx, &o->arena, "a tablet's alias in quotes", &text, error))
+        return false;
+    const char *dash = strrchr(text, '-');
+    unsigned long uid = dash ? strtoul(dash + 1, &end, 10) : 0;
+
+    if (!dash || dash == text || uid == 0 || uid > UINT32_MAX || *end)
+        return admin_parse_refuse(error, &t, "a tablet's alias, such as 'zone1-101'");
+    o->to = arena_copy(&o->arena, text, (size_t)(dash - text));
+    o->to_uid = (uint32_t)uid;
+    return true;
+}
+
+/* topodata.TabletType */
+static const char *const TYPES[TRANSITION_TYPES_MAX] = {"primary", "replica", "rdonly"};
+
+static bool read_types(struct lexer *lx, struct transition_order *o, struct admin_error *error)
+{
+    struct lexer ahead = *lx;
+    struct token t = lexer_next(&ahead);
+    const char *text;
+
+    if (!read_string(lx, &o->arena, "tablet types in quotes", &text, error))
+        return false;
+    o->type_count = 0;
+    for (; *text; text += strspn(text, ", ")) {
+        size_t len = strcspn(text, ", ");
+        int type = 0;
+
+        for (int i = 0; i < TRANSITION_TYPES_MAX; i++) {
+            if (strlen(TYPES[i]) == len && memcmp(TYPES[i], text, len) == 0)
+                type = i + 1;
+        }
+        if (type == 0 || o->type_count == TRANSITION_TYPES_MAX)
+            return admin_parse_refuse(error, &t, "some of 'primary,replica,rdonly'");
+        o->types[o->type_count++] = type;
+        text += len;
+    }
+    return o->type_count > 0 || admin_parse_refuse(error, &t, "some of 'primary,replica,rdonly'");
+}
+
+static bool read_seconds(struct lexer *lx, int64_t *seconds, struct admin_error *error)
+{
+    struct token t = lexer_next(lx);
+    char digits[8] = "";
+    char *end = digits;
+
+    if (t.kind == TOKEN_NUMBER && t.len < sizeof(digits))
+        snprintf(digits, sizeof(digits), "%.*s", (int)t.len, t.text);
+    *seconds = strtoll(digits, &end, 10);
+    return (*digits && !*end && *seconds >= 1 && *seconds <= 600) ||
+           admin_parse_refuse(error, &t, "a number of seconds from 1 to 600");
+}
+
+static bool read_switch_options(struct lexer *lx, struct transition_order *o,
+                                struct admin_error *error)
+{
+    bool traffic = o->what == TRANSITION_TRAFFIC;
+
+    for (;;) {
+        struct token t = lexer_next(lx);
+        bool ok;
+
+        if (t.kind == TOKEN_END)
+            return true;
+        if (t.kind == TOKEN_SEMICOLON)
+            return admin_parse_end(lx, error);
+        if (traffic && token_is(&t, "REVERSE"))
+            ok = o->reverse = true;
+        else if (traffic && token_is(&t, "ONLY"))
+            ok = read_types(lx, o, error);
+        else if (!traffic && token_is(&t, "TO"))
+            ok = read_alias(lx, o, error);
+        else if (token_is(&t, "TIMEOUT"))
+            ok = read_seconds(lx, &o->timeout_s, error);
+        else
+            ok = admin_parse_refuse(error, &t,
+                                    traffic ? "REVERSE, ONLY or TIMEOUT" : "TO or TIMEOUT");
+        if (!ok)
+            return false;
+    }
+}
+
+bool transition_order_parse_switch(struct lexer *lx, enum transition_what what,
+                                   struct transition_order *o, struct admin_error *error)
+{
+    bool traffic = what == TRANSITION_TRAFFIC;
+    struct lexer ahead = *lx;
+    struct token t = lexer_next(&ahead);
+    const char *text;
+
+    o->what = what;
+    o->verb = traffic ? "SWITCH TRAFFIC" : "REPARENT";
+    o->keyspace = o->allow = o->user = o->peer = "";
+    o->timeout_s = 20;
+    o->type_count = TRANSITION_TYPES_MAX;
+    for (int i = 0; i < TRANSITION_TYPES_MAX; i++)
+        o->types[i] = i + 1;
+    return read_string(lx, &o->arena, traffic ? "'keyspace.workflow'" : "'keyspace/shard'", &text,
+                       error) &&
+           split(o, text, traffic ? '.' : '/', &t, error) && read_switch_options(lx, o, error);
+}
+
 bool transition_source_is_json(const char *source)
 {
     return source[strspn(source, " \t\r\n")] == '{';
@@ -137,6 +262,8 @@ void transition_order_copy(struct transition_order *to, const struct transition_
     to->source = copied(a, from->source);
     to->base = copied(a, from->base);
     to->allow = copied(a, from->allow);
+    to->name = copied(a, from->name);
+    to->to = copied(a, from->to);
     to->user = copied(a, from->user);
     to->peer = copied(a, from->peer);
     to->statements = arena_alloc(a, (from->statement_count + 1) * sizeof(*to->statements));

@@ -13,11 +13,18 @@
 #include "planner/lexer.h"
 #include "proxy/admin_parse.h"
 
-enum transition_what { TRANSITION_VSCHEMA, TRANSITION_ROUTING };
+/* TRAFFIC, PRIMARY: Vitess changes who serves, and the shim only has statements wait meanwhile. */
+enum transition_what {
+    TRANSITION_VSCHEMA,
+    TRANSITION_ROUTING,
+    TRANSITION_TRAFFIC,
+    TRANSITION_PRIMARY
+};
 
 #define TRANSITION_PROBES_MAX     16
 #define TRANSITION_STATEMENTS_MAX 256
 #define TRANSITION_WATCH_MAX_S    86400
+#define TRANSITION_TYPES_MAX      3
 
 /* A statement that has to succeed once every vtgate has the change. */
 struct transition_probe {
@@ -41,8 +48,15 @@ struct transition_order {
     int64_t watch_s;    /* after the release; 0: not */
     bool breach_alerts; /* a breach while it is watched is said and counted, but not rolled back */
     bool dry_run;
-    bool queues;     /* waits for one that is under way on the same; else it is refused */
-    uint64_t undoes; /* the transition whose change it takes back, or 0 */
+    bool queues;      /* waits for one that is under way on the same; else it is refused */
+    uint64_t undoes;  /* the transition whose change it takes back, or 0 */
+    const char *name; /* TRAFFIC: the workflow; PRIMARY: the shard */
+    const char *to;   /* PRIMARY: the new one's cell; NULL: vtctld chooses */
+    uint32_t to_uid;
+    bool reverse;                    /* TRAFFIC */
+    int types[TRANSITION_TYPES_MAX]; /* TRAFFIC: topodata.TabletType */
+    size_t type_count;
+    int64_t timeout_s; /* TRAFFIC, PRIMARY */
     const char *user, *peer;
 };
 
@@ -52,6 +66,11 @@ struct transition_order {
    case. */
 bool transition_order_parse(struct lexer *lx, enum transition_what what,
                             struct transition_order *order, struct admin_error *error);
+
+/* 'keyspace.workflow' [REVERSE] [ONLY 'primary,replica,rdonly'] [TIMEOUT seconds], for TRAFFIC; and
+   'keyspace/shard' [TO 'cell-uid'] [TIMEOUT seconds], for PRIMARY. */
+bool transition_order_parse_switch(struct lexer *lx, enum transition_what what,
+                                   struct transition_order *order, struct admin_error *error);
 
 /* A copy of an order with an arena of its own. */
 void transition_order_copy(struct transition_order *to, const struct transition_order *from);

@@ -13,7 +13,7 @@
 
 static bool is_routing(const struct transition *t)
 {
-    return t->order.what == TRANSITION_ROUTING;
+    return t->order.what != TRANSITION_VSCHEMA;
 }
 
 void subject_free(struct subject *s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from cutover import Way, change, sql, start_shim
-from process import LOOPBACK
+from cutover import Way, change, sql
+from process import LOOPBACK, Program, free_ports
 
 TABLE, OTHER, ASIDE = "demo", "customer", "aside"
 BEFORE, BETWEEN = 2.0, 2.0  # seconds of load before the first transition, and after each
 LIMIT = 3600.0              # of the load, should nobody end it
 WORKFLOW = "bench_transition"
+CELL = "zone1"              # the beds'
 STATE_READS = "primary"     # what MoveTables switches: the beds have no replicas that serve reads
 
 
@@ -59,44 +61,97 @@ def vtctl(*arguments: str, timeout: float = 120) -> str:
     return done.stdout
 
 
-# The kinds. Each gets the way's port for SQL and makes one round: there and back.
+@dataclass
+class Shim(Way):
+    admin: int = 0
 
-def vschema(port: int) -> None:
+    def command(self, text: str) -> None:
+        """Runs it on the admin port."""
+        done = subprocess.run([*shlex.split(os.environ["BENCH_MYSQL"]), "-h", LOOPBACK, "-P", str(self.admin), "-u", "sre", "-N", "-B",
+                               "-e", text], capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{text[:80]}: {done.stderr.strip()}")
+
+
+def start_shim(args: argparse.Namespace, gates: list[str], folder: Path) -> Shim:
+    """As docs/GUIDE.md says: it knows vtctld, the vtgates' web pages, etcd, and the other shim."""
+    port, admin = free_ports(2)
+    etcd = os.environ["BED_ETCD"]
+    config = folder / "vtshim.json"
+    config.write_text(json.dumps({
+        "listen": f"{LOOPBACK}:{port}", "vtgate": gates, "admin": f"{LOOPBACK}:{admin}", "http": "", "log": {"level": "info"},
+        "control": {"user": os.environ["BED_USER"], "password": os.environ["BED_PASSWORD"]}, "ddl": {"poll_interval_ms": 200},
+        "vtctld": {"addresses": [os.environ["BED_VTCTLD"]]},
+        "vtgate_web": {"addresses": [os.environ[f"BED_VTGATE{n + 1}_HTTP"] for n in range(len(gates))], "interval_ms": 200},
+        "topo": {"addresses": [etcd], "roots": ["/vitess/global", f"/vitess/{CELL}"]}, "fleet": {"etcd": [etcd], "name": f"bench-{os.getpid()}"}}))
+    config.chmod(0o600)
+    program = Program("vtshim", [args.shim, "--config", str(config)], folder)
+    program.wait_for(port)
+    return Shim("vtshim", port, program, admin)
+
+
+# The kinds. Each gets the way and makes one round: there and back.
+
+def vschema(way: Way) -> None:
+    port = way.port
     sql(port, f"ALTER VSCHEMA DROP TABLE {TABLE}; ALTER VSCHEMA ON {TABLE} ADD VINDEX hash(id)")
 
 
-def begin_vindex(port: int) -> None:
-    if not any("hash_other" in row for row in sql(port, "SHOW VSCHEMA VINDEXES")):
-        sql(port, "ALTER VSCHEMA CREATE VINDEX hash_other USING hash")
+def begin_vindex(way: Way) -> None:
+    if not any("hash_other" in row for row in sql(way.port, "SHOW VSCHEMA VINDEXES")):
+        sql(way.port, "ALTER VSCHEMA CREATE VINDEX hash_other USING hash")
 
 
-def vindex(port: int) -> None:
+def vindex(way: Way) -> None:
     """The primary vindex becomes another of the same type, and the first again."""
     for old, new in (("hash", "hash_other"), ("hash_other", "hash")):
-        sql(port, f"ALTER VSCHEMA ON {TABLE} DROP VINDEX {old}; ALTER VSCHEMA ON {TABLE} ADD VINDEX {new}(id)")
+        sql(way.port, f"ALTER VSCHEMA ON {TABLE} DROP VINDEX {old}; ALTER VSCHEMA ON {TABLE} ADD VINDEX {new}(id)")
 
 
-def rules(port: int) -> None:
+def rules_of_table() -> tuple[str, str]:
+    """The rules now, and with some for the table, which lead to itself."""
     keyspace = os.environ["BED_KEYSPACE"]
     before = vtctl("GetRoutingRules")
     kept = json.loads(before).get("rules", [])
     names = (TABLE, f"{keyspace}.{TABLE}")
     ours = [{"from_table": name, "to_tables": [f"{keyspace}.{TABLE}"]} for name in names]
-    vtctl("ApplyRoutingRules", "--rules", json.dumps({"rules": [r for r in kept if r["from_table"] not in names] + ours}))
+    return before, json.dumps({"rules": [r for r in kept if r["from_table"] not in names] + ours})
+
+
+def rules(way: Way) -> None:
+    before, after = rules_of_table()
+    vtctl("ApplyRoutingRules", "--rules", after)
     vtctl("ApplyRoutingRules", "--rules", before)
 
 
-def move_tables(port: int) -> None:
+def rules_deployed(way: Shim) -> None:
+    for text in reversed(rules_of_table()):
+        way.command(f"DEPLOY ROUTING RULES FROM '{text}'")
+
+
+def move_tables(way: Way) -> None:
     move = ("MoveTables", "--target-keyspace", ASIDE, "--workflow", WORKFLOW)
     vtctl(*move, "SwitchTraffic", "--tablet-types", STATE_READS, "--timeout", "20s")
     time.sleep(BETWEEN)
     vtctl(*move, "ReverseTraffic", "--tablet-types", STATE_READS, "--timeout", "20s")
 
 
-def reparent(port: int) -> None:
+def move_held(way: Shim) -> None:
+    way.command(f"SWITCH TRAFFIC '{ASIDE}.{WORKFLOW}' ONLY '{STATE_READS}'")
+    time.sleep(BETWEEN)
+    way.command(f"SWITCH TRAFFIC '{ASIDE}.{WORKFLOW}' REVERSE ONLY '{STATE_READS}'")
+
+
+def reparent(way: Way) -> None:
     """Each shard's primary hands over to its replica."""
     for shard in shards():
         vtctl("PlannedReparentShard", shard)
+        time.sleep(BETWEEN)
+
+
+def reparent_held(way: Shim) -> None:
+    for shard in shards():
+        way.command(f"REPARENT '{shard}'")
         time.sleep(BETWEEN)
 
 
@@ -105,7 +160,7 @@ def shards() -> list[str]:
     return [f"{keyspace}/{name}" for name in json.loads(vtctl("FindAllShardsInKeyspace", keyspace))["shards"]]
 
 
-def begin_move(port: int) -> None:
+def begin_move(way: Way) -> None:
     """Copies the table aside; the copy follows from then on."""
     move = ("MoveTables", "--target-keyspace", ASIDE, "--workflow", WORKFLOW)
     vtctl(*move, "create", "--source-keyspace", os.environ["BED_KEYSPACE"], "--tables", TABLE)
@@ -116,26 +171,30 @@ def begin_move(port: int) -> None:
         time.sleep(0.5)
 
 
-def end_move(port: int) -> None:
+def end_move(way: Way) -> None:
     vtctl("MoveTables", "--target-keyspace", ASIDE, "--workflow", WORKFLOW, "cancel")
 
 
 @dataclass
 class Kind:
     title: str
-    run: Callable[[int], None]
+    run: Callable[[Way], None]
     rounds: int  # of `run` in twenty transitions
-    before: Callable[[int], None] | None = None
-    after: Callable[[int], None] | None = None
+    before: Callable[[Way], None] | None = None
+    after: Callable[[Way], None] | None = None
+    through_shim: bool = False  # there is no straight way to do it
 
 
 KINDS = {
     "vschema": Kind("VSchema: table dropped and added", vschema, 20),
     "vindex": Kind("primary vindex exchanged", vindex, 10, begin_vindex),
-    "rules": Kind("routing rules", rules, 10),
-    "move": Kind("MoveTables SwitchTraffic", move_tables, 10, begin_move, end_move),
-    "reparent": Kind("planned reparent", reparent, 10),
-    "ddl": Kind("online DDL", lambda port: None, 10),
+    "rules": Kind("routing rules, by vtctldclient", rules, 10),
+    "rules_deployed": Kind("routing rules, by DEPLOY ROUTING RULES", rules_deployed, 10, through_shim=True),
+    "move": Kind("MoveTables SwitchTraffic, by vtctldclient", move_tables, 10, begin_move, end_move),
+    "move_held": Kind("MoveTables, by SWITCH TRAFFIC", move_held, 10, begin_move, end_move, through_shim=True),
+    "reparent": Kind("planned reparent, by vtctldclient", reparent, 10),
+    "reparent_held": Kind("planned reparent, by REPARENT", reparent_held, 10, through_shim=True),
+    "ddl": Kind("online DDL", lambda way: None, 10),
 }
 
 
@@ -148,7 +207,7 @@ def measure(way: Way, ports: list[int], gate: int, key: str, args: argparse.Name
     kind = KINDS[key]
     rounds = max(1, kind.rounds * args.transitions // 20)
     if kind.before:
-        kind.before(way.port)
+        kind.before(way)
     load = Load.start(args, ports)
     moments, failure = [], None
     try:
@@ -158,14 +217,14 @@ def measure(way: Way, ports: list[int], gate: int, key: str, args: argparse.Name
             if key == "ddl":
                 run_ddl(way, gate)
             else:
-                kind.run(way.port)
+                kind.run(way)
             time.sleep(BETWEEN)
     except RuntimeError as problem:  # told, not hidden: the transition itself failed
         failure = str(problem)
     finally:
         report = load.stop()
         if kind.after:
-            kind.after(way.port)
+            kind.after(way)
     waits = {table: max((of["max_ms"] for of in report["tables"][table]["kinds"].values()), default=0) for table in (TABLE, OTHER)}
     timeline = report["tables"][TABLE]["timeline"]
     longest = [max(values) for values in zip(*timeline.values())]
@@ -205,7 +264,7 @@ def main() -> None:
     results: dict[str, list[dict]] = {}
     with tempfile.TemporaryDirectory(prefix="vtshim-transition-") as name:
         ways: dict[str, tuple[Way, list[int]]] = {}
-        shims: list[Way] = []
+        shims: list[Shim] = []
         for number in (1, 2) if args.only != "straight" else ():
             folder = Path(name) / f"shim{number}"
             folder.mkdir()
@@ -219,6 +278,8 @@ def main() -> None:
         try:
             for key in args.kinds.split(",") if args.kinds else KINDS:
                 for way, (where, ports) in ways.items():
+                    if way == "straight" and KINDS[key].through_shim:
+                        continue
                     one = measure(where, ports, gate_ports[0], key, args)
                     results.setdefault(way, []).append(one)
                     print(f"- {KINDS[key].title}, {TITLES[way]}: {one['transitions']} transitions, {one['operations']} operations, "

@@ -1,0 +1,64 @@
+"""Changes of who serves, behind a hold: SWITCH TRAFFIC and REPARENT."""
+
+from __future__ import annotations
+
+import pymysql
+import pytest
+
+from lib import vschema
+from lib.clients import Load
+from lib.shim import Shim
+
+
+@pytest.fixture
+def switcher(start_shim, bed) -> Shim:
+    return start_shim(vschema.settings(bed) | {"transition": {"drain_ms": 300}})
+
+
+def primary(bed, shard: str) -> str:
+    row, = [row for row in bed.run("SHOW VITESS_TABLETS")
+            if (row["Keyspace"], row["Shard"], row["TabletType"]) == (bed.keyspace, shard, "PRIMARY")]
+    return row["Alias"]
+
+
+def refused(shim: Shim, command: str) -> str:
+    with pytest.raises(pymysql.Error) as error:
+        shim.admin(command)
+    return error.value.args[1]
+
+
+def test_a_reparent_under_load(switcher, bed):
+    """The primary is told anew: vtctld does it, every vtgate is asked, and nobody notices."""
+    alias = primary(bed, "-80")
+    with Load(switcher.dsn(), 5) as load:
+        report = {row["item"]: row["value"] for row in switcher.admin(f"REPARENT '{bed.keyspace}/-80' TO '{alias}'")}
+        outcome = load.report()
+    assert report["-80"] == alias and "done in" in report["1"]
+    assert [item for item in report if item in ("park", "let end", "switch", "all see", "go on")] == [
+        "park", "let end", "switch", "all see", "go on"]
+    assert outcome["error_count"] == 0 and outcome["operations"] > 50, outcome["errors"]
+    assert primary(bed, "-80") == alias
+    [row] = switcher.admin("SHOW TRANSITIONS")
+    assert (row["what"], row["keyspace"], row["outcome"]) == ("REPARENT", bed.keyspace, "done")
+    assert switcher.admin("SHOW HOLDS") == []
+    assert "REPARENT again" in refused(switcher, "ROLLBACK TRANSITION 1")
+
+
+def test_a_transaction_in_the_way(switcher, bed):
+    """It is named, and nothing was done."""
+    with switcher.connect(autocommit=False) as blocker, blocker.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+        text = refused(switcher, f"REPARENT '{bed.keyspace}/-80'")
+    assert "let end: transactions on the tables did not end" in text and text.endswith("nothing is changed"), text
+    assert switcher.admin("SHOW HOLDS") == []
+
+
+def test_refusals(switcher, bed):
+    assert "has no workflow 'none'" in refused(switcher, f"SWITCH TRAFFIC '{bed.keyspace}.none'")
+    text = refused(switcher, f"REPARENT '{bed.keyspace}/c0-d0'")
+    assert text.startswith("transition 2: switch: vtctld: ") and text.endswith("nothing is changed"), text
+    for command, expected in (("SWITCH TRAFFIC 'none'", "'keyspace.workflow'"), ("SWITCH TRAFFIC 'a.b' ONLY 'spare'", "rdonly"),
+                              ("REPARENT 'a/-' TO 'zone1'", "zone1-101"), ("REPARENT 'a/-' TIMEOUT 0", "1 to 600"),
+                              ("REPARENT 'a/-' REVERSE", "TO or TIMEOUT")):
+        assert expected in refused(switcher, command), command
+    assert switcher.admin("SHOW HOLDS") == []
