@@ -72,12 +72,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Two files that change schemas, then two that do not, and so on: the test processes take them in that order, and
-    of four processes on two clusters no two wait for each other's schema changes."""
+    """For each cluster a file that changes schemas, then as many that do not, and so on: the test processes take them in
+    that order, and of two processes for each cluster no two wait for each other's schema changes."""
+    clusters = max(2, len(os.environ.get("VTSHIM_TEST_BEDS", "").split()))
     files: tuple[list, list] = ([], [])
     for path, tests in groupby(items, key=lambda item: item.path):
         files[path.stem not in SCHEMA_CHANGES].append(list(tests))
-    rounds = zip_longest(*(batched(each, 2) for each in files), fillvalue=())
+    rounds = zip_longest(*(batched(each, clusters) for each in files), fillvalue=())
     return [item for pairs in rounds for pair in pairs for tests in pair for item in tests]
 
 
