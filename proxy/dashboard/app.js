@@ -282,19 +282,57 @@ async function showMigrations(all) {
 
 // --- transitions, vtgates ---------------------------------------------------------------------
 
+const milliseconds = text => Number(/^(\d+) ms/.exec(text || "")?.[1]);
+
+// The steps of a transition, each with a bar from when it began to when it ended; then whatever else its report says.
+function showReport(list, lines) {
+  const steps = lines.filter(l => l.section === "step");
+  const all = steps.reduce((sum, l) => sum + (milliseconds(l.value) || 0), 0) || 1;
+  let at = 0;
+  const bars = steps.map((l, i) => {
+    const ms = milliseconds(l.value), bar = { ...l, i, from: at / all * 100, part: Number.isNaN(ms) ? 0 : ms / all * 100, open: Number.isNaN(ms) };
+    at += ms || 0;
+    return bar;
+  });
+  const rest = lines.filter(l => l.section !== "step").map((l, i) => ({ ...l, i: `r${i}` }));
+  keyed(list, [...bars, ...rest], l => l.i, l => element("li", { class: l.section === "step" ? "step" : "line" },
+    element("span", { class: "name" }), element("span", { class: "what" }), element("span", { class: "bar" }, element("i"))), (li, l) => {
+    setText(li.children[0], l.section === "step" ? l.item : l.section);
+    setText(li.children[1], l.section === "step" ? (l.open && !l.value ? "now" : l.value) : [l.item, l.value].filter(Boolean).join(": "));
+    li.children[2].hidden = l.section !== "step";
+    li.children[2].firstChild.style.marginLeft = `${Math.min(99, l.from || 0)}%`;
+    li.children[2].firstChild.style.width = `${Math.max(1, l.part || 0)}%`;
+  });
+}
+
+async function fillReport(details, id) {
+  showReport(details.lastChild, await get(`/transitions/${id}`).catch(() => []));
+}
+
+function createTransition(t) {
+  const details = element("details", {}, element("summary", { text: "Steps", "aria-label": `Steps of transition ${t.id}` }), element("ol", { class: "report" }));
+  details.addEventListener("toggle", () => { if (details.open) fillReport(details, t.id); });
+  return element("li", {}, element("strong"), " ", element("span", { class: "badge" }), " ", element("span", { class: "when" }),
+    element("div", { class: "quiet" }), details);
+}
+
+const isUnderWay = t => t.took_ms === null && !t.outcome || t.outcome === "running" || t.outcome === "under way";
+
 function showTransitions(all) {
   $("transitions").hidden = $("transitions-link").hidden = false;
   const list = [...all].sort((a, b) => b.id - a.id).slice(0, 50);
-  const running = t => t.took_ms === null && !t.outcome || t.outcome === "running";
-  keyed($("transitions-list"), list, t => t.id, () => element("li", {}, element("strong"), " ", element("span", { class: "badge" }), " ",
-    element("span", { class: "when" }), element("div", { class: "quiet" })), (li, t) => {
-    li.className = running(t) ? "running" : "";
-    setText(li.children[0], [t.what, t.keyspace].filter(Boolean).join(" "));
-    setText(li.children[1], t.outcome || t.step);
-    li.children[1].className = `badge ${running(t) ? "warn" : /fail|refused|rolled|stuck/.test(t.outcome) ? "bad" : "good"}`;
-    setText(li.children[2], [t.started, t.user && `by ${t.user}`, t.took_ms !== null && `took ${duration(t.took_ms / 1000)}`,
+  keyed($("transitions-list"), list, t => t.id, createTransition, (li, t) => {
+    const running = isUnderWay(t), shade = running ? "warn" : /fail|refused|rolled|stuck|interrupted/.test(t.outcome) ? "bad" : "good";
+    const [what, badge, when, text, details] = li.children;
+    li.className = running ? "running" : shade;
+    setText(what, [`${t.id}.`, t.what, t.keyspace].filter(Boolean).join(" "));
+    setText(badge, t.outcome || t.step);
+    badge.className = `badge ${shade}`;
+    setText(when, [String(t.started).replace(/\.\d+Z$/, "Z"), t.user && `by ${t.user}`, t.took_ms !== null && `${running ? "for" : "took"} ${duration(t.took_ms / 1000)}`,
       t.held_ms !== null && `statements held for ${duration(t.held_ms / 1000)}`].filter(Boolean).join(" · "));
-    setText(li.children[3], [running(t) && t.step && `step: ${t.step}`, t.changes && `changes: ${t.changes}`, t.text].filter(Boolean).join(" · "));
+    setText(text, [running && t.step && `step: ${t.step}`, t.changes && `changes: ${t.changes}`, t.text].filter(Boolean).join(" · "));
+    text.hidden = text.textContent === "–";
+    if (running && details.open) fillReport(details, t.id);
   });
   $("transitions-empty").hidden = list.length > 0;
 }

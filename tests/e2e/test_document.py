@@ -61,6 +61,14 @@ def test_errors_are_documented():
     assert [code for code, _ in rows if not re.search(rf"^\|[^|]*\b{code}\b[^|]*\|", guide, re.MULTILINE)] == []
 
 
+def test_states_are_drawn():
+    """The picture in ARCHITECTURE.md has each state of the table, and no other."""
+    states = set(re.findall(r"^\s+X\(([A-Z]+), \"", (REPOSITORY / "proxy/session.h").read_text(), re.MULTILINE))
+    picture = next(block for block in re.findall(r"```text\n(.*?)```", (DOCS / "ARCHITECTURE.md").read_text(), re.DOTALL) if "IDLE" in block)
+    drawn = {name for line in picture.splitlines() for name in re.findall(r"\b[A-Z]{4,}\b", re.split(r" {3,}(?=\S)", line.strip())[0])}
+    assert len(states) > 10 and drawn == states
+
+
 def test_metrics_are_documented(shim):
     """Each that /metrics has is in METRICS.md, and the other way round but for those that have no value yet."""
     shown = set(re.findall(r"^# TYPE (\w+)", shim.http("/metrics")[1], re.MULTILINE))
