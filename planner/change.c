@@ -44,6 +44,20 @@ enum change_state change_find(const struct change_set *set, const struct change_
     return state;
 }
 
+bool change_may_be(const struct change_set *set, const struct change_subject *subject,
+                   int64_t now_ms, int64_t within_ms)
+{
+    bool known = false;
+
+    for (size_t i = 0; i < set->n; i++) {
+        const struct change *t = &set->items[i];
+
+        known = known || (t->source != CHANGE_ERROR &&
+                          (t->ended_ms == 0 || t->ended_ms >= now_ms - within_ms));
+    }
+    return !known || change_find(set, subject, now_ms, within_ms, NULL) != CHANGE_NONE;
+}
+
 void change_add_table(struct change *t, const char *name, size_t len)
 {
     if (t->table_count == CHANGE_TABLES || len >= HOLD_NAME_MAX) {

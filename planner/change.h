@@ -66,6 +66,11 @@ struct change_subject {
 enum change_state change_find(const struct change_set *set, const struct change_subject *subject,
                               int64_t now_ms, int64_t within_ms, const struct change **which);
 
+/* Whether something odd about the subject may be a change's doing: one concerns it, or nothing that
+   is known explains that there is one at all. */
+bool change_may_be(const struct change_set *set, const struct change_subject *subject,
+                   int64_t now_ms, int64_t within_ms);
+
 /* Adds a table's name; with no room left the change concerns all tables. */
 void change_add_table(struct change *t, const char *name, size_t len);
 

@@ -204,7 +204,7 @@ bool retry_match_is_sure(const struct retry_match *m)
 /* Whether it can be ruled out that it was executed, wholly or on some shard. A write to several
    shards is in a transaction of vtgate's own, which is rolled back when one of them refuses
    (Executor.insideTransaction). */
-static bool is_safe(const struct retry_facts *f, const struct row *row, bool unsure_writes)
+static bool is_safe(const struct retry_facts *f, const struct row *row, enum retry_unsure unsure)
 {
     if (f->match.wrapped && !(f->in_transaction && f->first && f->restartable))
         return false;
@@ -218,7 +218,8 @@ static bool is_safe(const struct retry_facts *f, const struct row *row, bool uns
         return false;
     if (row->class == CLASS_B)
         return f->one_shard;
-    return row->sort != SORT_UNSURE || f->away_before || unsure_writes;
+    return row->sort != SORT_UNSURE || unsure == RETRY_UNSURE_ALWAYS ||
+           (unsure == RETRY_UNSURE_AWAY && f->away_before);
 }
 
 /* Such a mistake comes back at once, unless something else may explain it. */

@@ -48,13 +48,22 @@ struct retry_match {
 /* state: five characters. The text is vtgate's, it may hold pieces of the statement. */
 struct retry_match retry_match(uint16_t number, const char *state, const char *text, size_t len);
 
+/* Whether a write outside of a transaction is sent again after an error that may stand in the place
+   of another one, of a tablet that had executed it. Nothing can rule that out: a tablet that was
+   away a moment before may have come back, executed it, and died. */
+enum retry_unsure {
+    RETRY_UNSURE_NEVER,
+    RETRY_UNSURE_AWAY, /* if the tablet was seen to be away before it was sent */
+    RETRY_UNSURE_ALWAYS
+};
+
 struct retry_limits {
     int64_t budget_ms;   /* for all tries of one statement */
     int64_t doubtful_ms; /* the same for errors that may well be the application's own */
     int64_t wait_ms;     /* for the end of a transition that is known to be under way */
     unsigned attempts;
     int64_t first_delay_ms, max_delay_ms;
-    bool unsure_writes; /* also writes that a tablet's death may have left executed */
+    enum retry_unsure unsure_writes;
 };
 
 struct retry_facts {

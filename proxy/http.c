@@ -18,6 +18,7 @@
 #include "proxy/holds.h"
 #include "proxy/http_latency.h"
 #include "proxy/http_migrations.h"
+#include "proxy/http_transitions.h"
 #include "proxy/http_vtgates.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
@@ -154,6 +155,7 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     http_add_latency(out, server);
     metrics_text_value(out, METRIC_HTTP_DENIED, api_refused(((struct http *)arg)->api));
     http_add_vtgates(out, server);
+    http_add_transitions(out, server);
     http_add_migrations(out, server);
     reply(rq, 200, "OK", out, "text/plain; version=0.0.4; charset=utf-8");
 }

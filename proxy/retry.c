@@ -16,6 +16,7 @@
 #include "planner/retry.h"
 #include "planner/trouble.h"
 #include "proxy/ask.h"
+#include "proxy/changes.h"
 #include "proxy/effect.h"
 #include "proxy/flights.h"
 #include "proxy/log.h"
@@ -30,6 +31,11 @@
 #define LASTING_MS 30000        /* silence after which an error that was given up on is forgotten */
 #define ANSWER_MAX (256u << 10) /* a longer error goes to the client */
 #define TEXT_KEY   128          /* bytes of vtgate's text that tell one trouble from another */
+
+_Static_assert((int)RETRY_UNSURE_NEVER == (int)CONFIG_UNSURE_NEVER &&
+                   (int)RETRY_UNSURE_AWAY == (int)CONFIG_UNSURE_AWAY &&
+                   (int)RETRY_UNSURE_ALWAYS == (int)CONFIG_UNSURE_ALWAYS,
+               "the setting is the planner's");
 
 struct retry {
     TAILQ_ENTRY(retry) link; /* of worker->retrying, while RETRYING */
@@ -267,6 +273,17 @@ static bool is_in_transition(const struct session *s)
     return flights_concern(s->worker->server->flights, names);
 }
 
+/* One was seen lately that may be of what the statement names. */
+static bool is_suspected(const struct session *s, int64_t now)
+{
+    const struct server *server = s->worker->server;
+    const struct change_subject subject = {.database = s->database, .names = &s->retry->names};
+
+    return atomic_load(&server->retries->suspect_until_ms) > now &&
+           change_may_be(changes_now(server->changes), &subject, now,
+                         server->config->retry_suspect_ms);
+}
+
 static void know_troubles(struct session *s, const char *text, size_t len, struct retry_facts *f)
 {
     const struct server *server = s->worker->server;
@@ -291,7 +308,7 @@ static void know_troubles(struct session *s, const char *text, size_t len, struc
     f->lasting = error.lasting;
     f->trouble_ms = error.first_ms;
     f->away_before = away.key != 0 && away.generation <= s->kept->generation;
-    f->suspected = atomic_load(&server->retries->suspect_until_ms) > f->now_ms;
+    f->suspected = is_suspected(s, f->now_ms);
 }
 
 static struct retry_limits limits(const struct config *c)
@@ -304,7 +321,7 @@ static struct retry_limits limits(const struct config *c)
         .attempts = (unsigned)c->retry_max_attempts,
         .first_delay_ms = c->retry_first_delay_ms,
         .max_delay_ms = c->retry_max_delay_ms,
-        .unsure_writes = c->retry_unsure_writes,
+        .unsure_writes = (enum retry_unsure)c->retry_unsure_writes,
     };
 }
 

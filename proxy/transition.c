@@ -34,7 +34,10 @@ struct transitions {
     bool stopped;
     TAILQ_HEAD(, transition) list;
     size_t ended;
+    struct transition_tally tally;
 };
+
+_Static_assert(TRANSITION_STEPS <= TRANSITION_TALLY_STEPS, "each step has its counter");
 
 static const struct {
     const char *name;
@@ -68,7 +71,10 @@ void transition_say(struct transition *t, const char *section, const char *item,
 
 static void say_step(struct transition *t)
 {
-    transition_say(t, "step", STEPS[t->step].name, "%" PRId64 " ms", clock_ms() - t->step_ms);
+    int64_t took = clock_ms() - t->step_ms;
+
+    transition_say(t, "step", STEPS[t->step].name, "%" PRId64 " ms", took);
+    transition_tally_step(&t->all->tally, t->step, took);
 }
 
 /* --- steps ----------------------------------------------------------------------------------- */
@@ -379,6 +385,7 @@ void transition_end(struct transition *t)
              t->order.keyspace, t->order.verb, t->outcome, (uint64_t)t->code, (uint64_t)t->changes,
              t->held_ms, t->ended_ms - t->started_ms);
     audit(t);
+    transition_tally_end(&t->all->tally, t->order.what, t->outcome, t->held_ms);
     if (!t->order.dry_run && t->before_json)
         transition_store_save(t);
     if (t->done)
@@ -556,6 +563,26 @@ void transition_forget(struct transitions *ts, uint64_t id)
 struct transition *transitions_next(struct transitions *ts, const struct transition *after)
 {
     return after ? TAILQ_NEXT(after, link) : TAILQ_FIRST(&ts->list);
+}
+
+const struct transition_tally *transitions_tally(const struct transitions *ts)
+{
+    return &ts->tally;
+}
+
+size_t transitions_running(const struct transitions *ts)
+{
+    const struct transition *t;
+    size_t n = 0;
+
+    TAILQ_FOREACH(t, &ts->list, link)
+    n += !t->ended;
+    return n;
+}
+
+const char *transitions_step_name(size_t step)
+{
+    return step < TRANSITION_STEPS ? STEPS[step].name : NULL;
 }
 
 struct transition *transitions_find(struct transitions *ts, uint64_t id)

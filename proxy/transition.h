@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "proxy/transition_order.h"
+#include "proxy/transition_tally.h"
 
 struct server;
 struct transition;
@@ -76,5 +77,11 @@ void transition_describe(const struct transition *t, struct transition_row *row)
 /* All of it as JSON, as transition.dir has it; to be freed with free(). NULL: no memory. */
 char *transition_json(const struct transition *t);
 const struct transition_line *transition_lines(const struct transition *t, size_t *n);
+
+/* What was counted since the start (transition_tally.h), and how many have not ended. */
+const struct transition_tally *transitions_tally(const struct transitions *ts);
+size_t transitions_running(const struct transitions *ts);
+/* The steps' names by their numbers in the tally; NULL behind the last. */
+const char *transitions_step_name(size_t step);
 
 #endif

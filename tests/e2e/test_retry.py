@@ -174,10 +174,24 @@ def test_in_a_transaction(start_shim, injector, row):
     assert row.executions == 3
 
 
-def test_a_tablet_that_is_known_to_be_away(start_shim, injector, row):
-    """A write that found no tablet may have been executed by one that died just then, unless it was seen to be
-    away before. A read is repeated in any case."""
+def test_a_write_of_an_unknown_fate(start_shim, injector, row):
+    """A tablet is away, comes back, executes a write and dies: that vtgate then finds no tablet does not say that the write
+    was not executed, and it is not sent again."""
     shim = start(start_shim, injector)
+    with shim.wire() as client, shim.wire() as other:
+        injector.arm(Refuse(NOT_SERVING), Spoil(NO_TABLET))
+        other.send(wire.COM_QUERY, f"SELECT status FROM demo WHERE id = {row.id}")
+        until(lambda: injector.seen == 1, "the read is refused", pause=0.001)
+        error = client.query(row.sql).error
+        assert error and "no healthy tablet" in error.text
+        assert other.read_response().error is None
+    assert row.executions == 1 and outcomes(shim, "no_healthy_tablet") == {"unsafe": 1}
+
+
+def test_a_tablet_that_is_known_to_be_away(start_shim, injector, row):
+    """With retry.unsure_writes: away, a write that found no tablet is sent again if that was seen to be away before. A
+    read is repeated in any case."""
+    shim = start(start_shim, injector, unsure_writes="away")
     with shim.wire() as client, shim.wire() as other:
         injector.arm(Refuse(NO_TABLET), Refuse(NO_TABLET))
         assert client.query(f"SELECT status FROM demo WHERE id = {row.id}").error is None

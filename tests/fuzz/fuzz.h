@@ -41,4 +41,16 @@ static inline uint8_t *fuzz_copy(const void *data, size_t len)
     return copy;
 }
 
+/* The same with a NUL behind it. */
+static inline char *fuzz_string(const void *data, size_t len)
+{
+    char *copy = malloc(len + 1);
+
+    CHECK(copy);
+    if (len)
+        memcpy(copy, data, len);
+    copy[len] = '\0';
+    return copy;
+}
+
 #endif

@@ -43,6 +43,36 @@ static enum change_state ask(const struct change *t, const char *database, const
     return state;
 }
 
+static bool may_be(const struct change *t, const char *sql)
+{
+    struct change_set *set = set_of(t);
+    struct names names;
+    struct change_subject subject = {.database = "ks", .names = &names};
+
+    names_collect(&names, sql, strlen(sql), true);
+    bool may = change_may_be(set, &subject, NOW, 1000);
+
+    free(set);
+    return may;
+}
+
+/* What is known to change elsewhere explains nothing here; a suspicion alone is no knowledge. */
+static void what_may_be_its_doing(void **state)
+{
+    struct change t = {.kind = CHANGE_VSCHEMA, .source = CHANGE_VTGATE, .keyspace = "ks"};
+
+    (void)state;
+    change_add_table(&t, "t", 1);
+    assert_true(may_be(&t, "SELECT * FROM t"));
+    assert_false(may_be(&t, "SELECT * FROM u"));
+    t.ended_ms = NOW - 1001;
+    assert_true(may_be(&t, "SELECT * FROM u"));
+    t.ended_ms = NOW - 999;
+    assert_false(may_be(&t, "SELECT * FROM u"));
+    t.source = CHANGE_ERROR;
+    assert_true(may_be(&t, "SELECT * FROM u"));
+}
+
 static void time_counts(void **state)
 {
     struct change t = {.kind = CHANGE_VSCHEMA};
@@ -139,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(time_counts),
+        cmocka_unit_test(what_may_be_its_doing),
         cmocka_unit_test(names_count),
         cmocka_unit_test(too_many_tables_are_all),
         cmocka_unit_test(errors_are_told_apart),

@@ -250,7 +250,10 @@ static void decisions(void **state)
          {.statement = RETRY_WRITE, .transition = true},
          RETRY_PASS,
          RETRY_OUTCOME_UNSAFE},
-        {NO_TABLET, {.statement = RETRY_WRITE, .away_before = true}, RETRY_AFTER, 0},
+        {NO_TABLET,
+         {.statement = RETRY_WRITE, .away_before = true},
+         RETRY_PASS,
+         RETRY_OUTCOME_UNSAFE},
         /* In a transaction. */
         {NO_VINDEX,
          {.statement = RETRY_WRITE, .in_transaction = true, .transactions = true},
@@ -341,7 +344,11 @@ static void unsure_writes_on_demand(void **state)
     struct retry_limits l = LIMITS;
     struct retry_facts f = {.match = short_match(NO_TABLET), .statement = RETRY_WRITE};
 
-    l.unsure_writes = true;
+    l.unsure_writes = RETRY_UNSURE_ALWAYS;
+    assert_int_equal(retry_decide(&f, &l).action, RETRY_AFTER);
+    l.unsure_writes = RETRY_UNSURE_AWAY;
+    assert_int_equal(retry_decide(&f, &l).action, RETRY_PASS);
+    f.away_before = true;
     assert_int_equal(retry_decide(&f, &l).action, RETRY_AFTER);
 }
 

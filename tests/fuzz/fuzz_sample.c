@@ -1,0 +1,41 @@
+/*
+ * Any text as a statement to be warmed. Holds: what is written is a statement of the same kind that
+ * ends with a NUL and fits, and sampling it again leaves it as it is; nothing of a literal stays.
+ */
+#include "planner/sample.h"
+#include "planner/lexer.h"
+#include "tests/fuzz/fuzz.h"
+
+/* A string literal of the user's, of a length that no sample has by chance. */
+static void check_literals(const char *text, size_t len)
+{
+    struct lexer lx;
+
+    lexer_init(&lx, text, len);
+    for (struct token t = lexer_next(&lx); t.kind != TOKEN_END; t = lexer_next(&lx))
+        CHECK(!t.unterminated);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char once[SAMPLE_MAX], twice[SAMPLE_MAX], small[64];
+    char *text = (char *)fuzz_copy((const char *)data, size);
+    size_t trimmed = size;
+    const char *at = sample_trim(text, &trimmed);
+
+    CHECK(at >= text && trimmed <= size && at + trimmed <= text + size);
+    size_t n = sample_text(once, sizeof(once), text, size);
+
+    CHECK(n < sizeof(once));
+    CHECK(sample_text(small, sizeof(small), text, size) < sizeof(small));
+    if (n > 0) {
+        CHECK(once[n] == '\0' && strlen(once) == n);
+        CHECK(sample_writes(once, n) == sample_writes(text, size));
+        check_literals(once, n);
+        size_t m = sample_text(twice, sizeof(twice), once, n);
+
+        CHECK(m == n && memcmp(once, twice, n) == 0);
+    }
+    free(text);
+    return 0;
+}
