@@ -35,6 +35,7 @@ struct executor_row {
     uint64_t rows_copied, table_rows; /* the latter an estimate */
     int64_t eta_s;                    /* -1: not known */
     uint32_t attempts;                /* cut-overs that were tried */
+    int64_t looked;                   /* moves when the tablet looks at it: see cut_looks.h */
 };
 
 /* All rows of the migration's context; rows is NULL when there was no answer. Borrowed until the

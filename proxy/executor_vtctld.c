@@ -100,6 +100,7 @@ static struct executor_row read_row(const Vtctldata__SchemaMigration *m)
         .table_rows = m->table_rows > 0 ? (uint64_t)m->table_rows : 0,
         .eta_s = m->eta_seconds,
         .attempts = m->cutover_attempts,
+        .looked = m->vitess_liveness_indicator,
     };
 }
 

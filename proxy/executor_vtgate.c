@@ -151,6 +151,7 @@ enum {
     TABLE_ROWS,
     ETA,
     ATTEMPTS,
+    LIVENESS,
     USED_COLUMNS
 };
 
@@ -172,7 +173,8 @@ static bool find_columns(const struct answer *a, int column[USED_COLUMNS])
                                                     "rows_copied",
                                                     "table_rows",
                                                     "eta_seconds",
-                                                    "cutover_attempts"};
+                                                    "cutover_attempts",
+                                                    "vitess_liveness_indicator"};
 
     for (int i = 0; i < USED_COLUMNS; i++) {
         column[i] = answer_column(a, NAMES[i]);
@@ -229,6 +231,7 @@ static struct executor_row read_row(const struct bytes *value, const int column[
         .table_rows = count_at(value, column, TABLE_ROWS),
         .eta_s = number_at(value, column, ETA, -1),
         .attempts = (uint32_t)count_at(value, column, ATTEMPTS),
+        .looked = number_at(value, column, LIVENESS, 0),
     };
 }
 

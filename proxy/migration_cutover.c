@@ -3,18 +3,17 @@
  * drained (cutover.c), all shards are told to complete together, and the hold is released as soon
  * as they have.
  *
- * What vttablet does with COMPLETE (go/vt/vttablet/onlineddl/executor.go): it looks at its
- * migrations a second later (triggerNextCheckInterval), unless it has just looked, for it does so
- * once a second at most; a look that was dropped for that comes 4 s later. So looks are asked for
- * in advance (POSTPONE, which changes nothing), the drain is timed to end just before the first
- * one, and shards that have not begun are told again. It is asked for several, a quarter of a
- * second apart, as a look of the tablet's own may have come in between. An attempt that failed is
- * repeated after a minute at the earliest (cutoverIntervals), and meanwhile the shard is postponed
- * again: it would cut over without the others and without a drain.
+ * vttablet heeds COMPLETE when it looks at its migrations, once a second at most. cut_looks.c
+ * brings the shards' looks in step (what asks for one is POSTPONE, which changes nothing) and tells
+ * when to drain, so that the drain ends just before them; shards that have not begun by then are
+ * told again. An attempt that failed is repeated after a minute at the earliest (cutoverIntervals
+ * in go/vt/vttablet/onlineddl/executor.go), and meanwhile the shard is postponed again: it would
+ * cut over without the others and without a drain.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/cut_looks.h"
 #include "proxy/cutover_window.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -22,8 +21,8 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-#define LOOK_LEAD_MS        600 /* from the asking for a look to the drain; the look comes at 1000 */
-#define LOOK_AGAIN_MS       250   /* between two such requests */
+#define LOOK_POLL_MS        40    /* while the tablets' looks are watched */
+#define UNANSWERED_MAX      3     /* cut-overs put off because a tablet did not look */
 #define COMPLETE_AGAIN_MS   250   /* between two COMPLETEs for shards that have not begun */
 #define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
 #define ATTEMPT_BACKOFF_MS  61000 /* vttablet's own, after a first failure, is a minute */
@@ -43,6 +42,8 @@ void migration_end_cutover(struct migration *m)
     if (m->cutover)
         cutover_end(m->cutover);
     m->cutover = NULL;
+    cut_looks_free(m->looks);
+    m->looks = NULL;
     m->cut = CUT_NOT_YET;
 }
 
@@ -206,12 +207,13 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
 {
     struct migration *m = s->migration;
     const struct executor_row *waiting = NULL, *failed = NULL;
-    size_t cutting = 0;
+    size_t cutting = 0, begun = 0;
 
     for (size_t i = 0; i < n; i++) {
         enum progress p = progress_of(m, &rows[i]);
 
         cutting += p == CUTTING || p == WAITING;
+        begun += p != WAITING;
         if (p == WAITING)
             waiting = &rows[i];
         if (p == FAILED_ATTEMPT)
@@ -236,22 +238,46 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
         m->told_ms = clock_ms();
         bytes_to_text(uuid, sizeof(uuid), waiting->uuid);
         bytes_to_text(shard, sizeof(shard), waiting->shard);
-        m->executor->complete(s, uuid, shard, on_told_again);
+        /* All of them, as long as none has begun: their looks stay in step. */
+        m->executor->complete(s, uuid, begun ? shard : NULL, on_told_again);
         return true;
     }
     return false;
 }
 
-/* True if it does so: it polls on by itself. */
-static bool ask_for_look(struct session *s)
+/* A tablet that does not look would not cut over, either. */
+static void put_off_unanswered(struct session *s)
 {
     struct migration *m = s->migration;
 
-    if (clock_ms() - m->told_ms < LOOK_AGAIN_MS)
+    log_warn("ddl_tablet_does_not_look", "session:u uuid:s", s->id, m->uuids[0]);
+    migration_end_cutover(m);
+    m->cut_ms = clock_ms() + (DRAIN_BACKOFF_MS << m->unanswered);
+}
+
+/* All shards are ready, or were: their looks are brought in step. True: it is time to drain, or
+ *else polls tells whether something was started that polls on by itself. */
+static bool look(struct session *s, const struct executor_row *rows, size_t n, bool *polls)
+{
+    struct migration *m = s->migration;
+
+    *polls = false;
+    if (!m->executor->postpone)
+        return true;
+    switch (cut_looks_note(m->looks, rows, n, clock_ms())) {
+    case CUT_LOOKS_DRAIN:
+        return true;
+    case CUT_LOOKS_ASK:
+        *polls = true;
+        tell(s, true);
         return false;
-    m->told_ms = clock_ms();
-    tell(s, true);
-    return true;
+    case CUT_LOOKS_NONE:
+        if (++m->unanswered <= UNANSWERED_MAX)
+            put_off_unanswered(s);
+        return false;
+    default:
+        return false;
+    }
 }
 
 /* COMPLETE and POSTPONE MIGRATION. A new COMPLETE ends the pause after a drain that was put off,
@@ -281,7 +307,7 @@ void migration_doubt_ready(struct migration *m)
 
     if (!m->managed || !m->was_ready || m->cut == CUT_DRAINING || m->cut == CUT_COMPLETING)
         return;
-    m->cut = CUT_NOT_YET;
+    migration_end_cutover(m);
     m->cut_ms = until > m->cut_ms ? until : m->cut_ms;
     m->attempt_ms = until > m->attempt_ms ? until : m->attempt_ms;
 }
@@ -289,6 +315,7 @@ void migration_doubt_ready(struct migration *m)
 bool migration_cut_over(struct session *s, const struct executor_row *rows, size_t n, bool ready)
 {
     struct migration *m = s->migration;
+    bool polls;
 
     if (!m->managed || m->stopping)
         return false;
@@ -297,19 +324,21 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
     heed_wish(s);
     m->was_ready = m->was_ready || ready;
     if (m->later && m->cut != CUT_DRAINING) {
-        m->cut = CUT_NOT_YET;
+        migration_end_cutover(m);
         return false;
     }
-    if (m->cut == CUT_LOOK_ASKED && clock_ms() < m->cut_ms)
-        return ask_for_look(s);
-    if (m->cut == CUT_DRAINING || !ready || clock_ms() < m->cut_ms || !cutover_may_begin(s))
+    if (m->cut == CUT_DRAINING)
         return false;
+    if (!ready || clock_ms() < m->cut_ms || !cutover_may_begin(s)) {
+        migration_end_cutover(m); /* looks that were seen long ago tell nothing of the next */
+        return false;
+    }
     if (m->cut == CUT_NOT_YET) {
         m->cut = CUT_LOOK_ASKED;
-        m->cut_ms = clock_ms() + (m->executor->postpone ? LOOK_LEAD_MS : 0);
-        m->told_ms = 0;
-        return ask_for_look(s);
+        m->looks = cut_looks_create(clock_ms());
     }
+    if (!look(s, rows, n, &polls))
+        return polls;
     remember(m, rows, n);
     m->cut = CUT_DRAINING;
     migration_show(s);
@@ -320,15 +349,11 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
 
 int64_t migration_cutover_wait_ms(const struct migration *m, int64_t usual_ms)
 {
-    int64_t left;
-
     switch (m->cut) {
     case CUT_COMPLETING:
         return 40; /* the hold ends as soon as all shards are through */
     case CUT_LOOK_ASKED:
-        left = m->cut_ms - clock_ms();
-        usual_ms = usual_ms < LOOK_AGAIN_MS ? usual_ms : LOOK_AGAIN_MS;
-        return left < 1 ? 1 : left < usual_ms ? left : usual_ms;
+        return usual_ms < LOOK_POLL_MS ? usual_ms : LOOK_POLL_MS;
     default:
         return usual_ms;
     }

@@ -25,7 +25,7 @@
 /* Where a managed cut-over stands. */
 enum cut_stage {
     CUT_NOT_YET,    /* not all shards are ready, or a drain was put off */
-    CUT_LOOK_ASKED, /* all are ready; vttablet was asked for the look that is to cut over */
+    CUT_LOOK_ASKED, /* all are ready; the tablets are made to look at one moment (cut_looks.h) */
     CUT_DRAINING,   /* cutover.c is at work */
     CUT_COMPLETING  /* the shards have been told to complete; the hold lasts */
 };
@@ -63,6 +63,8 @@ struct migration {
     bool managed;                  /* the shim decides when it cuts over */
     enum cut_stage cut;
     struct cutover *cutover;      /* COMPLETING: its hold */
+    struct cut_looks *looks;      /* LOOK_ASKED: owned */
+    unsigned unanswered;          /* LOOK_ASKED, and a tablet did not look: so often */
     struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */
     size_t cut_shard_count;
     size_t next_told;

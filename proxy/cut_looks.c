@@ -1,0 +1,152 @@
+/*
+ * Watching the tablets' looks. Invariant: a shard's look counts when its indicator has changed
+ * since the row was seen before, never at first sight.
+ */
+#include "proxy/cut_looks.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/executor.h"
+#include "proxy/memory.h"
+
+#define IN_STEP_MS 400 /* looks of all shards surely within that are one */
+#define ASK_MS                                                                                     \
+    350 /* from the last shard's look to the asking for the next: it comes a second                \
+           later, when a look is possible again everywhere */
+#define DRAIN_MS     (ASK_MS + 1000 - CUT_LOOKS_LEAD_MS)
+#define STALE_MS     (DRAIN_MS + 250) /* by then the drain has begun, or the looks are not the last */
+#define ANSWER_MS    1700             /* a look that was asked for has been by then */
+#define LIMIT_MS     7000
+#define BLIND_ASK_MS 250  /* without indicators: several looks are asked for, this far apart, ...  \
+                           */
+#define BLIND_LEAD_MS 600 /* ... and the drain begins so long after the first of them */
+#define SHARDS_MAX    4096
+
+struct looked {
+    char uuid[64], shard[64];
+    int64_t indicator;
+    int64_t from_ms, at_ms; /* it looked between; at_ms 0: not yet */
+};
+
+struct cut_looks {
+    struct looked *shards; /* owned; n of them */
+    size_t n;
+    int64_t began_ms, asked_ms;
+    int64_t noted_ms;    /* the last time that the rows were seen */
+    int64_t prompted_ms; /* the look after which the one that cuts over has been asked for */
+    int64_t blind_ms;    /* not 0: without indicators, since when */
+};
+
+struct cut_looks *cut_looks_create(int64_t now_ms)
+{
+    struct cut_looks *l = memory_zalloc(sizeof(*l));
+
+    l->began_ms = l->noted_ms = now_ms;
+    return l;
+}
+
+void cut_looks_free(struct cut_looks *l)
+{
+    if (!l)
+        return;
+    free(l->shards);
+    free(l);
+}
+
+static struct looked *find(struct cut_looks *l, const struct executor_row *row)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (bytes_are(row->uuid, l->shards[i].uuid) && bytes_are(row->shard, l->shards[i].shard))
+            return &l->shards[i];
+    }
+    if (l->n == SHARDS_MAX)
+        return NULL;
+    l->shards = memory_resize(l->shards, (l->n + 1) * sizeof(*l->shards));
+    struct looked *one = &l->shards[l->n++];
+
+    memset(one, 0, sizeof(*one));
+    bytes_to_text(one->uuid, sizeof(one->uuid), row->uuid);
+    bytes_to_text(one->shard, sizeof(one->shard), row->shard);
+    one->indicator = row->looked;
+    return one;
+}
+
+/* The looks of all shards that run. */
+struct span {
+    size_t running;
+    int64_t first_ms, last_ms; /* when they were seen; first_ms 0: not all have looked */
+    int64_t earliest_ms;       /* when the first one may have been */
+};
+
+static struct span note(struct cut_looks *l, const struct executor_row *rows, size_t n,
+                        int64_t now_ms)
+{
+    struct span span = {.first_ms = INT64_MAX, .earliest_ms = INT64_MAX};
+
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].status != MIGRATION_RUNNING)
+            continue;
+        struct looked *one = find(l, &rows[i]);
+
+        if (!one)
+            continue;
+        if (one->indicator != rows[i].looked) {
+            one->indicator = rows[i].looked;
+            one->from_ms = l->noted_ms;
+            one->at_ms = now_ms;
+        }
+        span.running++;
+        span.first_ms = one->at_ms < span.first_ms ? one->at_ms : span.first_ms;
+        span.last_ms = one->at_ms > span.last_ms ? one->at_ms : span.last_ms;
+        span.earliest_ms = one->from_ms < span.earliest_ms ? one->from_ms : span.earliest_ms;
+    }
+    l->noted_ms = now_ms;
+    return span;
+}
+
+static enum cut_looks_next ask(struct cut_looks *l, int64_t now_ms)
+{
+    l->asked_ms = now_ms;
+    return CUT_LOOKS_ASK;
+}
+
+static enum cut_looks_next without_indicators(struct cut_looks *l, int64_t now_ms)
+{
+    if (!l->blind_ms)
+        l->blind_ms = now_ms;
+    if (now_ms - l->blind_ms >= BLIND_LEAD_MS)
+        return CUT_LOOKS_DRAIN;
+    return now_ms - l->asked_ms >= BLIND_ASK_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
+}
+
+/* All have looked at one moment: the next look is asked for, and then the drain is due. */
+static enum cut_looks_next in_step(struct cut_looks *l, int64_t look_ms, int64_t now_ms)
+{
+    if (l->prompted_ms != look_ms && now_ms - look_ms >= ASK_MS) {
+        l->prompted_ms = look_ms;
+        return CUT_LOOKS_ASK;
+    }
+    return now_ms - look_ms >= DRAIN_MS ? CUT_LOOKS_DRAIN : CUT_LOOKS_WAIT;
+}
+
+enum cut_looks_next cut_looks_note(struct cut_looks *l, const struct executor_row *rows, size_t n,
+                                   int64_t now_ms)
+{
+    struct span span = note(l, rows, n, now_ms);
+
+    if (span.running == 0 || l->blind_ms)
+        return without_indicators(l, now_ms);
+    if (now_ms - l->began_ms >= LIMIT_MS) {
+        without_indicators(l, now_ms);
+        return span.first_ms == 0 ? CUT_LOOKS_NONE : ask(l, now_ms);
+    }
+    if (!l->asked_ms)
+        return ask(l, now_ms);
+    if (span.first_ms <= l->asked_ms)
+        return now_ms - l->asked_ms >= ANSWER_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
+    if (span.last_ms - span.earliest_ms <= IN_STEP_MS && now_ms - span.last_ms <= STALE_MS)
+        return in_step(l, span.last_ms, now_ms);
+    return now_ms - span.last_ms >= ASK_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
+}
