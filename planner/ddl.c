@@ -157,13 +157,60 @@ void ddl_context_format(char dst[64], const char instance[9], const char digest[
     hex_format(dst + strlen(dst), number, 16);
 }
 
-/* A version-4 UUID (RFC 9562), with '_' between its parts. */
+#define MARK_POSTPONED ":postponed"
+
+void ddl_mark_format(char dst[40], const char instance[9], bool postponed)
+{
+    snprintf(dst, 40, DDL_MARK_PREFIX "%.8s%s", instance, postponed ? MARK_POSTPONED : "");
+}
+
+bool ddl_mark_parse(const char *options, size_t len, char instance[9], bool *postponed)
+{
+    static const size_t PREFIX = sizeof(DDL_MARK_PREFIX) - 1, TAIL = sizeof(MARK_POSTPONED) - 1;
+    const char *end = options + len;
+    const char *at = len ? memmem(options, len, DDL_MARK_PREFIX, PREFIX) : NULL;
+
+    if (!at || (size_t)(end - at) < PREFIX + 8)
+        return false;
+    memcpy(instance, at + PREFIX, 8);
+    instance[8] = '\0';
+    at += PREFIX + 8;
+    *postponed = (size_t)(end - at) >= TAIL && memcmp(at, MARK_POSTPONED, TAIL) == 0;
+    return true;
+}
+
+#define THRESHOLD_S     10 /* defaultCutOverThreshold in go/vt/vttablet/onlineddl/executor.go */
+#define THRESHOLD_MAX_S 30 /* maxCutOverThreshold */
+
+unsigned ddl_threshold_s(const char *options, size_t len)
+{
+    static const char FLAG[] = "-cut-over-threshold=";
+    const char *at = len ? memmem(options, len, FLAG, sizeof(FLAG) - 1) : NULL;
+    const char *end = options + len;
+    unsigned seconds = 0;
+
+    if (!at)
+        return THRESHOLD_S;
+    for (at += sizeof(FLAG) - 1; at < end && (*at == '"' || *at == '\''); at++)
+        continue;
+    while (at < end && ascii_is(*at, ASCII_DIGIT) && seconds <= THRESHOLD_MAX_S)
+        seconds = seconds * 10 + (unsigned)(*at++ - '0');
+    return at < end && *at == 's' && seconds > 0 && seconds <= THRESHOLD_MAX_S ? seconds
+                                                                               : THRESHOLD_S;
+}
+
+unsigned ddl_threshold_postponed_s(unsigned submitted_s)
+{
+    return submitted_s < THRESHOLD_MAX_S ? submitted_s + 1 : submitted_s - 1;
+}
+
 bool ddl_strategy_is_direct(const char *strategy)
 {
     return strncasecmp(strategy, "direct", 6) == 0 &&
            (strategy[6] == '\0' || strategy[6] == ' ' || strategy[6] == '\t');
 }
 
+/* A version-4 UUID (RFC 9562), with '_' between its parts. */
 void ddl_uuid_format(char dst[64], const unsigned char random[16])
 {
     size_t n = 0;

@@ -56,6 +56,26 @@ bool migration_status_any_lost(const enum migration_status *states, size_t n);
 void ddl_context_format(char dst[64], const char instance[9], const char digest[17],
                         const unsigned char random[8]);
 
+/*
+ * What is put behind the options of a strategy whose cut-over a shim manages: a comment to Vitess,
+ * which splits options as a shell would and keeps their text. By it a shim finds again what has no
+ * context of its own: a revert, and a migration whose context the user chose. `postponed`: the user
+ * has postponed it, so that it waits for a COMPLETE.
+ */
+#define DDL_MARK_PREFIX "#vtshim:"
+void ddl_mark_format(char dst[40], const char instance[9], bool postponed);
+
+/* What the options say. False: no shim manages that one. */
+bool ddl_mark_parse(const char *options, size_t len, char instance[9], bool *postponed);
+
+/* The seconds of --cut-over-threshold in a strategy or its options; 10, Vitess's default, without
+   one that can be read. */
+unsigned ddl_threshold_s(const char *options, size_t len);
+
+/* The threshold that tells that an operator has postponed the cut-over of a migration which was
+   submitted with that one: Vitess keeps nothing else that can be changed and that does no harm. */
+unsigned ddl_threshold_postponed_s(unsigned submitted_s);
+
 /* The instance part: 8 hexadecimal digits for a name. */
 void ddl_instance_format(char dst[9], const char *name);
 

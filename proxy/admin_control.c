@@ -16,6 +16,7 @@
 #include "planner/ddl.h"
 #include "proxy/admin_commands.h"
 #include "proxy/control_query.h"
+#include "proxy/keeper.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migrations.h"
@@ -41,7 +42,8 @@ struct pending_control {
     const struct verb *verb;
     char uuid[ADMIN_UUID_MAX], keyspace[HOLD_NAME_MAX];
     char options[ADMIN_THROTTLE_MAX]; /* of THROTTLE */
-    bool checking;                    /* COMPLETE: first who manages it is looked for */
+    bool checking;                    /* COMPLETE, REVERT: first it is only looked at */
+    bool managed;                     /* REVERT: the shim decides when what it starts cuts over */
     struct control_query *query;
     size_t look; /* the index of the look-up in it; the last statement is the command */
 };
@@ -100,39 +102,60 @@ static void reply(struct pending_control *p)
     }
 }
 
-/* Another shim waits to cut it over: its context, or NULL. */
-static const char *other_manager(const struct control_result *look)
+/* Whether another shim waits to cut it over: its instance. */
+static bool other_manager(const struct control_result *look, char instance[9])
 {
     for (size_t i = 0; i < look->rows; i++) {
         const char *context = control_result_value(look, i, "migration_context");
+        const char *options = control_result_value(look, i, "options");
+        bool own = context && strncmp(context, DDL_CONTEXT_PREFIX, strlen(DDL_CONTEXT_PREFIX)) == 0;
+        bool user_postponed;
         const char *status = control_result_value(look, i, "migration_status");
         const char *postponed = control_result_value(look, i, "postpone_completion");
 
-        if (context && strncmp(context, DDL_CONTEXT_PREFIX, strlen(DDL_CONTEXT_PREFIX)) == 0 &&
-            status &&
+        if (own)
+            snprintf(instance, 9, "%.8s", context + strlen(DDL_CONTEXT_PREFIX));
+        else if (!options || !ddl_mark_parse(options, strlen(options), instance, &user_postponed))
+            continue;
+        if (status &&
             !migration_status_is_terminal(migration_status_parse(status, strlen(status))) &&
             postponed && strcmp(postponed, "1") == 0)
-            return context;
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 static void ask(struct pending_control *p);
+
+/* Only what is copied is cut over: an ALTER of a table. */
+static bool is_copied(const struct control_result *look)
+{
+    const char *action = control_result_value(look, 0, "ddl_action");
+    const char *view = control_result_value(look, 0, "is_view");
+
+    return action && strcmp(action, "alter") == 0 && !(view && strcmp(view, "1") == 0);
+}
 
 /* COMPLETE of a migration that is none of this shim's. True: it is answered, or asked. */
 static bool check(struct pending_control *p)
 {
     const struct control_query *q = p->query;
-    const char *context = q->code ? NULL : other_manager(&q->results[p->look]);
+    char instance[9];
+    bool elsewhere = false;
 
     if (!p->checking || q->code || q->results[p->look].rows == 0)
         return false;
     p->checking = false;
-    if (context) {
+    if (p->verb == &REVERT)
+        p->managed = is_copied(&q->results[p->look]) &&
+                     p->rq->server->config->ddl_cutover != CONFIG_CUTOVER_VITESS;
+    else
+        elsewhere = other_manager(&q->results[p->look], instance);
+    if (elsewhere) {
         admin_reply_error(p->rq, 1105, "HY000",
-                          "Migration '%s' is managed by the shim of instance %.8s: COMPLETE it "
+                          "Migration '%s' is managed by the shim of instance %s: COMPLETE it "
                           "there, or with FORCE, which drains no transactions",
-                          p->uuid, context + strlen(DDL_CONTEXT_PREFIX));
+                          p->uuid, instance);
         control_query_destroy(p->query);
         free(p);
         return true;
@@ -155,6 +178,8 @@ static void on_done(void *context, void *arg)
              p->verb->name, p->uuid, p->keyspace, p->rq->user, p->rq->peer, (uint64_t)q->code,
              q->results[q->n - 1].affected);
     reply(p);
+    if (p->managed && !q->code)
+        keeper_look_soon(p->rq->server);
     control_query_destroy(p->query);
     free(p);
 }
@@ -188,7 +213,13 @@ static void ask(struct pending_control *p)
     if (p->checking) {
         /* nothing is said yet */
     } else if (p->verb == &REVERT) {
-        control_query_add(q, "SET @@ddl_strategy = 'vitess'");
+        char mark[40];
+
+        ddl_mark_format(mark, server->instance, false);
+        if (p->managed)
+            control_query_add(q, "SET @@ddl_strategy = 'vitess --postpone-completion %s'", mark);
+        else
+            control_query_add(q, "SET @@ddl_strategy = 'vitess'");
         control_query_add(q, "REVERT VITESS_MIGRATION '%s'", p->uuid);
     } else {
         control_query_add(q, "ALTER VITESS_MIGRATION '%s' %s%s", p->uuid, p->verb->name,
@@ -246,7 +277,7 @@ static void control(struct admin_request *rq, struct lexer *lx, const struct ver
                           "'%s' IN keyspace",
                           p->uuid, p->uuid);
     } else {
-        p->checking = verb == &COMPLETE && !force;
+        p->checking = verb == &REVERT || (verb == &COMPLETE && !force);
         ask(p);
         return;
     }

@@ -11,15 +11,17 @@
 #include "proxy/executor.h"
 #include "proxy/memory.h"
 
-#define IN_STEP_MS 400 /* looks of all shards surely within that are one */
+#define IN_STEP_MS                                                                                 \
+    600 /* looks of all shards surely within that are one: the next ones are at one moment */
 #define ASK_MS                                                                                     \
     350 /* from the last shard's look to the asking for the next: it comes a second                \
            later, when a look is possible again everywhere */
-#define DRAIN_MS     (ASK_MS + 1000 - CUT_LOOKS_LEAD_MS)
-#define STALE_MS     (DRAIN_MS + 250) /* by then the drain has begun, or the looks are not the last */
-#define ANSWER_MS    1700             /* a look that was asked for has been by then */
-#define LIMIT_MS     7000
-#define BLIND_ASK_MS 250  /* without indicators: several looks are asked for, this far apart, ...  \
+#define DRAIN_MS  (ASK_MS + 1000 - CUT_LOOKS_LEAD_MS)
+#define STALE_MS  (DRAIN_MS + 250) /* by then the drain has begun, or the looks are not the last */
+#define ANSWER_MS 1700             /* a look that was asked for has been by then */
+#define LIMIT_MS  7000
+#define BLIND_ASK_MS                                                                               \
+    250                   /* without indicators: several looks are asked for, this far apart, ...  \
                            */
 #define BLIND_LEAD_MS 600 /* ... and the drain begins so long after the first of them */
 #define SHARDS_MAX    4096

@@ -65,6 +65,8 @@ struct executor {
     void (*complete)(struct session *s, const char *uuid, const char *shard, executor_done *done);
     /* Must not complete before it is told to. NULL: the executor cannot. */
     void (*postpone)(struct session *s, const char *uuid, executor_done *done);
+    /* Sets its cut-over threshold. */
+    void (*threshold)(struct session *s, const char *uuid, uint32_t seconds, executor_done *done);
     /* Runs it again on the shards where it failed or was cancelled. */
     void (*retry)(struct session *s, const char *uuid, executor_done *done);
 

@@ -209,6 +209,11 @@ CONTROL(complete_all, "CompleteSchemaMigration", CompleteSchemaMigrationRequest,
         VTCTLDATA__COMPLETE_SCHEMA_MIGRATION_REQUEST__INIT)
 
 /* Vtctld has no call for it. */
+static void threshold(struct session *s, const char *uuid, uint32_t seconds, executor_done *done)
+{
+    executor_vtgate.threshold(s, uuid, seconds, done);
+}
+
 static void postpone(struct session *s, const char *uuid, executor_done *done)
 {
     executor_vtgate.postpone(s, uuid, done);
@@ -235,6 +240,7 @@ const struct executor executor_vtctld = {
     .look_running = look_running,
     .complete = complete,
     .postpone = postpone,
+    .threshold = threshold,
     .retry = retry,
     .let_go = let_go,
     .forget = forget,

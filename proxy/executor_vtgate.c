@@ -309,6 +309,13 @@ static void postpone(struct session *s, const char *uuid, executor_done *done)
     migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' POSTPONE COMPLETE", uuid);
 }
 
+static void threshold(struct session *s, const char *uuid, uint32_t seconds, executor_done *done)
+{
+    s->migration->done = done;
+    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CUTOVER_THRESHOLD '%us'", uuid,
+                  (unsigned)seconds);
+}
+
 static void retry(struct session *s, const char *uuid, executor_done *done)
 {
     s->migration->done = done;
@@ -396,6 +403,7 @@ const struct executor executor_vtgate = {
     .cancel = cancel,
     .complete = complete,
     .postpone = postpone,
+    .threshold = threshold,
     .retry = retry,
     .let_go = let_go,
     .forget = forget,

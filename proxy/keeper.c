@@ -26,6 +26,8 @@
 
 #define FIRST_SCAN_MS 500
 #define SCAN_MS       30000
+#define SOON_MS       1000
+#define SOON_SCANS    5
 #define RETRY_MS      500 /* doubled for each session that did not get in */
 #define RETRY_MAX_MS  30000
 #define OTHERS_MAX    64 /* migrations of other shims whose age is known */
@@ -50,6 +52,7 @@ struct keeper {
     struct event *scan_timer;
     struct scan *scan; /* under way, or NULL (owned) */
     bool scanned;      /* once */
+    unsigned soon;     /* scans that come after SOON_MS each */
     LIST_HEAD(, kept) kept;
     struct other others[OTHERS_MAX];
 };
@@ -164,28 +167,27 @@ void keeper_take(struct server *server, const struct migration_record *r)
 
 /* --- what was left behind -------------------------------------------------------------------- */
 
-static bool is_followed(struct keeper *k, const char *context)
+static bool is_followed(struct keeper *k, const struct scan_found *f)
 {
     struct kept *kept;
     size_t n;
     bool found = false;
 
     LIST_FOREACH(kept, &k->kept, link)
-    found = found || strcmp(kept->record.context, context) == 0;
+    found = found || strcmp(kept->record.context, f->context) == 0;
     struct migration_record *all = migrations_copy(k->server->migrations, &n);
 
     for (size_t i = 0; i < n; i++)
-        found =
-            found || (!all[i].ended_ms && !all[i].attached && strcmp(all[i].context, context) == 0);
+        found = found ||
+                (!all[i].ended_ms && !all[i].attached &&
+                 (strcmp(all[i].context, f->context) == 0 || strcmp(all[i].uuid, f->uuid) == 0));
     free(all);
     return found;
 }
 
-static bool is_own(const struct keeper *k, const char *context)
+static bool is_own(const struct keeper *k, const struct scan_found *f)
 {
-    size_t prefix = sizeof(DDL_CONTEXT_PREFIX) - 1;
-
-    return strncmp(context + prefix, k->server->instance, 8) == 0;
+    return strncmp(f->instance, k->server->instance, 8) == 0;
 }
 
 /* Whether another's migration has waited for so long that it is nobody's. */
@@ -212,7 +214,8 @@ static bool is_abandoned(struct keeper *k, const struct scan_found *f)
 
 static void adopt(struct keeper *k, const struct scan_found *f)
 {
-    struct migration_record r = {.started_ms = clock_ms()};
+    struct migration_record r = {
+        .started_ms = clock_ms(), .postponed = f->postponed, .threshold_s = f->threshold_s};
 
     snprintf(r.context, sizeof(r.context), "%s", f->context);
     snprintf(r.uuid, sizeof(r.uuid), "%s", f->uuid);
@@ -234,7 +237,7 @@ static void scanned(void *context, void *arg)
     for (size_t i = 0; i < scan->n && !server->stopped; i++) {
         const struct scan_found *f = &scan->found[i];
 
-        if (is_followed(k, f->context) || !(is_own(k, f->context) || is_abandoned(k, f)))
+        if (is_followed(k, f) || !(is_own(k, f) || is_abandoned(k, f)))
             continue;
         adopt(k, f);
         adopted++;
@@ -260,12 +263,23 @@ static void on_scan_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (k->server->stopped || k->server->draining)
         return; /* the workers take no letters any more, or soon will not */
-    arm(k->scan_timer, SCAN_MS);
+    arm(k->scan_timer, k->soon > 0 ? SOON_MS : SCAN_MS);
+    k->soon -= k->soon > 0;
     if (restart_has_predecessor(k->server->restart))
         return; /* what has our name in its context may still be its own */
     if (k->scan || !*c->control_user || c->ddl_cutover == CONFIG_CUTOVER_VITESS)
         return;
     k->scan = scan_start(next_worker(k->server), &k->server->mailbox, scanned, k->server);
+}
+
+void keeper_look_soon(struct server *server)
+{
+    struct keeper *k = server->keeper;
+
+    if (!k || server->stopped || server->draining)
+        return;
+    k->soon = SOON_SCANS;
+    arm(k->scan_timer, SOON_MS);
 }
 
 struct keeper *keeper_create(struct server *server)

@@ -18,6 +18,10 @@ struct keeper *keeper_create(struct server *server);
 /* When no other thread runs any more. What it kept stays in Vitess for the next start. */
 void keeper_destroy(struct keeper *k);
 
+/* Something was submitted that nobody here follows (a revert on the admin port): it is looked for
+   in the seconds to come. Control loop. */
+void keeper_look_soon(struct server *server);
+
 /* From now on the keeper's, which goes on with this record. Copied. Any thread. */
 void keeper_take(struct server *server, const struct migration_record *r);
 

@@ -33,6 +33,7 @@ static void note(struct scan *scan, const struct scan_found *f)
     for (size_t i = 0; i < scan->n; i++) {
         if (strcmp(scan->found[i].context, f->context) == 0) {
             scan->found[i].ready = scan->found[i].ready && f->ready;
+            scan->found[i].postponed = scan->found[i].postponed || f->postponed;
             return;
         }
     }
@@ -42,32 +43,77 @@ static void note(struct scan *scan, const struct scan_found *f)
 
 static void ask_next(struct session *s);
 
+/* The columns that are read; the last ones may be missing. */
+static const char *const NAMES[] = {"migration_context",
+                                    "migration_uuid",
+                                    "mysql_table",
+                                    "ddl_action",
+                                    "ready_to_complete",
+                                    "options",
+                                    "cutover_threshold_seconds"};
+enum { CONTEXT, UUID, TABLE, ACTION, READY, OPTIONS, NEEDED, THRESHOLD = NEEDED, USED };
+
+static uint32_t seconds_of(struct bytes b)
+{
+    char text[16];
+
+    bytes_to_name(text, sizeof(text), b);
+    return (uint32_t)strtoul(text, NULL, 10);
+}
+
+/* Whose it is, how it is to be followed, and whether it is postponed. False: nobody knows. */
+static bool read_mark(struct scan_found *f, const struct bytes *row, const int *column)
+{
+    static const size_t PREFIX = sizeof(DDL_CONTEXT_PREFIX) - 1;
+    struct bytes options = row[column[OPTIONS]], context = row[column[CONTEXT]];
+    const char *text = (const char *)options.p;
+    size_t len = text ? options.len : 0;
+    bool marked = ddl_mark_parse(text, len, f->instance, &f->postponed);
+    bool own = context.p && context.len >= PREFIX + 8 &&
+               memcmp(context.p, DDL_CONTEXT_PREFIX, PREFIX) == 0;
+
+    if (!own && !marked)
+        return false;
+    if (own)
+        memcpy(f->instance, context.p + PREFIX, 8);
+    bytes_to_name(f->context, sizeof(f->context), own ? context : row[column[UUID]]);
+    f->threshold_s = ddl_threshold_s(text, len);
+    if (column[THRESHOLD] >= 0 &&
+        seconds_of(row[column[THRESHOLD]]) == ddl_threshold_postponed_s(f->threshold_s))
+        f->postponed = true;
+    return true;
+}
+
+static void read_row(struct scan *scan, const struct bytes *row, const int *column)
+{
+    struct scan_found f = {.ready = bytes_are(row[column[READY]], "1")};
+
+    if (!read_mark(&f, row, column))
+        return;
+    bytes_to_name(f.uuid, sizeof(f.uuid), row[column[UUID]]);
+    bytes_to_name(f.table, sizeof(f.table), row[column[TABLE]]);
+    bytes_to_name(f.verb, sizeof(f.verb), row[column[ACTION]]);
+    memcpy(f.keyspace, scan->keyspaces[scan->next_keyspace - 1], sizeof(f.keyspace));
+    if (*f.table) /* a revert's is known a moment later */
+        note(scan, &f);
+}
+
 static void on_migrations(struct session *s, const struct answer *a)
 {
-    static const char *const NAMES[] = {"migration_context", "migration_uuid", "mysql_table",
-                                        "ddl_action", "ready_to_complete"};
-    enum { CONTEXT, UUID, TABLE, ACTION, READY, USED };
     struct scan *scan = scan_of(s);
     struct bytes row[EXECUTOR_COLUMNS_MAX];
     int column[USED];
 
     for (int i = 0; a && !a->failed && a->columns && i < USED; i++) {
         column[i] = answer_column(a, NAMES[i]);
-        if (column[i] < 0 || column[i] >= EXECUTOR_COLUMNS_MAX)
+        if (column[i] >= EXECUTOR_COLUMNS_MAX)
+            column[i] = -1;
+        if (column[i] < 0 && i < NEEDED)
             a = NULL;
     }
     if (a && !a->failed && a->columns) {
-        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, EXECUTOR_COLUMNS_MAX);) {
-            struct scan_found f = {.ready =
-                                       row[column[READY]].len == 1 && *row[column[READY]].p == '1'};
-
-            bytes_to_name(f.context, sizeof(f.context), row[column[CONTEXT]]);
-            bytes_to_name(f.uuid, sizeof(f.uuid), row[column[UUID]]);
-            bytes_to_name(f.table, sizeof(f.table), row[column[TABLE]]);
-            bytes_to_name(f.verb, sizeof(f.verb), row[column[ACTION]]);
-            memcpy(f.keyspace, scan->keyspaces[scan->next_keyspace - 1], sizeof(f.keyspace));
-            note(scan, &f);
-        }
+        for (const uint8_t *at = a->rows_at; answer_row(a, &at, row, EXECUTOR_COLUMNS_MAX);)
+            read_row(scan, row, column);
     }
     ask_next(s);
 }
@@ -81,12 +127,12 @@ static void ask_next(struct session *s)
         session_close(s, CLOSE_INNER_DONE);
         return;
     }
-    int n =
-        snprintf(sql, sizeof(sql),
-                 "SHOW VITESS_MIGRATIONS FROM `%s` WHERE migration_context LIKE "
-                 "'" DDL_CONTEXT_PREFIX "%%' AND postpone_completion = 1 AND migration_status IN "
-                 "('queued', 'ready', 'running')",
-                 scan->keyspaces[scan->next_keyspace++]);
+    int n = snprintf(sql, sizeof(sql),
+                     "SHOW VITESS_MIGRATIONS FROM `%s` WHERE (migration_context LIKE "
+                     "'" DDL_CONTEXT_PREFIX "%%' OR options LIKE '%%" DDL_MARK_PREFIX
+                     "%%') AND postpone_completion = 1 AND migration_status IN "
+                     "('queued', 'ready', 'running')",
+                     scan->keyspaces[scan->next_keyspace++]);
 
     ask_start(s, sql, (size_t)n, on_migrations);
 }

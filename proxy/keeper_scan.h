@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "proxy/mailbox.h"
 
@@ -15,8 +16,12 @@ struct worker;
 #define SCAN_FOUND_MAX 256 /* more are found once these are done */
 
 struct scan_found {
-    char context[64], uuid[64], keyspace[65], table[65], verb[16];
-    bool ready; /* every shard that shows it could cut over */
+    char context[64]; /* of the shim's, or the uuid: by that it is followed */
+    char uuid[64], keyspace[65], table[65], verb[16];
+    char instance[9];     /* of the shim that submitted it */
+    uint32_t threshold_s; /* its cut-over threshold as it was submitted */
+    bool ready;           /* every shard that shows it could cut over */
+    bool postponed;       /* by its user or an operator: it waits for COMPLETE */
 };
 
 struct scan {

@@ -17,6 +17,7 @@
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
 #include "proxy/migration_lock.h"
+#include "proxy/migration_revert.h"
 #include "proxy/notes.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
@@ -88,6 +89,9 @@ void migration_detach(struct session *s)
     struct migration *m = s->migration;
     bool kept = m->managed && m->submitted && !m->seeing && !m->cancelling && !m->stopping;
 
+    /* A context that is not the shim's may have others: from here on it is followed by its uuid. */
+    if (kept && m->own_context && m->uuid_count > 0)
+        snprintf(m->record.context, sizeof(m->record.context), "%s", m->uuids[0]);
     migration_publish(s, kept ? "kept" : m->submitted ? "detached" : "abandoned", !kept);
     migration_log(s, kept ? "ddl_kept" : "ddl_detached");
     metrics_add(&s->worker->metrics.ddl_detached, 1);
@@ -116,7 +120,11 @@ void migration_ask(struct session *s, ask_callback *done, const char *format, ..
 /* The client gets its answer and the session goes on. `out` is one packet. */
 static void answer_client(struct session *s, struct buffer *out, bool succeeded)
 {
-    uint8_t next = (uint8_t)(s->migration->sequence + 1);
+    migration_answer(s, out, (uint8_t)(s->migration->sequence + 1), succeeded);
+}
+
+void migration_answer(struct session *s, struct buffer *out, uint8_t next, bool succeeded)
+{
     migration_free(s);
     query_answer(s, out, next, succeeded);
 }
@@ -185,6 +193,8 @@ void migration_refused(struct session *s)
     migration_publish(s, "refused", true);
     migration_log(s, "ddl_refused");
     metrics_add(&s->worker->metrics.ddl_failed, 1);
+    if (m->reverting)
+        audit_controlled(s, m->ddl, m->len, false);
     migration_answer_error(s, m->code, m->state, m->message);
 }
 
@@ -240,9 +250,17 @@ void migration_answer_submitted(struct session *s)
     const struct migration *m = s->migration;
     char info[UUID_MAX + 160];
 
-    migration_publish(s, "detached", true);
-    migration_log(s, "ddl_detached");
-    metrics_add(&s->worker->metrics.ddl_detached, 1);
+    if (m->managed) {
+        migration_detach(s);
+    } else {
+        migration_publish(s, "detached", true);
+        migration_log(s, "ddl_detached");
+        metrics_add(&s->worker->metrics.ddl_detached, 1);
+    }
+    if (m->reverting) {
+        migration_answer_reverting(s);
+        return;
+    }
     snprintf(info, sizeof(info), "Online DDL submitted: uuid=%s migrations=%zu", m->uuids[0],
              m->uuid_count);
     migration_answer_ok(s, info);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/ddl.h"
 #include "proxy/cut_looks.h"
 #include "proxy/cutover_window.h"
 #include "proxy/log.h"
@@ -280,21 +281,38 @@ static bool look(struct session *s, const struct executor_row *rows, size_t n, b
     }
 }
 
+static void on_wish_kept(struct session *s, uint16_t code)
+{
+    if (code)
+        log_warn("ddl_wish_not_kept", "session:u uuid:s code:u", s->id, s->migration->uuids[0],
+                 (uint64_t)code);
+    on_told_again(s, code);
+}
+
 /* COMPLETE and POSTPONE MIGRATION. A new COMPLETE ends the pause after a drain that was put off,
-   though not the one that Vitess makes after an attempt. */
-static void heed_wish(struct session *s)
+   though not the one that Vitess makes after an attempt. A POSTPONE outlives this process: it is
+   kept with Vitess's row (ddl_threshold_postponed_s). True: it polls on by itself. */
+static bool heed_wish(struct session *s)
 {
     struct migration *m = s->migration;
+    bool was_later = m->later;
     unsigned count;
     enum migration_wish wish = migrations_wish(s->worker->server->migrations, m->record.id, &count);
 
     m->at_once = wish == WISH_NOW;
     m->later = wish == WISH_LATER;
     if (count == m->wishes)
-        return;
+        return false;
     m->wishes = count;
     if (m->at_once && m->cut == CUT_NOT_YET)
         m->cut_ms = m->attempt_ms;
+    if (m->later == was_later || m->uuid_count != 1)
+        return false;
+    m->executor->threshold(s, m->uuids[0],
+                           m->later ? ddl_threshold_postponed_s(m->record.threshold_s)
+                                    : m->record.threshold_s,
+                           on_wish_kept);
+    return true;
 }
 
 /* The tablet may have been started anew: until it has looked at its migrations, Vitess shows what
@@ -321,7 +339,8 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
         return false;
     if (m->cut == CUT_COMPLETING)
         return follow(s, rows, n);
-    heed_wish(s);
+    if (m->cut != CUT_DRAINING && heed_wish(s))
+        return true;
     m->was_ready = m->was_ready || ready;
     if (m->later && m->cut != CUT_DRAINING) {
         migration_end_cutover(m);

@@ -42,7 +42,8 @@ struct migration {
     bool interrupted; /* KILL QUERY came while vtgate was being asked: as soon as that is over */
     bool killed;      /* KILL QUERY, and ddl.on_disconnect is cancel: the client is to be told so */
     bool stopping;    /* one shard failed: the others were told to stop */
-    bool own_context; /* the user chose it */
+    bool own_context; /* not the shim's: the user chose it, or Vitess, which does for a revert */
+    bool reverting;   /* REVERT VITESS_MIGRATION: see migration_revert.h */
     bool locked;      /* nobody else may submit in its keyspace: see migration_lock.h */
     bool async;       /* the client waits for the submission only */
     bool adopted;     /* not submitted by this session: it follows what another has begun */
@@ -96,6 +97,16 @@ struct migration {
     void *own;
 };
 
+/* migration_start.c */
+/* Whether the shim is to decide when what s->migration submits cuts over. */
+bool migration_is_managed_kind(const struct session *s);
+/* Whether it could of any in this session: somebody else has to be able to go on with it. */
+bool migration_can_manage(const struct session *s);
+/* A fresh context for it, or the one `wanted` (not ""). */
+void migration_set_context(struct session *s, const char *wanted);
+/* Decides that it is managed or not, and gives its strategy what that takes. */
+void migration_choose_strategy(struct session *s);
+
 /* migration.c */
 struct migration *migration_create(struct session *s); /* s->migration, with nothing in it */
 void migration_ask(struct session *s, ask_callback *done, const char *format, ...);
@@ -107,6 +118,8 @@ void migration_keep_error(struct migration *m, uint16_t code, const char *state,
 void migration_keep_malformed(struct migration *m); /* vtgate's answer to it was no answer */
 /* Each gives the client its answer and lets the session go on. */
 void migration_answer_submitted(struct session *s); /* that it was, and no more */
+/* `out`: whole packets; `next`: the sequence number behind them. */
+void migration_answer(struct session *s, struct buffer *out, uint8_t next, bool succeeded);
 void migration_answer_ok(struct session *s, const char *info);
 void migration_answer_error(struct session *s, uint16_t code, const char *state,
                             const char *message);

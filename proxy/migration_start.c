@@ -23,24 +23,20 @@
 
 /* Somebody has to be able to cut it over, whatever becomes of this session: that is control.user.
  */
-static bool can_manage(const struct session *s)
+bool migration_can_manage(const struct session *s)
 {
     const struct config *c = s->worker->server->config;
 
     return c->ddl_cutover != CONFIG_CUTOVER_VITESS && *c->control_user != '\0';
 }
 
-/*
- * Whether the shim is to decide when this one cuts over. One that the strategy postpones anyway is
- * somebody else's to complete, and so is one that nobody waits for; one with a context of the
- * user's own would not be found again by another process.
- */
-static bool is_to_be_managed(const struct session *s)
+/* Strategies without VReplication ("direct", "mysql") have no cut-over. */
+bool migration_is_managed_kind(const struct session *s)
 {
     const struct migration *m = s->migration;
 
-    return can_manage(s) && strcmp(m->record.verb, "alter") == 0 && !m->async && !m->own_context &&
-           !strstr(m->strategy, "postpone-completion") && !strstr(m->strategy, "direct");
+    return migration_can_manage(s) && strcmp(m->record.verb, "alter") == 0 &&
+           (strncmp(m->strategy, "vitess", 6) == 0 || strncmp(m->strategy, "online", 6) == 0);
 }
 
 static void manage(struct session *s, bool managed)
@@ -51,15 +47,21 @@ static void manage(struct session *s, bool managed)
         atomic_fetch_add(&s->worker->server->tracking, 1);
 }
 
-/* The strategy it is to run with. One that the shim is to cut over has to wait for it. */
-static void choose_strategy(struct session *s)
+/* One that the shim is to cut over has to wait for it. What the user wrote comes behind: it may end
+   in a comment. */
+void migration_choose_strategy(struct session *s)
 {
     struct migration *m = s->migration;
-    size_t len = strlen(m->strategy);
+    char mark[40], own[sizeof(m->strategy)];
+    size_t name = strcspn(m->strategy, " \t");
 
-    manage(s, is_to_be_managed(s));
-    if (m->managed)
-        snprintf(m->strategy + len, sizeof(m->strategy) - len, " --postpone-completion");
+    manage(s, migration_is_managed_kind(s));
+    if (!m->managed)
+        return;
+    memcpy(own, m->strategy, sizeof(own));
+    ddl_mark_format(mark, s->worker->server->instance, m->record.postponed);
+    snprintf(m->strategy, sizeof(m->strategy), "%.*s --postpone-completion%s %s", (int)name, own,
+             own + name, mark);
 }
 
 static void set_names(struct session *s, const struct statement *ddl)
@@ -87,7 +89,7 @@ static void set_names(struct session *s, const struct statement *ddl)
  * separator behind the prefix, so that keeper.c does not take it for one that was left behind when
  * its user, or an operator, postpones its completion.
  */
-static void set_context(struct session *s, const char *wanted)
+void migration_set_context(struct session *s, const char *wanted)
 {
     struct migration *m = s->migration;
     unsigned char random[8];
@@ -97,7 +99,7 @@ static void set_context(struct session *s, const char *wanted)
         abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
     ddl_digest_format(digest, s->user, m->record.keyspace, m->ddl, m->len);
     ddl_context_format(m->context, s->worker->server->instance, digest, random);
-    if (!is_to_be_managed(s))
+    if (!migration_is_managed_kind(s))
         m->context[sizeof(DDL_CONTEXT_PREFIX) - 2] = '_';
     if (*wanted)
         snprintf(m->context, sizeof(m->context), "%s", wanted);
@@ -121,7 +123,7 @@ static void attach(struct session *s, const char *context)
 /* At once, or when those of its table that came first have ended. */
 static void submit(struct session *s)
 {
-    choose_strategy(s);
+    migration_choose_strategy(s);
     migration_relate(s);
 }
 
@@ -215,7 +217,10 @@ void migration_start(struct session *s, const struct statement *ddl, uint8_t seq
     m->row_bytes = request->row_bytes;
     m->own_context = *request->context != '\0';
     set_names(s, ddl);
-    set_context(s, request->context);
+    migration_set_context(s, request->context);
+    m->record.threshold_s = ddl_threshold_s(m->strategy, strlen(m->strategy));
+    m->record.postponed =
+        migration_is_managed_kind(s) && strstr(m->strategy, "postpone-completion") != NULL;
     m->has_columns = ddl->object == DDL_OBJECT_TABLE && ddl->name.len > 0 &&
                      ddl->name.len < sizeof(m->record.table) &&
                      (ddl->verb == DDL_CREATE || ddl->verb == DDL_ALTER);
@@ -239,8 +244,9 @@ void migration_adopt(struct session *s, const struct migration_record *r)
     snprintf(m->context, sizeof(m->context), "%s", r->context);
     m->adopted = m->submitted = true;
     m->settled = true; /* nobody waits for what the vtgates know */
-    manage(s, can_manage(s) && strcmp(r->verb, "alter") == 0);
+    manage(s, migration_can_manage(s) && strcmp(r->verb, "alter") == 0);
     m->record.eta_s = -1;
+    m->later = r->postponed;
     if (!m->record.id)
         migrations_add(s->worker->server->migrations, &m->record, NULL, 0);
     migration_publish(s, "adopted", false);

@@ -57,6 +57,7 @@ void migrations_add(struct migrations *ms, struct migration_record *r,
     pthread_mutex_lock(&ms->lock);
     r->id = ++ms->last_id;
     it->record = *r;
+    it->wish = r->postponed ? WISH_LATER : WISH_NONE;
     TAILQ_INSERT_TAIL(&ms->items, it, link);
     ms->n++;
     pthread_mutex_unlock(&ms->lock);

@@ -56,9 +56,11 @@ struct migration_record {
     char user[64];
     char status[24]; /* a Vitess status, or "submitting", "detached", "refused" */
     char message[256];
-    bool keyspaces; /* a DROP that names tables of others, too */
-    bool managed;   /* the shim decides when it cuts over */
-    bool attached;  /* it only watches what another session, or shim, sees to */
+    bool keyspaces;       /* a DROP that names tables of others, too */
+    bool managed;         /* the shim decides when it cuts over */
+    bool attached;        /* it only watches what another session, or shim, sees to */
+    bool postponed;       /* managed: its user, or an operator, postponed it before it came here */
+    uint32_t threshold_s; /* managed: --cut-over-threshold as it was submitted */
     uint32_t shards, shards_complete;
     uint32_t progress;                  /* percent, of the slowest shard */
     uint32_t shards_ready;              /* could cut over, or have */
@@ -79,7 +81,8 @@ struct migration_record {
 struct migrations *migrations_create(void);
 void migrations_destroy(struct migrations *ms);
 
-/* Adds a copy and sets r->id in it and in *r. more: names of tables besides r->table; copied. */
+/* Adds a copy and sets r->id in it and in *r; one that is postponed begins with WISH_LATER. more:
+ * names of tables besides r->table; copied. */
 void migrations_add(struct migrations *ms, struct migration_record *r,
                     char (*more)[MIGRATION_NAME_MAX], size_t n);
 

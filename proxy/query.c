@@ -22,6 +22,7 @@
 #include "proxy/kill.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/migration_revert.h"
 #include "proxy/notes.h"
 #include "proxy/park.h"
 #include "proxy/retry.h"
@@ -521,6 +522,11 @@ static size_t act(struct session *s, const struct head *h, const struct plan *pl
         control_managed(s, &plan->statement, (uint8_t)(h->packet[3] + 1), false, &succeeded)) {
         count_command(s, h->command);
         return s->state == SESSION_DEAD ? n : drop(s, h, p, n);
+    }
+    if (plan->effect == EFFECT_CONTROL && h->command == COM_QUERY && h->whole &&
+        migration_revert_start(s, &plan->statement, (uint8_t)(h->packet[3] + 1), false)) {
+        count_command(s, h->command);
+        return PACKET_HEADER + h->length;
     }
     if (plan->passed)
         query_log_passed(s, plan, h->command == COM_QUERY ? text : NULL, text_len);

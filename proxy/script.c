@@ -14,6 +14,7 @@
 #include "proxy/kill.h"
 #include "proxy/locks.h"
 #include "proxy/memory.h"
+#include "proxy/migration_revert.h"
 #include "proxy/notes.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
@@ -128,6 +129,9 @@ static void run_next(struct session *s)
     else if (plan.effect == EFFECT_CONTROL &&
              control_managed(s, &plan.statement, sequence, !script->last, &succeeded))
         control_done(s, succeeded, sequence);
+    else if (plan.effect == EFFECT_CONTROL &&
+             migration_revert_start(s, &plan.statement, sequence, !script->last))
+        return;
     else if (!(plan.action == PLAN_MIGRATE || plan.action == PLAN_EXPLAIN || plan.passed) ||
              !gate_start(s, &plan, NULL, 0, script->next_sequence, !script->last))
         send_statement(s, &plan, &st);

@@ -166,8 +166,52 @@ def test_users_own_postponement_is_kept(start_shim, bed, table, managed):
         until(lambda: ready(table) and ready(other), "both wait", 120)
         shim.finish()
         again = start_shim(managed)
-        again.wait_event("keeper_scanned", 20)
-        stays(lambda: ready(table) and ready(other) and not again.events("ddl_adopted"), "nobody completes them", 2)
+        until(lambda: len(again.events("ddl_adopted")) == 2, "they are known again", 30)
+        postponed = lambda: {row["stage"] for row in again.admin("SHOW MIGRATIONS")} == {"postponed, waits for COMPLETE"}
+        until(postponed, "both wait for COMPLETE", 20)
+        stays(lambda: ready(table) and ready(other) and postponed(), "nobody completes them", 2)
+        with again.connect(autocommit=False) as holder, holder.cursor() as held, again.connect() as connection:
+            held.execute(f"SELECT count(*) FROM {other}")
+            again.secrets.discard(uuid)
+            connection.cursor().execute(f"ALTER VITESS_MIGRATION '{uuid}' COMPLETE")
+            again.wait_event("ddl_drain_put_off", 30)
+            assert ready(other), "no shard cuts over while a transaction is open"
+            held.execute("ROLLBACK")
+            until(lambda: set(statuses(bed, other)) == {"complete"}, "it is complete", 60)
+        assert again.events("ddl_cut_over", uuid=uuid) and ready(table)
+
+
+def test_revert_async_and_own_context(start_shim, bed, table, managed):
+    """None of them has a client that waits, two have no context of the shim's: each is drained and cut over on all shards together."""
+    managed["instance"] = "without-a-client"
+    managed["ddl"]["drain_ms"] = 300
+    shim = start_shim(managed)
+    with shim.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER /*vtshim wait=no context=mine:1 */ TABLE {table} ADD COLUMN own int")
+        row, = {(row["migration_uuid"], row["migration_context"]) for row in bed.migrations(table)}
+        uuid = row[0]
+        shim.secrets.discard(uuid)
+        assert row[1] == "mine:1"
+        shim.process.send_signal(signal.SIGKILL)  # who comes back finds it by the mark that it left with it
+        shim.expected_status = -signal.SIGKILL
+    again = start_shim(managed)
+    again.secrets.discard(uuid)
+    until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 90)
+    assert has_column(bed, table, "own") and again.events("ddl_cut_over", uuid=uuid)
+    with again.connect(autocommit=False) as holder, holder.cursor() as held, again.connect() as connection, connection.cursor() as cursor:
+        held.execute(f"SELECT count(*) FROM {table}")
+        cursor.execute(f"REVERT VITESS_MIGRATION '{uuid}'")
+        (reverting,), = cursor.fetchall()
+        again.secrets.discard(reverting)
+        cursor.execute("SELECT 1, @@ddl_strategy")
+        assert cursor.fetchall() in [((1, ""),), ((1, "direct"),)]
+        again.wait_event("ddl_drain_put_off", 60)
+        assert has_column(bed, table, "own")
+        held.execute("ROLLBACK")
+        until(lambda: not any("own" in columns for columns in bed.columns(table).values()), "it is reverted", 90)
+    assert again.events("ddl_cut_over", uuid=reverting)
+    first, last = sorted(row["completed_timestamp"] for row in bed.migrations(table) if row["migration_uuid"] == reverting)
+    assert (last - first).total_seconds() <= 2, (first, last)
 
 
 def test_same_statement_attaches(start_shim, bed, table, managed):

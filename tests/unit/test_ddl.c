@@ -115,6 +115,71 @@ static void context_tags(void **state)
 }
 
 /* The same statement, however it is written; not another one, another user or keyspace. */
+static void marks_in_options(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options, *instance; /* NULL: none */
+        bool postponed;
+    } cases[] = {
+        {"", NULL, false},
+        {"--postpone-completion", NULL, false},
+        {"--postpone-completion #vtshim:0123456", NULL, false},
+        {"--postpone-completion #vtshim:01234567", "01234567", false},
+        {"--postpone-completion --allow-concurrent #mine #vtshim:89abcdef:postponed", "89abcdef",
+         true},
+        {"#vtshim:89abcdef:post", "89abcdef", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char instance[9] = "";
+        bool postponed = false;
+
+        assert_int_equal(
+            ddl_mark_parse(cases[i].options, strlen(cases[i].options), instance, &postponed),
+            cases[i].instance != NULL);
+        if (cases[i].instance) {
+            assert_string_equal(instance, cases[i].instance);
+            assert_int_equal(postponed, cases[i].postponed);
+        }
+    }
+    for (int postponed = 0; postponed < 2; postponed++) {
+        char mark[40], instance[9];
+        bool found;
+
+        ddl_mark_format(mark, "01234567", postponed);
+        assert_true(ddl_mark_parse(mark, strlen(mark), instance, &found));
+        assert_int_equal(found, postponed);
+        assert_string_equal(instance, "01234567");
+    }
+}
+
+static void thresholds_in_options(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options;
+        unsigned seconds;
+    } cases[] = {
+        {"", 10},
+        {"--postpone-completion", 10},
+        {"--cut-over-threshold=7s", 7},
+        {"--x --cut-over-threshold=30s --y", 30},
+        {"--cut-over-threshold='12s'", 12},
+        {"--cut-over-threshold=", 10},
+        {"--cut-over-threshold=99999999999999999999s", 10},
+        {"--cut-over-threshold=1m", 10},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(ddl_threshold_s(cases[i].options, strlen(cases[i].options)),
+                         cases[i].seconds);
+    for (unsigned s = 5; s <= 30; s++) {
+        unsigned postponed = ddl_threshold_postponed_s(s);
+
+        assert_int_not_equal(postponed, s);
+        assert_in_range(postponed, 5, 30); /* what vttablet takes */
+    }
+}
+
 static void digests_know_a_statement_again(void **state)
 {
     static const struct {
@@ -188,6 +253,8 @@ int main(void)
         cmocka_unit_test(states_by_name),
         cmocka_unit_test(many_states_as_one),
         cmocka_unit_test(context_tags),
+        cmocka_unit_test(marks_in_options),
+        cmocka_unit_test(thresholds_in_options),
         cmocka_unit_test(digests_know_a_statement_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
