@@ -213,30 +213,59 @@ static bool next_comment(struct run *r, struct hints *h)
     return true;
 }
 
+/* At a quote: past the text in it, as lexer.h has it. */
+static void skip_quoted(struct run *r)
+{
+    char quote = *r->at++;
+
+    while (r->at < r->end) {
+        if (*r->at == '\\' && quote != '`')
+            r->at++;
+        else if (*r->at == quote && r->end - r->at >= 2 && r->at[1] == quote)
+            r->at++;
+        else if (*r->at == quote)
+            break;
+        if (r->at < r->end)
+            r->at++;
+    }
+    if (r->at < r->end)
+        r->at++;
+}
+
+/* "#", "//", and "--" before a blank. */
+static bool at_line_comment(const struct run *r)
+{
+    size_t left = (size_t)(r->end - r->at);
+
+    return *r->at == '#' || (left >= 2 && r->at[0] == '/' && r->at[1] == '/') ||
+           (left >= 2 && r->at[0] == '-' && r->at[1] == '-' &&
+            (left == 2 || ascii_is(r->at[2], ASCII_BLANK)));
+}
+
+static void skip_line(struct run *r)
+{
+    const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
+
+    r->at = newline ? newline + 1 : r->end;
+}
+
 void hints_parse(const char *sql, size_t len, struct hints *h)
 {
     struct run r = {sql, sql + len};
-    bool word = false; /* the first word has passed */
 
+    if (len == 0 || !memmem(sql, len, "/*", 2))
+        return;
     while (r.at < r.end) {
-        size_t left = (size_t)(r.end - r.at);
-
-        if (ascii_is(*r.at, ASCII_BLANK)) {
-            r.at++;
-        } else if (left >= 3 && r.at[0] == '/' && r.at[1] == '*' &&
+        if (*r.at == '\'' || *r.at == '"' || *r.at == '`') {
+            skip_quoted(&r);
+        } else if (at_line_comment(&r)) {
+            skip_line(&r);
+        } else if (r.end - r.at >= 3 && r.at[0] == '/' && r.at[1] == '*' &&
                    (r.at[2] != '!' || is_dead_version(r.at + 2, r.end))) {
             if (!next_comment(&r, h))
                 return;
-        } else if (*r.at == '#' || (left >= 2 && r.at[0] == '-' && r.at[1] == '-')) {
-            const char *newline = memchr(r.at, '\n', left);
-
-            r.at = newline ? newline + 1 : r.end;
-        } else if (!word && ascii_is(*r.at, ASCII_WORD)) {
-            word = true;
-            while (r.at < r.end && ascii_is(*r.at, ASCII_WORD))
-                r.at++;
         } else {
-            return;
+            r.at++; /* also into a version comment: what stands in it is code */
         }
     }
 }

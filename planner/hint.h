@@ -1,6 +1,5 @@
 /*
- * Hints to the shim in a statement (all but no_retry in DDL): comments before its first word or
- * behind it,
+ * Hints to the shim in a statement (all but no_retry in DDL): comments anywhere between its words,
  *
  *   ALTER / *vtshim strategy=direct allow=rename_table * / TABLE ...
  *
@@ -30,7 +29,7 @@ struct hints {
     char error[160]; /* not empty: a hint that is not understood, which must not be ignored */
 };
 
-/* Adds what the hints at the head of sql[0..len) say. *h starts as zeros. */
+/* Adds what the hints in sql[0..len) say, the last one of two that differ. *h starts as zeros. */
 void hints_parse(const char *sql, size_t len, struct hints *h);
 
 #endif

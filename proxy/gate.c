@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "proxy/audit_session.h"
-#include "proxy/everywhere.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -20,6 +19,7 @@
 #include "proxy/notes.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
+#include "proxy/visible.h"
 #include "proxy/worker.h"
 
 static const struct config *config_of(const struct session *s)
@@ -37,13 +37,13 @@ void gate_forget(struct session *s)
         log_warn("ddl_direct_abandoned", "session:u keyspace:s table:s shards_done:u", s->id,
                  g->keyspace, g->table, (uint64_t)g->direct_done);
     s->gate = NULL;
+    visible_forget(s);
     loop_timer_stop(&g->timer);
     ddl_free(g->ddl);
     gate_forget_versions(g);
     free(g->shards);
     free(g->names);
-    free(g->columns);
-    everywhere_drop(g->everywhere);
+    free(g->direct_sql);
     free(g->message);
     free(g->packet);
     free(g->text);

@@ -1,14 +1,16 @@
 /*
  * Direct DDL: MySQL runs it, on one shard after the other, each with the session's target set to
- * it; an error leaves the shards behind it untouched, and says which ones have been changed. Where
- * the target cannot be put back (the session has none) or the text names its keyspace (a shard's
- * MySQL does not know it by that name) vtgate runs it on all shards at once.
+ * it; an error leaves the shards behind it untouched, and says which ones have been changed. The
+ * keyspace is taken away in front of its tables' names: a shard's MySQL does not know it by that
+ * name. A statement that is also about another keyspace, or whose keyspace is not known, is run by
+ * vtgate, on all shards at once.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/ddl_tables.h"
 #include "proxy/audit_session.h"
 #include "proxy/changes.h"
 #include "proxy/gate_internal.h"
@@ -16,6 +18,7 @@
 #include "proxy/memory.h"
 #include "proxy/notes.h"
 #include "proxy/server.h"
+#include "proxy/visible.h"
 #include "proxy/worker.h"
 
 static void next_shard(struct session *s);
@@ -48,6 +51,32 @@ static void answer_failed(struct session *s)
     gate_answer_error(s, code, state, text);
 }
 
+static void on_seen(struct session *s)
+{
+    char info[sizeof(s->gate->info)];
+
+    memcpy(info, s->gate->info, sizeof(info));
+    gate_answer_ok(s, info);
+}
+
+/* A migration tool writes into its new table at once. */
+static void see(struct session *s)
+{
+    const struct gate *g = s->gate;
+
+    if (g->st.object == DDL_OBJECT_TABLE && *g->reference &&
+        (g->st.verb == DDL_CREATE || g->st.verb == DDL_ALTER))
+        visible_wait(s,
+                     &(struct visible_table){.keyspace = g->keyspace,
+                                             .name = g->table,
+                                             .reference = g->reference,
+                                             .uuid = "",
+                                             .created = true},
+                     on_seen);
+    else
+        on_seen(s);
+}
+
 static void on_returned(struct session *s, const struct answer *a)
 {
     struct gate *g = s->gate;
@@ -73,8 +102,7 @@ static void on_returned(struct session *s, const struct answer *a)
              g->keyspace, g->table, (uint64_t)g->direct_done, ms);
     audit_direct_ended(s, 0);
     notes_add(s, NOTE_NOTE, 1105, g->info);
-    g->seeing = true;
-    gate_see(s);
+    see(s);
 }
 
 static void on_executed(struct session *s, const struct answer *a)
@@ -100,7 +128,7 @@ static void on_there(struct session *s, const struct answer *a)
         gate_return(s, on_returned);
         return;
     }
-    ask_start(s, g->st.text, g->st.len, on_executed);
+    ask_start(s, g->direct_sql, strlen(g->direct_sql), on_executed);
 }
 
 static void next_shard(struct session *s)
@@ -113,12 +141,45 @@ static void next_shard(struct session *s)
         gate_ask(s, on_there, "USE `%s/%s`", g->keyspace, g->names[g->next_shard]);
 }
 
+/* Whether all names in it are of the keyspace, written or by the session's target. */
+static bool is_of_one_keyspace(const struct session *s)
+{
+    const struct gate *g = s->gate;
+    bool same = s->database && strcmp(s->database, g->keyspace) == 0;
+    struct ddl_table tables[GATE_TABLES_MAX];
+    size_t n = ddl_tables(&g->st, tables, GATE_TABLES_MAX);
+
+    if (n == 0 || n > GATE_TABLES_MAX || (!same && ddl_names_more(&g->st)))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct sql_name *q = &tables[i].qualifier;
+
+        if (q->len == 0 ? !same
+                        : q->len != strlen(g->keyspace) || memcmp(q->text, g->keyspace, q->len))
+            return false;
+    }
+    return true;
+}
+
+/* False: vtgate has to run it. */
+static bool set_sql(struct session *s)
+{
+    struct gate *g = s->gate;
+    bool replica = s->database && strchr(s->database, '@');
+
+    if (g->shard_count == 0 || replica || memchr(g->st.text, '\0', g->st.len) ||
+        !is_of_one_keyspace(s))
+        return false;
+    g->direct_sql = memory_zalloc(g->st.len + 1);
+    ddl_unqualify(g->direct_sql, g->st.text, g->st.len, g->keyspace);
+    return true;
+}
+
 void gate_direct(struct session *s)
 {
     struct gate *g = s->gate;
 
-    if (!s->database || g->shard_count == 0 || g->st.qualifier.len > 0 ||
-        strpbrk(s->database, "@")) {
+    if (!set_sql(s)) {
         snprintf(g->strategy, sizeof(g->strategy), "direct");
         g->action = POLICY_WAIT;
         gate_migrate(s);

@@ -15,6 +15,7 @@
 #include "proxy/memory.h"
 #include "proxy/migration.h"
 #include "proxy/server.h"
+#include "proxy/visible.h"
 #include "proxy/worker.h"
 
 void gate_ask(struct session *s, ask_callback *done, const char *format, ...)
@@ -118,12 +119,6 @@ static const struct step {
 #undef STEP
 };
 
-bool gate_says_not_found(const struct answer *a)
-{
-    return a->code == 1146 || a->code == 1109 ||
-           (a->code == 1105 && memmem(a->message.p, a->message.len, "not found", 9));
-}
-
 /* Another strategy than direct, chosen by the user: none of our business (DECISIONS, 5). */
 static bool is_users_own(const struct gate *g)
 {
@@ -149,7 +144,7 @@ void gate_skip(struct session *s, const struct answer *a)
 {
     struct gate *g = s->gate;
 
-    if (g->step == STEP_TABLE && a && gate_says_not_found(a)) {
+    if (g->step == STEP_TABLE && a && visible_says_not_found(a)) {
         g->not_found = true;
         return;
     }

@@ -1,7 +1,7 @@
 /*
  * What the files of the gate share: gate_start.c (the beginning), gate_facts.c, gate_table.c,
  * gate_shards.c and gate_vschema.c (the questions), gate.c (the decision), gate_explain.c
- * (EXPLAIN's answer), gate_direct.c (direct DDL, shard by shard), gate_see.c. For them only.
+ * (EXPLAIN's answer), gate_direct.c (direct DDL, shard by shard). For them only.
  */
 #ifndef VTSHIM_PROXY_GATE_INTERNAL_H
 #define VTSHIM_PROXY_GATE_INTERNAL_H
@@ -65,20 +65,16 @@ struct gate {
 
     size_t step, next_shard;
     bool away;           /* the session's target at vtgate is a shard of ours: to be put back */
+    char *direct_sql;    /* what a shard's MySQL is told; owned */
     bool running_direct; /* shards are being changed: nothing may stop it */
     size_t direct_done;  /* shards that have been */
     uint16_t code;       /* of the error that ended it, or 0 */
     char state[6];
     char *message; /* owned */
     int64_t started_ms;
-    bool waiting;                   /* for a VSchema change to be over */
-    bool seeing, seen;              /* direct DDL is done: vtgate has to know it; it does */
-    int64_t seeing_ms;              /* since when */
-    char info[160];                 /* of the OK to come */
-    char (*columns)[GATE_NAME_MAX]; /* of the table as it is now; owned */
-    size_t column_count;
-    struct everywhere *everywhere; /* what the other vtgates know; or NULL */
-    struct loop_timer timer;       /* ddl.preflight_ms; seeing: the next look */
+    bool waiting;            /* for a VSchema change to be over */
+    char info[160];          /* of the OK to come */
+    struct loop_timer timer; /* ddl.preflight_ms; waiting: the next look */
 };
 
 /* Formats a question and asks it. */
@@ -87,8 +83,6 @@ __attribute__((format(printf, 3, 4))) void gate_ask(struct session *s, ask_callb
 
 /* gate_facts.c: asks for what the rules need, then calls gate_decide. */
 void gate_gather(struct session *s);
-/* The table is not there, as far as vtgate knows: "table x not found", 1146. */
-bool gate_says_not_found(const struct answer *a);
 
 void gate_on_answer(struct session *s, const struct answer *a); /* of every step's question */
 bool gate_is_alter(const struct gate *g);                       /* of a table or its indexes */
@@ -152,9 +146,5 @@ void gate_migrate(struct session *s); /* goes on as a migration */
 
 void gate_explain(struct session *s);
 void gate_direct(struct session *s);
-
-/* gate_see.c: answers with gate->info once vtgate knows the table as it is now. */
-void gate_see(struct session *s);
-void gate_see_again(struct session *s);
 
 #endif

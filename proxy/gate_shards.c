@@ -1,8 +1,8 @@
 /*
  * The table on each shard: whether it is there, how large, and what it looks like. vtgate sends
  * such questions to any one shard, so the session's target becomes each of them in turn, and then
- * what it was. A session without a target cannot be put back: it is judged by one shard
- * (gate_table.c).
+ * what it was, or none. A session whose user may not go to a shard is judged by one of vtgate's
+ * choice (gate_table.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ bool gate_ask_shards(struct session *s)
     struct gate *g = s->gate;
     bool wanted = *g->literal && g->st.object != DDL_OBJECT_VIEW && !gate_is_behind_others(s);
 
-    if (!(wanted || wants_sizes(g)) || !s->database || !*g->keyspace)
+    if (!(wanted || wants_sizes(g)) || !*g->keyspace)
         return false;
     g->names = memory_zalloc(GATE_SHARDS_MAX * sizeof(*g->names));
     g->shards = memory_zalloc(GATE_SHARDS_MAX * sizeof(*g->shards));
@@ -240,6 +240,10 @@ void gate_return(struct session *s, ask_callback *done)
     char name[2 * 320];
     size_t n = 0;
 
+    if (!s->database || !*s->database) { /* vtgate takes that for no target */
+        gate_ask(s, done, "USE");
+        return;
+    }
     for (const char *p = s->database; *p && n < sizeof(name) - 3; p++) {
         if (*p == '`')
             name[n++] = '`';

@@ -28,23 +28,15 @@ static const struct config *config_of(const struct session *s)
 
 static void look_at_facts(struct session *s);
 
-static void look_again(struct session *s)
-{
-    if (s->gate->seeing)
-        gate_see_again(s);
-    else
-        look_at_facts(s);
-}
-
 static void on_timer(void *arg)
 {
     struct session *s = arg;
 
-    if (s->gate->seeing || s->gate->waiting) {
+    if (s->gate->waiting) {
         if (locks_due(s, clock_ms()))
-            locks_keep(s, look_again);
+            locks_keep(s, look_at_facts);
         else
-            look_again(s);
+            look_at_facts(s);
         return;
     }
     log_warn("ddl_preflight_late", "session:u ms:d", s->id, config_of(s)->ddl_preflight_ms);
@@ -214,8 +206,6 @@ static struct gate *create(struct session *s, const struct plan *plan)
     if (g->explain) {
         struct sql_name ddl = g->st.body;
 
-        if (config_of(s)->ddl_hints)
-            hints_parse(ddl.text, ddl.len, &g->hints);
         classify_next(ddl.text, ddl.len, &g->st);
         if (s->strategy_own)
             g->passed = "strategy";

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "proxy/audit_session.h"
-#include "proxy/everywhere.h"
 #include "proxy/keeper.h"
 #include "proxy/locks.h"
 #include "proxy/log.h"
@@ -21,12 +20,14 @@
 #include "proxy/notes.h"
 #include "proxy/script.h"
 #include "proxy/server.h"
+#include "proxy/visible.h"
 #include "proxy/worker.h"
 
 static void migration_free(struct session *s)
 {
     struct migration *m = s->migration;
 
+    visible_forget(s);
     migration_forget_cutover(m);
     if (m->managed)
         atomic_fetch_sub(&s->worker->server->tracking, 1);
@@ -34,9 +35,7 @@ static void migration_free(struct session *s)
     m->executor->forget(s);
     free(m->ddl);
     free(m->uuids);
-    free(m->columns);
     copy_watch_free(m->watch);
-    everywhere_drop(m->everywhere);
     free(m->message);
     free(m);
     s->migration = NULL;
@@ -226,8 +225,6 @@ static void look_again(struct session *s)
 {
     if (s->migration->queueing)
         migration_queue(s);
-    else if (s->migration->seeing)
-        migration_see(s);
     else
         migration_poll(s);
 }

@@ -1,6 +1,6 @@
 /*
  * What the files of a migration share: migration_start.c, migration.c (answering, ending),
- * migration_watch.c (following it, cancelling it), migration_see.c, and the executors. For them
+ * migration_watch.c (following it, cancelling it), and the executors. For them
  * only.
  */
 #ifndef VTSHIM_PROXY_MIGRATION_INTERNAL_H
@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "planner/hold.h"
 #include "proxy/ask.h"
 #include "proxy/copy_rate.h"
 #include "proxy/cutover.h"
@@ -53,15 +52,11 @@ struct migration {
     char (*uuids)[UUID_MAX]; /* owned; room for uuid_cap */
     size_t uuid_count, uuid_cap, next_cancel;
     size_t shards;
-    bool has_columns;               /* CREATE or ALTER TABLE, not a view or an index */
-    bool settled;                   /* its own vtgate has seen it */
-    bool seeing;                    /* all shards are complete: the vtgates have to see it */
-    int64_t seeing_ms;              /* since when */
-    char info[UUID_MAX + 160];      /* of the OK to come */
-    char (*columns)[HOLD_NAME_MAX]; /* of the table as it is now; owned */
-    size_t column_count;
-    struct everywhere *everywhere; /* what the other vtgates know; or NULL */
-    bool managed;                  /* the shim decides when it cuts over */
+    bool has_columns;          /* CREATE or ALTER TABLE, not a view or an index */
+    bool settled;              /* nobody waits for what the vtgates know */
+    bool seeing;               /* all shards are complete: the vtgates have to see it */
+    char info[UUID_MAX + 160]; /* of the OK to come */
+    bool managed;              /* the shim decides when it cuts over */
     enum cut_stage cut;
     struct cutover *cutover;      /* COMPLETING: its hold */
     struct cut_looks *looks;      /* LOOK_ASKED: owned */
@@ -187,8 +182,5 @@ void migration_show(struct session *s);
 /* Tells the client how far it is, if it wants to know. False: the client is gone, and with it this
    session, or its migration is being cancelled: nothing more is to be done. */
 bool migration_report(struct session *s);
-
-/* migration_see.c: answers once vtgate knows the table as it is now */
-void migration_see(struct session *s);
 
 #endif

@@ -243,7 +243,7 @@ void migration_adopt(struct session *s, const struct migration_record *r)
     m->record.session = s->id;
     snprintf(m->context, sizeof(m->context), "%s", r->context);
     m->adopted = m->submitted = true;
-    m->settled = true; /* nobody waits for what the vtgates know */
+    m->settled = true;
     manage(s, migration_can_manage(s) && strcmp(r->verb, "alter") == 0);
     m->record.eta_s = -1;
     m->later = r->postponed;

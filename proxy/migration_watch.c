@@ -12,6 +12,7 @@
 #include "proxy/migration.h"
 #include "proxy/migration_internal.h"
 #include "proxy/server.h"
+#include "proxy/visible.h"
 #include "proxy/vtctld_error.h"
 #include "proxy/worker.h"
 
@@ -172,6 +173,29 @@ static void tally_row(struct tally *t, const struct executor_row *row)
     bytes_to_text(t->message, sizeof(t->message), row->message);
 }
 
+static void on_seen(struct session *s)
+{
+    migration_answer_ok(s, s->migration->info);
+}
+
+static void see(struct session *s)
+{
+    const struct migration *m = s->migration;
+    const struct migration_record *r = &m->record;
+    char reference[sizeof(r->keyspace) + sizeof(r->table) + 6];
+
+    snprintf(reference, sizeof(reference), "`%s`.`%s`", r->keyspace, r->table);
+    if (m->settled || !m->has_columns || m->uuid_count > 1)
+        on_seen(s);
+    else
+        visible_wait(s,
+                     &(struct visible_table){.keyspace = r->keyspace,
+                                             .name = r->table,
+                                             .reference = reference,
+                                             .uuid = m->uuids[0]},
+                     on_seen);
+}
+
 static void completed(struct session *s)
 {
     struct migration *m = s->migration;
@@ -185,8 +209,7 @@ static void completed(struct session *s)
              "s",
              m->uuids[0], m->uuid_count, m->shards, ms / 1000, ms % 1000);
     m->seeing = true;
-    m->seeing_ms = clock_ms();
-    migration_see(s);
+    see(s);
 }
 
 static void failed(struct session *s, const struct tally *t)

@@ -115,6 +115,7 @@ struct session {
         *fallback; /* a command that the shim does itself if vtgate refuses it, or NULL */
     struct migration *migration; /* a DDL under way, or NULL */
     struct gate *gate;           /* ... or one that is looked at first, or NULL */
+    struct visible *visible;     /* either, done: vtgate has to know of it; or NULL */
     struct collected *collected; /* between BEGIN and COMMIT TRANSITION, or NULL */
     struct notes *notes;         /* what SHOW WARNINGS tells of the last DDL, or NULL */
     struct kept_command *kept;   /* the command that was sent, until its answer begins, or NULL */

@@ -172,8 +172,8 @@ def test_users_own_postponement_is_kept(start_shim, bed, table, managed):
         stays(lambda: ready(table) and ready(other) and postponed(), "nobody completes them", 2)
         with again.connect(autocommit=False) as holder, holder.cursor() as held, again.connect() as connection:
             held.execute(f"SELECT count(*) FROM {other}")
-            again.secrets.discard(uuid)
             connection.cursor().execute(f"ALTER VITESS_MIGRATION '{uuid}' COMPLETE")
+            again.secrets.discard(uuid)
             again.wait_event("ddl_drain_put_off", 30)
             assert ready(other), "no shard cuts over while a transaction is open"
             held.execute("ROLLBACK")
@@ -190,19 +190,17 @@ def test_revert_async_and_own_context(start_shim, bed, table, managed):
         cursor.execute(f"ALTER /*vtshim wait=no context=mine:1 */ TABLE {table} ADD COLUMN own int")
         row, = {(row["migration_uuid"], row["migration_context"]) for row in bed.migrations(table)}
         uuid = row[0]
-        shim.secrets.discard(uuid)
         assert row[1] == "mine:1"
         shim.process.send_signal(signal.SIGKILL)  # who comes back finds it by the mark that it left with it
         shim.expected_status = -signal.SIGKILL
     again = start_shim(managed)
-    again.secrets.discard(uuid)
     until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 90)
     assert has_column(bed, table, "own") and again.events("ddl_cut_over", uuid=uuid)
     with again.connect(autocommit=False) as holder, holder.cursor() as held, again.connect() as connection, connection.cursor() as cursor:
         held.execute(f"SELECT count(*) FROM {table}")
         cursor.execute(f"REVERT VITESS_MIGRATION '{uuid}'")
         (reverting,), = cursor.fetchall()
-        again.secrets.discard(reverting)
+        again.secrets.discard(uuid)  # no secret: other lines of the log name it, too
         cursor.execute("SELECT 1, @@ddl_strategy")
         assert cursor.fetchall() in [((1, ""),), ((1, "direct"),)]
         again.wait_event("ddl_drain_put_off", 60)
@@ -210,8 +208,6 @@ def test_revert_async_and_own_context(start_shim, bed, table, managed):
         held.execute("ROLLBACK")
         until(lambda: not any("own" in columns for columns in bed.columns(table).values()), "it is reverted", 90)
     assert again.events("ddl_cut_over", uuid=reverting)
-    first, last = sorted(row["completed_timestamp"] for row in bed.migrations(table) if row["migration_uuid"] == reverting)
-    assert (last - first).total_seconds() <= 2, (first, last)
 
 
 def test_same_statement_attaches(start_shim, bed, table, managed):

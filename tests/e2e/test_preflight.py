@@ -462,6 +462,24 @@ def test_hint_direct(start_shim, bed, wide):
     assert shim.metric("vtshim_ddl_direct_total") == 1
 
 
+@pytest.mark.parametrize("database", [None, "its"], ids=["no database", "database"])
+def test_hint_direct_with_a_keyspace_in_front(start_shim, bed, wide, database):
+    """`ks.t` is one shard after the other, too, for whoever has no database as well; the target is afterwards what it was."""
+    shim = start_shim()
+    name, last = f"`{bed.keyspace}`.{wide}", bed.shards[1]
+    bed.run(f"USE `{last}`", f"INSERT INTO {wide} (id, v) VALUES (1, 5), (2, 5)")
+    with shim.connect(database=database and bed.keyspace) as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {name} ADD COLUMN {bed.keyspace} int /*vtshim strategy=direct*/")
+        assert b"Direct DDL complete: shards=2" in cursor._result.message
+        assert_everywhere(bed, wide, bed.keyspace)
+        code, text = refused(cursor, f"ALTER TABLE {name} ADD UNIQUE INDEX u (v) /*vtshim strategy=direct*/")
+        assert code == 1062 and f"shard {last.split('/')[1]} (1 of 2 shards changed)" in text, text
+        cursor.execute("SELECT database()")
+        assert cursor.fetchone() == (bed.keyspace if database else "",)
+    indexes = bed.indexes(wide)
+    assert "u" in indexes[bed.shards[0]] and "u" not in indexes[last]
+
+
 def test_hint_direct_fails_on_one_shard(start_shim, bed, wide):
     """One shard at a time: the error says which ones have been changed, and the rest is untouched."""
     shim = start_shim()

@@ -1,4 +1,4 @@
-/* Hints at the head of a statement. */
+/* Hints in a statement. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +39,17 @@ static void read(void **state)
         {"/*vtshim wait=no */ ALTER TABLE t ADD c int", " nowait"},
         {"ALTER /*vtshim wait=yes*/ TABLE t ADD c int", " wait"},
         {"  -- x\n# y\n/* z */ ALTER/*vtshim strategy=direct,wait=no*/TABLE", NULL /* see below */},
-        {"ALTER TABLE /*vtshim wait=no */ t ADD c int", NULL},
+        {"ALTER TABLE /*vtshim wait=no */ t ADD c int", " nowait"},
+        {"ALTER TABLE t ADD c int /*vtshim wait=no */", " nowait"},
+        {"ALTER TABLE t ADD c int -- /*vtshim wait=no */", NULL},
+        {"ALTER TABLE t ADD c int DEFAULT 1--1 /*vtshim wait=no */", " nowait"},
+        {"ALTER TABLE t ADD c int COMMENT '/*vtshim wait=no */'", NULL},
+        {"ALTER TABLE t ADD c int COMMENT 'it''s \\' /*vtshim wait=no */'", NULL},
+        {"ALTER TABLE t ADD c int COMMENT \"/*vtshim wait=no */", NULL},
+        {"ALTER TABLE t ADD `/*vtshim wait=no */` int", NULL},
+        {"ALTER TABLE t ADD `a\\` int /*vtshim wait=no */", " nowait"},
+        {"ALTER TABLE t /*!80000 ADD c int /*vtshim wait=no */ */", " nowait"},
+        {"ALTER TABLE t ADD c int /* it's */ /*vtshim wait=no */", " nowait"},
         {"/*vtshim strategy='vitess --prefer-instant-ddl' context=rel-1.2:a_b */ ALTER",
          " s=vitess --prefer-instant-ddl c=rel-1.2:a_b"},
         {"/*vtshim strategy=\"x y\" */ ALTER", " s=x y"},
