@@ -17,8 +17,10 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-/* The migration that is to be reverted, on any of its shards. False: it is not known. */
-static bool read_original(struct migration *m, const struct answer *a, bool *copied)
+enum original { ORIGINAL_FOUND, ORIGINAL_UNKNOWN, ORIGINAL_NOT_SHOWN };
+
+/* The migration that is to be reverted, on any of its shards. */
+static enum original read_original(struct migration *m, const struct answer *a, bool *copied)
 {
     static const char *const NAMES[] = {"mysql_table", "ddl_action", "is_view"};
     enum { TABLE, ACTION, VIEW, USED };
@@ -27,27 +29,42 @@ static bool read_original(struct migration *m, const struct answer *a, bool *cop
     int column[USED];
 
     if (!a || a->failed || !a->columns)
-        return false;
+        return ORIGINAL_NOT_SHOWN;
     for (int i = 0; i < USED; i++) {
         column[i] = answer_column(a, NAMES[i]);
         if (column[i] < 0 || column[i] >= EXECUTOR_COLUMNS_MAX)
-            return false;
+            return ORIGINAL_NOT_SHOWN;
     }
     if (!answer_row(a, &at, row, EXECUTOR_COLUMNS_MAX))
-        return false;
+        return ORIGINAL_UNKNOWN;
     bytes_to_text(m->record.table, sizeof(m->record.table), row[column[TABLE]]);
     *copied = bytes_are(row[column[ACTION]], "alter") && !bytes_are(row[column[VIEW]], "1");
-    return true;
+    return ORIGINAL_FOUND;
 }
 
-/* One that Vitess does not know is refused by it, in its own words. */
+/* Vitess would answer with a uuid, and tell only in that one's row that it failed. */
+static void refuse_unknown(struct session *s)
+{
+    struct migration *m = s->migration;
+    struct control_statement c;
+    char text[200];
+
+    control_statement_parse(&c, m->ddl, m->len);
+    snprintf(text, sizeof(text), "Unknown migration '%s' in keyspace '%s'", c.uuid,
+             m->record.keyspace);
+    migration_keep_error(m, 1105, "HY000", (struct bytes){(const uint8_t *)text, strlen(text)});
+    migration_refused(s);
+}
+
 static void on_original(struct session *s, const struct answer *a)
 {
     struct migration *m = s->migration;
     bool copied = false;
 
-    if (!read_original(m, a, &copied))
-        *m->record.table = '\0';
+    if (read_original(m, a, &copied) == ORIGINAL_UNKNOWN) {
+        refuse_unknown(s);
+        return;
+    }
     snprintf(m->record.verb, sizeof(m->record.verb), "%s", copied ? "alter" : "revert");
     snprintf(m->strategy, sizeof(m->strategy), "vitess");
     m->record.threshold_s = ddl_threshold_s(m->strategy, strlen(m->strategy));
