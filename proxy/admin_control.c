@@ -177,9 +177,9 @@ static void on_done(void *context, void *arg)
     log_info("migration_control", "verb:s uuid:s keyspace:s user:s peer:s code:u affected:u",
              p->verb->name, p->uuid, p->keyspace, p->rq->user, p->rq->peer, (uint64_t)q->code,
              q->results[q->n - 1].affected);
-    reply(p);
     if (p->managed && !q->code)
         keeper_look_soon(p->rq->server);
+    reply(p);
     control_query_destroy(p->query);
     free(p);
 }
