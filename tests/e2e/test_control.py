@@ -323,7 +323,9 @@ def test_related_tables_are_not_concurrent(start_shim, bed, table):
             f"CREATE VIEW {view} AS SELECT id FROM {table}")
     try:
         with one.connect() as parent, two.connect() as connection:
-            parent.cursor().execute(f"ALTER /*vtshim wait=no */ TABLE {table} ADD COLUMN one int")
+            # Not launched: Vitess would soon fail it, for MySQL cannot rename a table with foreign keys as it wants to.
+            parent.cursor().execute(f"ALTER /*vtshim wait=no strategy='{strategy} --postpone-launch' */ "
+                                    f"TABLE {table} ADD COLUMN one int")
             uuid = bed.migrations(table)[0]["migration_uuid"]
             for sql in (f"ALTER TABLE {child} ADD COLUMN two int", f"DROP VIEW {view}"):
                 thread = threading.Thread(target=lambda: error_of(connection.cursor().execute, sql))
