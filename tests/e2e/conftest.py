@@ -15,7 +15,7 @@ import pytest
 from lib import bed as bed_module
 from lib.bed import Bed
 from lib.certificates import Certificates
-from lib.plain import build_plain
+from lib.plain import build_preset
 from lib.poll import until
 from lib.shim import Shim, find_program, merge
 
@@ -143,7 +143,7 @@ def program() -> Path:
 @pytest.fixture(scope="session")
 def plain_program() -> Path:
     """The same without sanitizers."""
-    return build_plain()
+    return build_preset("dev")
 
 
 @pytest.fixture
