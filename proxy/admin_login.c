@@ -213,14 +213,15 @@ void admin_login_response(struct admin_client *c, const uint8_t *payload, size_t
     c->capabilities = hr.capabilities;
     snprintf(c->user, sizeof(c->user), "%.*s", (int)(hr.user.len < 63 ? hr.user.len : 63),
              (const char *)hr.user.p);
-    if (admin->user_count == 0) {
-        welcome(c, false);
+    bool client_sha2 = is_plugin(hr.plugin, SHA2);
+
+    if (admin->user_count == 0) { /* but who has a password, or none, expects an answer to it */
+        welcome(c, client_sha2 && hr.auth.len > 1);
         return;
     }
     if (is_blocked(c))
         return;
     const struct admin_secret *secret = find_secret(admin, c->user);
-    bool client_sha2 = is_plugin(hr.plugin, SHA2);
 
     if (client_sha2 && secret->has_sha2) {
         if (admin_auth_sha2(secret, c->salt, hr.auth))

@@ -129,9 +129,11 @@ int admin_parse_command(struct lexer *lx, struct admin_error *error)
         if (match_words(lx, COMMANDS[i]))
             return (int)i;
     }
-    struct token first = lexer_next(lx);
+    struct token t = lexer_next(lx);
 
-    admin_parse_refuse(error, &first, "a command of vtshim's admin port (HELP lists them)");
+    if (token_is(&t, "SHOW")) /* which the mistake is not */
+        t = lexer_next(lx);
+    admin_parse_refuse(error, &t, "a command of vtshim's admin port (SHOW HELP lists them)");
     return -1;
 }
 

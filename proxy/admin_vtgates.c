@@ -41,7 +41,7 @@ static void vtgate_row(struct admin_table *t, const struct vtgate *v,
                            admin_number_or_null(&ns, (int64_t)view->reloads, seen),
                            admin_number_or_null(&ns, (int64_t)view->watch_errors, seen),
                            admin_number_or_null(&ns, (int64_t)p->length, seen),
-                           admin_number_or_null(&ns, p->hit_percent, p->hit_percent >= 0),
+                           admin_number_or_null(&ns, p->hit_percent, seen && p->hit_percent >= 0),
                            admin_number_or_null(&ns, (int64_t)p->misses, seen),
                            seen ? admin_seconds(&ns, now - view->seen_ms) : NULL,
                        });

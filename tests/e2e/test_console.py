@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
 
 import mysql.connector
 import pymysql
@@ -174,6 +176,27 @@ def test_shutdown(start_shim):
         assert client.query("BEGIN").error is None
         shim.admin("SHUTDOWN")
         assert shim.wait(10) == 0
+
+
+@pytest.mark.parametrize("password", ["", "any"])
+def test_without_users_any_password_will_do(shim, password):
+    """Whichever client, and whatever stands in its option file."""
+    host, port = shim.admin_address
+    cli = subprocess.run(["mariadb", "--no-defaults", "-h", host, "-P", str(port), "-u", "somebody", "-N", "-e", "SHOW VERSION LIKE 'vtshim'"],
+                         env=os.environ | {"MYSQL_PWD": password}, capture_output=True, text=True, timeout=20, check=False)
+    assert cli.returncode == 0 and cli.stdout.startswith("vtshim"), cli.stderr
+    with pymysql.connect(host=host, port=port, user="somebody", password=password) as connection:
+        connection.ping()
+    with mysql.connector.connect(host=host, port=port, user="somebody", password=password) as connection:
+        connection.ping()
+
+
+def test_unknown_commands(shim):
+    """The word that is not known, and where to look; a column that was never read is NULL, not 0."""
+    with pytest.raises(pymysql.Error) as refused:
+        shim.admin("SHOW POOLS")
+    assert refused.value.args[0] == 1064 and "(SHOW HELP lists them) near 'POOLS'" in refused.value.args[1]
+    assert {row["hit_percent"] for row in shim.admin("SHOW VTGATES")} == {None}
 
 
 def test_guessing_is_slow(start_shim):
