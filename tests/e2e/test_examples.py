@@ -4,6 +4,7 @@
   json plan   a plan: judged by a dry run
   sql         statements through the shim, as an application's user
   sql admin   commands of the admin port, one after the other on one connection
+  sql admin, not run   the same, where it would turn the cluster upside down: they have to be commands that there are
   console     $ commands of a shell, and what a client is then told at its prompt; what they print is compared, where
               numbers and ids may be others, and "..." stands for anything
   sh          commands of a shell: run, or (what builds or takes minutes) asked for --help, which has to know their options
@@ -30,7 +31,7 @@ from lib.bed import REPOSITORY
 from lib.ddl import UUID
 from lib.poll import until
 
-MARKS = ("json", "json plan", "sql", "sql admin", "console", "sh", "text")
+MARKS = ("json", "json plan", "sql", "sql admin", "sql admin, not run", "console", "sh", "text")
 FILES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "tests/fuzz/README.md"]
 TOKEN = "examples-5b1e0c77"
 # What takes minutes, and is tried by other means: run-tests runs them all.
@@ -176,6 +177,12 @@ def test_admin(shim, tables, file, text):
                 ids[said[1]] = str(cursor.fetchone()["Id"])
         cursor.execute("RELEASE ALL") if "HOLD" in text and "RELEASE" not in text else None
     assert shim.admin("SHOW HOLDS") == []
+
+
+@pytest.mark.parametrize("file, text", all_blocks("sql admin, not run"))
+def test_commands_exist(file, text):
+    words = re.findall(r'ADMIN_COMMAND\(\s*"([^"]+)"', (REPOSITORY / "proxy/admin_commands.def").read_text())
+    assert [each for each in statements(text) if not any(re.match(rf"{word}\b", each) for word in words)] == []
 
 
 @pytest.mark.parametrize("file, text", all_blocks("json plan"))
