@@ -14,6 +14,7 @@ void *config_alloc(size_t n, size_t size)
 {
     void *p = calloc(n > 0 ? n : 1, size);
     if (p == NULL) {
+        fputs("vtshim: out of memory\n", stderr);
         abort();
     }
     return p;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "proxy/admin_commands.h"
 #include "proxy/admin_gather.h"
@@ -17,6 +16,7 @@
 #include "proxy/audit.h"
 #include "proxy/digests.h"
 #include "proxy/listener.h"
+#include "proxy/memory_limit.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/vtgates.h"
@@ -131,36 +131,41 @@ void admin_show_listeners(struct admin_request *rq, struct lexer *lx)
         char address[LISTENER_ADDRESS_MAX];
 
         listener_format_address(sockets[i].fd, address);
-        admin_table_row(
-            t, (const char *const[]){purpose_of(rq->server->config, sockets[i].configured),
-                                     sockets[i].configured, address,
-                                     sockets[i].paused ? "paused: accept failed" : "accepting"});
+        admin_table_row(t, (const char *const[]){
+                               purpose_of(rq->server->config, sockets[i].configured),
+                               sockets[i].configured, address,
+                               sockets[i].paused ? "paused: accept failed, or limits.memory_bytes"
+                                                 : "accepting"});
     }
     admin_reply_table(rq, t);
 }
 
-/* Resident pages of the process; 0: /proc does not tell. */
-static uint64_t resident_bytes(void)
+static const char *memory_stage_help(enum memory_stage stage)
 {
-    FILE *f = fopen("/proc/self/statm", "re");
-    unsigned long long size = 0, resident = 0;
-
-    if (f && fscanf(f, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
-    if (f)
-        fclose(f);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    switch (stage) {
+    case MEMORY_TIGHT:
+        return "limits.memory_bytes. Now: tight, new connections get error 1041.";
+    case MEMORY_FULL:
+        return "limits.memory_bytes. Now: full, no connection is accepted.";
+    case MEMORY_OVER:
+        return "limits.memory_bytes. Now: over, sessions are being ended.";
+    default:
+        return "limits.memory_bytes (0: none). Now: fine.";
+    }
 }
 
 void admin_show_memory(struct admin_request *rq, struct lexer *lx)
 {
     static const char *const NAMES[] = {"Name", "Bytes", "Help"};
     struct mallinfo2 heap = mallinfo2();
+    const struct config *c = rq->server->config;
     const struct {
         const char *name, *help;
         uint64_t bytes;
     } rows[] = {
-        {"resident", "What the process occupies in memory.", resident_bytes()},
+        {"resident", "What the process occupies in memory.", memory_resident()},
+        {"limit", memory_stage_help(memory_limit_stage(rq->server->memory_limit)),
+         (uint64_t)c->limits_memory_bytes},
         {"heap_used", "Allocated by the program.", heap.uordblks},
         {"heap_free", "Freed by the program, kept by the allocator.", heap.fordblks},
         {"heap_mapped", "Allocated in large pieces, which go back to the system when freed.",
@@ -195,8 +200,10 @@ void admin_show_errors(struct admin_request *rq, struct lexer *lx)
     for (enum shim_error e = 0; e < SHIM_ERROR_COUNT; e++) {
         const struct shim_error_row *row = shim_error_row(e);
         struct admin_values ns = {.n = 0};
-        uint64_t sent =
-            e == SHIM_ERROR_TOO_MANY_CONNECTIONS ? metrics_get(&rq->server->refused) : 0;
+        uint64_t sent = e == SHIM_ERROR_TOO_MANY_CONNECTIONS ? metrics_get(&rq->server->refused)
+                        : e == SHIM_ERROR_OUT_OF_MEMORY
+                            ? memory_limit_refused(rq->server->memory_limit)
+                            : 0;
 
         for (unsigned i = 0; i < rq->server->worker_count; i++)
             sent += metrics_get(&rq->server->workers[i].metrics.errors[e]);

@@ -12,6 +12,7 @@
 
 #include "proxy/admin_sink.h"
 #include "proxy/api_internal.h"
+#include "proxy/memory.h"
 
 #define API_REPLY_MAX (64u << 20)
 #define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
@@ -24,7 +25,7 @@ void api_add_string(struct evbuffer *out, const char *text)
     char *ascii = NULL;
 
     if (!value) { /* no UTF-8: each byte beyond ASCII is shown as unknown */
-        ascii = strdup(text);
+        ascii = memory_copy(text, strlen(text));
         for (char *p = ascii; p && *p; p++)
             *p = (unsigned char)*p < 0x80 ? *p : '?';
         value = json_string(ascii);
@@ -151,7 +152,7 @@ static void sink_error(struct admin_request *rq, uint16_t code, const char *stat
 /* The columns' names in lower case, quoted; and which of them are numbers. */
 static char *lower_names(const struct admin_table *t, bool *numbers)
 {
-    char *names = calloc(t->columns, 64);
+    char *names = memory_zalloc(t->columns * 64);
 
     for (size_t i = 0; names && i < t->columns; i++) {
         snprintf(names + 64 * i, 64, "%s", t->names[i]);
@@ -167,7 +168,7 @@ static bool sink_table(struct admin_request *rq, const struct admin_table *t)
     struct api_call *call = call_of(rq);
     size_t rows = t->rows < call->limit ? t->rows : call->limit;
     struct evbuffer *out = evbuffer_new();
-    bool *numbers = calloc(t->columns + 1, sizeof(*numbers));
+    bool *numbers = memory_zalloc((t->columns + 1) * sizeof(*numbers));
     char *names = lower_names(t, numbers), total[24];
 
     evbuffer_add_printf(out, "[");

@@ -23,6 +23,7 @@
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/memory_limit.h"
 #include "proxy/metrics_text.h"
 #include "proxy/migrations.h"
 #include "proxy/server.h"
@@ -140,6 +141,11 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
     metrics_text_value(out, METRIC_FLEET_MEMBERS, fleet_members(server, NULL, 0, &age_ms));
     metrics_text_value(out, METRIC_FLEET_FENCED, server_is_fenced(server));
     metrics_text_value(out, METRIC_REFUSED, metrics_get(&server->refused));
+    metrics_text_value(out, METRIC_MEMORY_RESIDENT, memory_resident());
+    metrics_text_value(out, METRIC_MEMORY_LIMIT, (uint64_t)server->config->limits_memory_bytes);
+    metrics_text_value(out, METRIC_MEMORY_STAGE, memory_limit_stage(server->memory_limit));
+    metrics_text_value(out, METRIC_MEMORY_REFUSED, memory_limit_refused(server->memory_limit));
+    metrics_text_value(out, METRIC_MEMORY_ENDED, memory_limit_ended(server->memory_limit));
     metrics_text_value(out, METRIC_ACCEPT_FAILURES, listener_failures());
     metrics_text_value(out, METRIC_LOG_DROPPED, log_dropped());
     for (size_t i = 0; i < n; i++) {

@@ -39,7 +39,7 @@ struct line_file {
     /* The thread's own. */
     int fd; /* -1: none */
     bool torn, failing;
-    time_t tried;
+    time_t tried; /* CLOCK_MONOTONIC */
 };
 
 /* --- any thread ------------------------------------------------------------------------------ */
@@ -111,6 +111,15 @@ static void failed(struct line_file *f, const char *path, int error)
     f->failing = true;
 }
 
+/* Not of the clock on the wall, which may be set back. */
+static time_t now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 /* O_NONBLOCK: of a FIFO whose reader is gone. */
 static void open_file(struct line_file *f, const char *path)
 {
@@ -118,7 +127,7 @@ static void open_file(struct line_file *f, const char *path)
         close(f->fd);
     f->fd = -1;
     f->torn = false;
-    f->tried = time(NULL);
+    f->tried = now_s();
     if (!*path)
         return;
     f->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
@@ -146,7 +155,7 @@ static bool write_line(struct line_file *f, const char *path, const struct line 
     size_t done = 0;
     int error = 0;
 
-    if (f->fd < 0 && time(NULL) - f->tried >= REOPEN_S)
+    if (f->fd < 0 && now_s() - f->tried >= REOPEN_S)
         open_file(f, path);
     if (f->fd < 0)
         return false;

@@ -32,6 +32,7 @@ struct listening {
     struct evconnlistener *accepting;
     struct event *pause;
     bool keep_file; /* of a unix socket: it is somebody else's to remove */
+    bool held;      /* listener_hold */
     const char *configured;
 };
 
@@ -64,7 +65,8 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    evconnlistener_enable(s->accepting);
+    if (!s->held)
+        evconnlistener_enable(s->accepting);
 }
 
 /* Out of descriptors, usually. The connection stays in the queue, so that the socket is readable
@@ -160,7 +162,7 @@ size_t listener_sockets(struct listener_socket *sockets, size_t max)
                 .fd = evconnlistener_get_fd(s->accepting),
                 .keep_file = s->keep_file,
                 .configured = s->configured,
-                .paused = event_pending(s->pause, EV_TIMEOUT, NULL),
+                .paused = event_pending(s->pause, EV_TIMEOUT, NULL) || s->held,
             };
     }
     return n;
@@ -355,6 +357,19 @@ struct listener *listener_open(struct event_base *base, const struct endpoint *e
         return l;
     free(l);
     return NULL;
+}
+
+void listener_hold(struct listener *l, bool hold)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        struct listening *s = &l->sockets[i];
+
+        if (hold)
+            evconnlistener_disable(s->accepting);
+        else if (s->held && !event_pending(s->pause, EV_TIMEOUT, NULL))
+            evconnlistener_enable(s->accepting);
+        s->held = hold;
+    }
 }
 
 bool listener_open_early(const struct endpoint *e)

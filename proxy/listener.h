@@ -29,6 +29,9 @@ struct listener *listener_open(struct event_base *base, const struct endpoint *e
    listener_close. */
 void listener_give(struct listener *l, struct evhttp *http);
 
+/* Accepts nothing until it is let go again: what comes waits in the sockets' queues. */
+void listener_hold(struct listener *l, bool hold);
+
 /* Closes the sockets; removes the file of a unix socket, unless it is another's by now. */
 void listener_close(struct listener *l);
 
@@ -41,7 +44,7 @@ struct listener_socket {
     bool keep_file; /* of a unix socket: not ours to remove */
     /* Of listener_sockets only: */
     const char *configured; /* borrowed: the endpoint's text */
-    bool paused;            /* accept(2) failed, and is tried again in a moment */
+    bool paused; /* nothing is accepted: accept(2) failed a moment ago, or listener_hold */
 };
 
 /*

@@ -15,6 +15,7 @@
 #include "config/options.h"
 #include "proxy/auth.h"
 #include "proxy/gate.h"
+#include "proxy/library_memory.h"
 #include "proxy/log.h"
 #include "proxy/privileges.h"
 #include "proxy/reload.h"
@@ -281,6 +282,7 @@ static void open_standard_streams(void)
 
 int main(int argc, char **argv)
 {
+    library_memory_take_over();
     open_standard_streams();
     restart_remember(argv);
     struct config *config = config_create_default();

@@ -439,6 +439,7 @@ void retry_keep(struct session *s, const uint8_t *packet, size_t len)
             s->command == COM_QUERY &&
             is_plain_begin((const char *)packet + PACKET_HEADER + 1, len - PACKET_HEADER - 1);
     if (!is_kept_command(s->command) || !c->retry_enabled ||
+        atomic_load_explicit(&server->memory_tight, memory_order_relaxed) ||
         len > (size_t)c->retry_max_statement_bytes || s->state != SESSION_RESPONSE)
         return;
     s->kept = kept_take(&s->worker->kept, packet, len);

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/memory_limit.h"
 #include "proxy/migrations.h"
 #include "proxy/networks.h"
 #include "proxy/quota.h"
@@ -137,19 +139,23 @@ uint64_t server_metric(const struct server *server, const struct metric_row *row
 
 /* --- listening ------------------------------------------------------------------------------- */
 
-static void refuse_connection(struct server *server, evutil_socket_t fd)
+static void refuse_connection(evutil_socket_t fd, enum shim_error error, ...)
 {
-    const struct shim_error_row *row = shim_error_row(SHIM_ERROR_TOO_MANY_CONNECTIONS);
+    const struct shim_error_row *row = shim_error_row(error);
     struct buffer out;
+    char text[256];
+    va_list args;
 
-    buffer_init(&out, 256);
-    reply_error(&out, 0, row->code, row->state, row->text);
+    va_start(args, error);
+    shim_error_vformat(text, sizeof(text), error, args);
+    va_end(args);
+    buffer_init(&out, 512);
+    reply_error(&out, 0, row->code, row->state, text);
     ssize_t ignored = send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
     (void)ignored;
     buffer_release(&out);
     close(fd);
-    metrics_add(&server->refused, 1);
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
@@ -159,10 +165,15 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     struct new_connection *c;
 
     (void)l;
+    if (memory_limit_refuses(server->memory_limit)) {
+        refuse_connection(fd, SHIM_ERROR_OUT_OF_MEMORY, "no new connections are taken; try again");
+        return;
+    }
     if (atomic_fetch_add(&server->sessions, 1) >=
         (uint64_t)server->config->limits_max_connections) {
         atomic_fetch_sub(&server->sessions, 1);
-        refuse_connection(server, fd);
+        refuse_connection(fd, SHIM_ERROR_TOO_MANY_CONNECTIONS);
+        metrics_add(&server->refused, 1);
         return;
     }
     c = memory_zalloc(sizeof(*c));
@@ -297,6 +308,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     for (unsigned i = 0; i < server->worker_count; i++)
         mailbox_post(&server->workers[i].mailbox, worker_sweep, &server->workers[i], NULL);
     trim_memory(server);
+    memory_limit_look(server->memory_limit);
 }
 
 static void add_housekeeping(struct server *server)
@@ -459,6 +471,7 @@ static bool start(struct server *server)
     server->vtctld = vtctld_start(server, &failed);
     if (failed || !fleet_start(server) || !start_workers(server) || !open_listeners(server))
         return false;
+    server->memory_limit = memory_limit_create(server);
     server->keeper = keeper_create(server);
     server->watch = vtgate_watch_create(server);
     changes_listen(server->changes);
@@ -538,6 +551,7 @@ static void stop(struct server *server)
     if (server->admin)
         admin_destroy(server->admin);
     watchdog_destroy(server->watchdog);
+    memory_limit_destroy(server->memory_limit);
     if (server->keeper)
         keeper_destroy(server->keeper);
     cutover_stop_all(server);

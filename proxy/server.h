@@ -43,6 +43,7 @@ struct fleet;
 struct vtctld;
 struct restart;
 struct watchdog;
+struct memory_limit;
 
 struct server {
     /* These three are immutable. A reload (reload.c) puts others in their place and destroys the
@@ -90,6 +91,7 @@ struct server {
     struct restart *restart;
     struct watchdog *watchdog;       /* NULL: nobody watches */
     struct transitions *transitions; /* control loop only */
+    struct memory_limit *memory_limit;
     struct event *drain_timer;
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */
     unsigned next_worker;
@@ -102,6 +104,7 @@ struct server {
     uint64_t most_sessions;        /* control loop only: see trim_memory */
     uint64_t last_sessions;        /* likewise */
     _Atomic unsigned tracking;     /* whoever needs to know what transactions touch */
+    _Atomic bool memory_tight;     /* see memory_limit.h: nothing is kept that can be spared */
     _Atomic uint64_t parked;       /* parked now, all workers */
     _Atomic int64_t fence_us;      /* see server_is_fenced */
     _Atomic uint64_t refused; /* connections over limits.max_connections; control loop writes */

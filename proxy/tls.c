@@ -74,6 +74,8 @@ static SSL_CTX *context_create(const SSL_METHOD *method, const struct tls_files 
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+    /* Passwords come this way: OpenSSL would keep a copy until more comes. */
+    SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
     if (!context_load(ctx, files, error, size)) {
         SSL_CTX_free(ctx);
         return NULL;

@@ -1,0 +1,139 @@
+"""Clients that mean harm: thousands of half-open logins, one byte at a time, garbage, connections that vanish. One that
+behaves goes on within bounds, and afterwards nothing is left of them.
+
+VTSHIM_LONG=1 makes 10,000 of them, else 1,200.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import socket
+import threading
+import time
+from collections import deque
+
+import pymysql
+
+from lib.poll import until
+from lib.shim import Shim
+
+LONG = os.environ.get("VTSHIM_LONG") == "1"
+TOTAL = 10_000 if LONG else 1_200
+AT_ONCE = 2_000 if LONG else 300
+# Another address than everybody else's, so that a limit by address can tell them apart.
+SOURCE = "127.66.6.6"
+SLOWEST = 5.0  # seconds, on a busy machine and with a sanitizer
+
+
+class Hostile(threading.Thread):
+    """A kind of them, each of which stays until the shim or the next one makes it leave."""
+
+    def __init__(self, shim: Shim, kind: str, count: int, at_once: int):
+        super().__init__()
+        self.shim, self.kind, self.count, self.at_once = shim, kind, count, at_once
+        self.made = 0
+
+    def run(self) -> None:
+        held: deque[socket.socket] = deque()
+        for _ in range(self.count):
+            try:
+                held.append(socket.create_connection(self.shim.listen, 10, (SOURCE, 0)))
+                self.made += 1
+                self.act(held)
+                time.sleep(0.005)
+            except OSError:
+                pass  # refused, reset: that is what it is about
+            while len(held) > (0 if self.kind == "vanish" else self.at_once):
+                held.popleft().close()
+        time.sleep(0.5)
+        for connection in held:
+            connection.close()
+
+    def act(self, held: deque[socket.socket]) -> None:
+        if self.kind == "garbage":
+            held[-1].sendall(random.randbytes(random.randrange(1, 2000)))
+        elif self.kind == "slow":
+            # A login's header, and then a byte now and then of each of those that are open.
+            held[-1].sendall(b"\x50\x00\x00\x01")
+            held[random.randrange(len(held))].sendall(b"\x85")
+
+
+class Good(threading.Thread):
+    """Connects, asks, leaves."""
+
+    def __init__(self, shim: Shim):
+        super().__init__()
+        self.shim, self.ended = shim, threading.Event()
+        self.times: list[float] = []
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        kept = self.shim.connect()
+        while not self.ended.wait(0.02):
+            began = time.monotonic()
+            try:
+                with kept.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+                assert self.shim.run("SELECT 2 AS two") == [{"two": 2}]
+            except (pymysql.Error, OSError, AssertionError) as failure:
+                self.failures.append(repr(failure))
+            self.times.append(time.monotonic() - began)
+        kept.close()
+
+
+def test_hostile_connections(start_shim):
+    """A limit by address keeps them from the places of others, the login's time limit from staying."""
+    shim = start_shim({"limits": {"max_connections": AT_ONCE * 2, "max_connections_per_address": AT_ONCE},
+                       "timeouts": {"login_ms": 1500}})
+    kinds = ("half-open", "slow", "garbage", "vanish")
+    good = Good(shim)
+    hostiles = [Hostile(shim, kind, TOTAL // len(kinds), AT_ONCE // len(kinds)) for kind in kinds]
+    for thread in (good, *hostiles):
+        thread.start()
+    for thread in hostiles:
+        thread.join()
+    good.ended.set()
+    good.join()
+    made = sum(thread.made for thread in hostiles)
+    times = sorted(good.times)
+    print(f"{made} hostile connections; {len(times)} good rounds, the slowest {times[-1]:.2f} s, "
+          f"p50 {times[len(times) // 2]:.3f} s")
+    assert made > TOTAL * 0.9, f"only {made} came as far as being accepted"
+    assert not good.failures, good.failures[:5]
+    assert len(times) > 3 and times[-1] < SLOWEST, times[-5:]
+    until(lambda: shim.metric("vtshim_sessions") == 0, "nothing is left of them", 20)
+    closed = {reason: shim.metric("vtshim_sessions_closed_total", reason=reason)
+              for reason in ("login_timeout", "client_protocol_error", "client_closed")}
+    assert closed["login_timeout"] > 0 and closed["client_protocol_error"] > 0, closed
+
+
+def test_out_of_descriptors(start_shim):
+    """accept(2) fails: the port pauses, it is said once a second at most, those that are there go on, and so do the others as
+    soon as there is room."""
+    shim = start_shim({"workers": 1})
+    first = shim.connect()
+    used = len(os.listdir(f"/proc/{shim.process.pid}/fd"))
+    resource.prlimit(shim.process.pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
+    waiting = [socket.create_connection(shim.listen, 5) for _ in range(20)]
+    shim.wait_event("accept_failed")
+    began = time.monotonic()
+    with first.cursor() as cursor:
+        while time.monotonic() - began < 2.5:
+            cursor.execute("SELECT 1")
+            assert cursor.fetchall() == ((1,),)
+            time.sleep(0.01)
+    assert 1 <= len(shim.events("accept_failed")) <= 5, "told once a second"
+    for connection in waiting:
+        connection.close()
+    until(lambda: asks(shim), "there is room again", 20)
+    assert shim.metric("vtshim_accept_failures_total") >= 1
+    first.close()
+
+
+def asks(shim: Shim) -> bool:
+    try:
+        return shim.run("SELECT 1 AS one") == [{"one": 1}]
+    except pymysql.Error:
+        return False
