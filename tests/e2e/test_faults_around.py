@@ -49,7 +49,7 @@ def test_full_disk(start_shim, small_disk):
         assert shim.run("SELECT 1 AS one") == [{"one": 1}]
         shim.admin("SHOW VERSION")
         shim.admin("RELOAD")
-    until(lambda: shim.metric("vtshim_log_lines_dropped_total") > 0 and shim.metric("vtshim_audit_lines_dropped_total") > 0,
+    until(lambda: shim.metric("vtshim_log_lines_dropped_total") > 0 and shim.metric("vtshim_audit_dropped_total") > 0,
           "lines are dropped and counted")
     assert len(shim.events("log_file_failed")) == 1, "told once, on stderr"
     assert "No space left" in shim.events("log_file_failed")[0]["error"]

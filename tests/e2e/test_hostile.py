@@ -47,7 +47,7 @@ class Hostile(threading.Thread):
                 pass  # refused, reset: that is what it is about
             while len(held) > (0 if self.kind == "vanish" else self.at_once):
                 held.popleft().close()
-        time.sleep(0.5)
+        time.sleep(2.5)  # longer than a login may take
         for connection in held:
             connection.close()
 
