@@ -231,8 +231,8 @@ size_t sample_text(char *dst, size_t size, const char *sql, size_t len)
     struct sampler s = {.dst = dst, .size = size, .copied = sql};
     struct lexer lx;
 
-    if (size == 0 || len > SAMPLE_MAX)
-        return 0;
+    if (size == 0 || len > SAMPLE_MAX || (len > 0 && memchr(sql, '\0', len)))
+        return 0; /* a NUL would cut short what is planned */
     *dst = '\0';
     lexer_init(&lx, sql, len);
     for (struct token t = lexer_next(&lx); t.kind != TOKEN_END && !s.failed; t = lexer_next(&lx)) {
