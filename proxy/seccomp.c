@@ -17,7 +17,7 @@
 
 static const char *const NAMES[] = {
 #define SYSCALL(name) #name,
-#include "proxy/syscalls.def"
+#include "proxy/seccomp.def"
 #undef SYSCALL
 };
 

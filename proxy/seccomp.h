@@ -1,5 +1,5 @@
 /*
- * The filter of system calls (run.seccomp): the table syscalls.def is what this program and its
+ * The filter of system calls (run.seccomp): the table seccomp.def is what this program and its
  * libraries make; packaging puts the same table into the systemd unit.
  *
  * A filter stays in force across exec, and so for the successor of a restart (SIGUSR2), which does
