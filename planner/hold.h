@@ -58,7 +58,9 @@ struct hold {
     int64_t ramp_ms;                /* 0: hold.release_ramp_ms */
     uint64_t released;              /* the number of its release; 0: it is in force */
     bool leaving;                   /* released, and newcomers do not queue up behind it */
-    struct hold_tally *tally;       /* the registry's; NULL: none */
+    bool retries_pass;        /* statements that wait for a retry are not in its way: it is for
+                                 a change that they may be waiting for */
+    struct hold_tally *tally; /* the registry's; NULL: none */
 };
 
 struct hold_set {

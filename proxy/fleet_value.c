@@ -56,6 +56,7 @@ char *fleet_hold_write(const struct hold *h, int64_t ttl_ms)
     json_object_set_new(o, "max_parked", json_integer((json_int_t)h->max_parked));
     json_object_set_new(o, "rate", json_integer(h->rate));
     json_object_set_new(o, "ramp_ms", json_integer(h->ramp_ms));
+    json_object_set_new(o, "retries_pass", json_boolean(h->retries_pass));
     json_object_set_new(o, "ttl_ms", json_integer(ttl_ms));
     char *text = dump(o);
 
@@ -116,6 +117,7 @@ static bool read_hold(const json_t *o, struct hold *h, int64_t *ttl_ms)
         !read_number(o, "ramp_ms", TTL_MAX_MS, &h->ramp_ms) ||
         !read_number(o, "ttl_ms", TTL_MAX_MS, ttl_ms) || *ttl_ms == 0)
         return false;
+    h->retries_pass = json_is_true(json_object_get(o, "retries_pass"));
     h->kinds = (unsigned)kinds;
     h->max_parked = (uint64_t)max_parked;
     return read_scope(o, h);

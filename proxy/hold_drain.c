@@ -76,6 +76,8 @@ enum obstacle hold_obstacle(const struct session *s, const struct hold *h)
     if (s->inner ||
         (h->scope == HOLD_VTGATE && (!s->vtgate || strcmp(vtgate_name(s->vtgate), h->vtgate) != 0)))
         return OBSTACLE_NONE;
+    if (h->retries_pass && s->state == SESSION_RETRYING)
+        return OBSTACLE_NONE;
     if (s->status & STATUS_IN_TRANSACTION)
         return transaction_obstacle(s, h);
     return statement_obstacle(s, h);

@@ -45,7 +45,11 @@ static void on_held(void *arg, uint64_t id, const char *error)
 static void add_hold(struct transition *t, enum hold_scope scope, const char *keyspace,
                      const char *table)
 {
-    struct hold h = {.scope = scope};
+    /* A transaction whose table has left the VSchema may be waiting for the one that brings it
+     * back. */
+    struct hold h = {.scope = scope,
+                     .retries_pass = t->order.what == TRANSITION_VSCHEMA ||
+                                     t->order.what == TRANSITION_ROUTING};
 
     snprintf(h.keyspace, sizeof(h.keyspace), "%s", keyspace);
     snprintf(h.table, sizeof(h.table), "%s", table);

@@ -186,6 +186,32 @@ def test_alter_vschema(deployer, bed, before, table):
     assert [row["what"] for row in deployer.admin("SHOW TRANSITIONS")] == ["ALTER VSCHEMA"] * 3
 
 
+def test_a_retry_is_not_in_the_way(deployer, bed, before, table):
+    """A transaction waits for the table that left the VSchema: the change that brings it back does not wait for it."""
+    answers: list = []
+    deployer.admin(f"HOLD TABLE {bed.keyspace}.nothing FOR 60 REASON 'what transactions touch is kept now'")
+    with deployer.connect() as dba, deployer.connect(autocommit=False) as application, dba.cursor() as cursor:
+        cursor.execute(f"ALTER VSCHEMA ON {table} ADD VINDEX hash(id)")
+        with application.cursor() as statements:
+            statements.execute("SELECT count(*) FROM customer")
+            cursor.execute(f"ALTER VSCHEMA DROP TABLE {table}")
+
+            def ask() -> None:
+                try:
+                    answers.append(statements.execute(f"INSERT INTO {table} (id, v) VALUES (1, 1)"))
+                except pymysql.Error as error:
+                    answers.append(error.args)
+            thread = threading.Thread(target=ask)
+            thread.start()
+            until(lambda: deployer.metric("vtshim_retrying_sessions") == 1, "the statement waits for a retry", 10)
+            cursor.execute(f"ALTER VSCHEMA ON {table} ADD VINDEX hash(id)")
+            thread.join(15)
+        application.commit()
+        assert answers == [1]
+        cursor.execute(f"ALTER VSCHEMA DROP TABLE {table}")
+    assert "put off" not in {row["value"].split()[0] for row in deployer.admin("SHOW TRANSITION 3") if row["value"]}
+
+
 def test_nobody_notices(deployer, bed, before):
     """Drop and re-add of the vindex of a table under load, one text and statement by statement, and deploys."""
     dsn = "%s:%s@tcp(%s:%d)/%s" % (bed.user, bed.password, *deployer.listen, bed.keyspace)

@@ -23,7 +23,8 @@ static void holds_are_read_as_written(void **state)
          .max_wait_ms = 1,
          .max_parked = 1000000,
          .rate = 1000000,
-         .ramp_ms = 86400000},
+         .ramp_ms = 86400000,
+         .retries_pass = true},
         {.scope = HOLD_VTGATE, .vtgate = "[::1]:15306"},
     };
 
@@ -40,6 +41,7 @@ static void holds_are_read_as_written(void **state)
         assert_int_equal(h.max_parked, cases[i].max_parked);
         assert_int_equal(h.rate, cases[i].rate);
         assert_int_equal(h.ramp_ms, cases[i].ramp_ms);
+        assert_int_equal(h.retries_pass, cases[i].retries_pass);
         assert_true(h.id == 0 && h.connection == 0 && h.released == 0);
         free(text);
     }
