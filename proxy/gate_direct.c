@@ -141,8 +141,7 @@ static void next_shard(struct session *s)
         gate_ask(s, on_there, "USE `%s/%s`", g->keyspace, g->names[g->next_shard]);
 }
 
-/* Whether all names in it are of the keyspace, written or by the session's target. */
-static bool is_of_one_keyspace(const struct session *s)
+bool gate_is_of_one_keyspace(const struct session *s)
 {
     const struct gate *g = s->gate;
     bool same = s->database && strcmp(s->database, g->keyspace) == 0;
@@ -168,7 +167,7 @@ static bool set_sql(struct session *s)
     bool replica = s->database && strchr(s->database, '@');
 
     if (g->shard_count == 0 || replica || memchr(g->st.text, '\0', g->st.len) ||
-        !is_of_one_keyspace(s))
+        !gate_is_of_one_keyspace(s))
         return false;
     g->direct_sql = memory_zalloc(g->st.len + 1);
     ddl_unqualify(g->direct_sql, g->st.text, g->st.len, g->keyspace);

@@ -147,4 +147,7 @@ void gate_migrate(struct session *s); /* goes on as a migration */
 void gate_explain(struct session *s);
 void gate_direct(struct session *s);
 
+/* Whether all names in the statement are of its keyspace, written or by the session's target. */
+bool gate_is_of_one_keyspace(const struct session *s);
+
 #endif

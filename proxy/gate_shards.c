@@ -38,6 +38,9 @@ bool gate_ask_shards(struct session *s)
 
     if (!(wanted || wants_sizes(g)) || !*g->keyspace)
         return false;
+    /* At a shard a name without a keyspace is one of that shard's: here it is nobody's. */
+    if ((!s->database || !*s->database) && !gate_is_of_one_keyspace(s))
+        return false;
     g->names = memory_zalloc(GATE_SHARDS_MAX * sizeof(*g->names));
     g->shards = memory_zalloc(GATE_SHARDS_MAX * sizeof(*g->shards));
     g->facts.shards = g->shards;
