@@ -37,6 +37,27 @@ too_long:
     return 0;
 }
 
+bool ddl_use(char *dst, size_t size, const char *target)
+{
+    size_t n = 0;
+
+    if (!target || !*target) /* vtgate takes that for no target */
+        return snprintf(dst, size, "USE") < (int)size;
+    if (size < sizeof("USE ``"))
+        return false;
+    n = (size_t)snprintf(dst, size, "USE `");
+    for (const char *p = target; *p; p++) {
+        if (n + 4 > size) /* a doubled backtick, the closing one, the NUL */
+            return false;
+        if (*p == '`')
+            dst[n++] = '`';
+        dst[n++] = *p;
+    }
+    dst[n++] = '`';
+    dst[n] = '\0';
+    return true;
+}
+
 static const char *const status_names[] = {
     [MIGRATION_UNKNOWN] = "unknown", [MIGRATION_REQUESTED] = "requested",
     [MIGRATION_QUEUED] = "queued",   [MIGRATION_READY] = "ready",

@@ -17,6 +17,10 @@
  */
 size_t ddl_quote(char *dst, size_t size, const char *text, size_t len);
 
+/* Writes the statement that makes `target` (keyspace, "ks:-80@replica"; NULL or "": none) vtgate's
+   target of a session, NUL terminated. False: it does not fit. */
+bool ddl_use(char *dst, size_t size, const char *target);
+
 /* Status of one migration on one shard (SHOW VITESS_MIGRATIONS, column migration_status). */
 enum migration_status {
     MIGRATION_UNKNOWN,

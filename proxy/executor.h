@@ -67,6 +67,9 @@ struct executor {
     void (*postpone)(struct session *s, const char *uuid, executor_done *done);
     /* Sets its cut-over threshold. */
     void (*threshold)(struct session *s, const char *uuid, uint32_t seconds, executor_done *done);
+    /* Sees to it that an event which changes nothing gets into the shard's binary log: what follows
+       that log then keeps its place at once. NULL: the executor cannot. */
+    void (*mark)(struct session *s, const char *shard, executor_done *done);
     /* Runs it again on the shards where it failed or was cancelled. */
     void (*retry)(struct session *s, const char *uuid, executor_done *done);
 

@@ -14,6 +14,7 @@
 #include "proxy/executor.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
+#include "proxy/migration.h"
 #include "proxy/migration_internal.h"
 #include "proxy/topology.h"
 
@@ -21,6 +22,7 @@ struct vtgate_own {
     char *old_strategy, *old_context;     /* quoted, to be put back */
     char (*keyspaces)[TOPOLOGY_NAME_MAX]; /* where it may be, while it is looked for */
     size_t keyspace_count, next_keyspace;
+    uint16_t mark_code; /* of the statement at a shard: 0, or of its error */
 };
 
 static struct vtgate_own *own_of(struct session *s)
@@ -394,6 +396,50 @@ static bool let_go(struct session *s)
     return false;
 }
 
+/* --- a mark in a shard's binary log ---------------------------------------------------------- */
+
+static void on_back(struct session *s, const struct answer *a)
+{
+    if (!a || a->failed) {
+        log_warn("ddl_target_lost", "session:u", s->id);
+        migration_vtgate_lost(s);
+        session_finish(s, CLOSE_VTGATE_ERROR);
+        return;
+    }
+    s->migration->done(s, own_of(s)->mark_code);
+}
+
+static void go_back(struct session *s, const struct answer *a)
+{
+    char sql[2 * 320];
+
+    own_of(s)->mark_code = !a ? 1105 : a->failed ? a->code : 0;
+    if (!ddl_use(sql, sizeof(sql), s->database))
+        abort(); /* vtgate's own name for a target that it has taken */
+    migration_ask(s, on_back, "%s", sql);
+}
+
+/* MySQL logs the statement though there is no such table (Sql_cmd_analyze_table::execute in
+   sql/sql_admin.cc), and vstreamer tells of it as of any event that means nothing to it. */
+static void on_at_shard(struct session *s, const struct answer *a)
+{
+    if (!a || a->failed)
+        go_back(s, a);
+    else
+        migration_ask(s, go_back, "ANALYZE TABLE `_vtshim_mark`");
+}
+
+static void mark(struct session *s, const char *shard, executor_done *done)
+{
+    char target[320], sql[2 * 320];
+
+    s->migration->done = done;
+    snprintf(target, sizeof(target), "%s/%s", s->migration->record.keyspace, shard);
+    if (!ddl_use(sql, sizeof(sql), target))
+        abort(); /* a keyspace's and a shard's name are 64 bytes each */
+    migration_ask(s, on_at_shard, "%s", sql);
+}
+
 const struct executor executor_vtgate = {
     .name = "vtgate",
     .submit = submit,
@@ -404,6 +450,7 @@ const struct executor executor_vtgate = {
     .complete = complete,
     .postpone = postpone,
     .threshold = threshold,
+    .mark = mark,
     .retry = retry,
     .let_go = let_go,
     .forget = forget,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/ddl.h"
 #include "proxy/gate_internal.h"
 #include "proxy/memory.h"
 #include "proxy/topology.h"
@@ -240,18 +241,9 @@ void gate_take_return(struct session *s, const struct answer *a)
 
 void gate_return(struct session *s, ask_callback *done)
 {
-    char name[2 * 320];
-    size_t n = 0;
+    char sql[2 * 320];
 
-    if (!s->database || !*s->database) { /* vtgate takes that for no target */
-        gate_ask(s, done, "USE");
-        return;
-    }
-    for (const char *p = s->database; *p && n < sizeof(name) - 3; p++) {
-        if (*p == '`')
-            name[n++] = '`';
-        name[n++] = *p;
-    }
-    name[n] = '\0';
-    gate_ask(s, done, "USE `%s`", name);
+    if (!ddl_use(sql, sizeof(sql), s->database))
+        abort(); /* vtgate's own name for a target that it has taken */
+    gate_ask(s, done, "%s", sql);
 }

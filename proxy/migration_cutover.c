@@ -9,6 +9,12 @@
  * told again. An attempt that failed is repeated after a minute at the earliest (cutoverIntervals
  * in go/vt/vttablet/onlineddl/executor.go), and meanwhile the shard is postponed again: it would
  * cut over without the others and without a drain.
+ *
+ * Twice a cut-over waits for its stream to be where the shard's binary log is. A stream keeps its
+ * place with each change of its own table, which the drain has just made rare, and with any event
+ * that it has no name for; for other tables' changes only after 1.1 s (idleTimeout in
+ * go/vt/vttablet/tabletmanager/vreplication/vplayer.go), and who waits looks once a second. So
+ * without such an event it is two seconds, by chance on one shard and not on the other.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +42,7 @@
 struct cut_shard {
     char uuid[UUID_MAX], shard[64], message[128];
     uint32_t attempts;
+    unsigned marked; /* of which waits its log has been marked */
 };
 
 void migration_end_cutover(struct migration *m)
@@ -73,7 +80,7 @@ static void remember(struct migration *m, const struct executor_row *rows, size_
     }
 }
 
-static const struct cut_shard *before(const struct migration *m, const struct executor_row *row)
+static struct cut_shard *before(const struct migration *m, const struct executor_row *row)
 {
     char uuid[UUID_MAX], shard[64];
 
@@ -203,6 +210,61 @@ static void on_told_again(struct session *s, uint16_t code)
         migration_wait(s);
 }
 
+/* --- marks in the shards' logs --------------------------------------------------------------- */
+
+/* ANALYZE would commit an open transaction. */
+static bool may_mark(const struct session *s)
+{
+    const struct migration *m = s->migration;
+    bool apart = (s->status & (STATUS_IN_TRANSACTION | STATUS_AUTOCOMMIT)) == STATUS_AUTOCOMMIT;
+
+    return m->executor->mark && !m->unmarked && apart &&
+           !(s->database && strpbrk(s->database, "@:/"));
+}
+
+static void on_marked(struct session *s, uint16_t code)
+{
+    if (code) {
+        s->migration->unmarked = true;
+        log_info("ddl_mark_refused", "session:u uuid:s code:u", s->id, s->migration->uuids[0],
+                 (uint64_t)code);
+    }
+    on_told_again(s, code);
+}
+
+/* Which of the two waits a shard is at; 0: none. (cutOverVReplMigration in executor.go) */
+static unsigned wait_of(const struct executor_row *row)
+{
+    static const char *const STAGES[] = {"waiting for post-sentry pos",
+                                         "waiting for post-lock pos"};
+
+    for (unsigned i = 0; i < 2; i++) {
+        size_t len = strlen(STAGES[i]);
+
+        if (row->stage.len >= len && memcmp(row->stage.p, STAGES[i], len) == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+/* One shard's; the others' turn comes with the next look, at once. */
+static bool mark_log(struct session *s, const struct executor_row *rows, size_t n)
+{
+    struct migration *m = s->migration;
+
+    for (size_t i = 0; i < n && may_mark(s); i++) {
+        struct cut_shard *c = before(m, &rows[i]);
+        unsigned wait = c && progress_of(m, &rows[i]) == CUTTING ? wait_of(&rows[i]) : 0;
+
+        if (!wait || c->marked & 1u << wait)
+            continue;
+        c->marked |= 1u << wait;
+        m->executor->mark(s, c->shard, on_marked);
+        return true;
+    }
+    return false;
+}
+
 /* While the shards cut over. True: something was started that polls on by itself. */
 static bool follow(struct session *s, const struct executor_row *rows, size_t n)
 {
@@ -243,7 +305,7 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
         m->executor->complete(s, uuid, begun ? shard : NULL, on_told_again);
         return true;
     }
-    return false;
+    return mark_log(s, rows, n);
 }
 
 /* A tablet that does not look would not cut over, either. */

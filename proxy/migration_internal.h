@@ -63,6 +63,7 @@ struct migration {
     unsigned unanswered;          /* LOOK_ASKED, and a tablet did not look: so often */
     struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */
     size_t cut_shard_count;
+    bool unmarked; /* marks in the shards' logs were refused */
     size_t next_told;
     bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
     int64_t told_ms;       /* COMPLETING: when a shard was last told */

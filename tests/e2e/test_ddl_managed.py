@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pymysql
 import pytest
@@ -55,6 +56,48 @@ def test_all_shards_together(start_shim, bed, table, managed):
     assert (last - first).total_seconds() <= 2, (first, last)
     assert shim.events("ddl_cut_over") and shim.events("hold_released")
     assert shim.parked() == 0
+
+
+def marks(bed, since: dict[Path, tuple] | None = None) -> tuple[dict[Path, tuple], list[int]]:
+    """Where each primary's binary log ends, and how many of the shim's marks it has had from an earlier end on."""
+    ends, counts = {}, []
+    for row in bed.run("SHOW VITESS_TABLETS"):
+        sock = bed.folder / f"vt_{int(row['Alias'].rsplit('-', 1)[1]):010d}" / "mysql.sock"
+        with pymysql.connect(unix_socket=str(sock), user="vt_dba") as mysql, mysql.cursor() as cursor:
+            cursor.execute("SHOW BINARY LOG STATUS")
+            ends[sock] = cursor.fetchone()[:2]
+            if since:
+                cursor.execute("SHOW BINLOG EVENTS IN %s FROM %s", since[sock])
+                counts.append(sum("_vtshim_mark" in event[5] for event in cursor.fetchall()))
+    return ends, counts
+
+
+def test_logs_are_marked(start_shim, bed, table, managed):
+    """While others write a cut-over's stream does not keep its place by itself: an event in the shard's log has it do so,
+    once for each of its two waits at most. The session stays where it was."""
+    shim = start_shim(managed)
+    ended = threading.Event()
+
+    def write() -> None:
+        with bed.connect() as connection, connection.cursor() as cursor:
+            while not ended.is_set():
+                cursor.execute("INSERT INTO demo (id, status) VALUES (880001, 'a'), (880002, 'a'), (880003, 'a'), (880004, 'a')")
+                cursor.execute("DELETE FROM demo WHERE id IN (880001, 880002, 880003, 880004)")
+
+    before, _ = marks(bed)
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with shim.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table} ADD COLUMN c int")
+            cursor.execute("SELECT database()")
+            assert cursor.fetchone() == (bed.keyspace,)
+    finally:
+        ended.set()
+        thread.join()
+    counts = marks(bed, before)[1]
+    assert len(counts) == 2 and sum(counts) >= 1 and max(counts) <= 2, counts
+    assert not shim.events("ddl_mark_refused") and not shim.events("ddl_target_lost")
 
 
 def test_open_transaction_is_waited_for(start_shim, bed, table, managed):

@@ -34,6 +34,30 @@ static void literals(void **state)
     }
 }
 
+static void targets_are_used(void **state)
+{
+    static const struct {
+        const char *target, *want;
+    } cases[] = {
+        {NULL, "USE"},
+        {"", "USE"},
+        {"commerce", "USE `commerce`"},
+        {"commerce/-80", "USE `commerce/-80`"},
+        {"a`b@replica", "USE `a``b@replica`"},
+    };
+    char got[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t fits = strlen(cases[i].want) + 1;
+
+        assert_true(ddl_use(got, sizeof got, cases[i].target));
+        assert_string_equal(got, cases[i].want);
+        for (size_t size = 0; size < fits; size++)
+            assert_false(ddl_use(got, size, cases[i].target));
+    }
+}
+
 static void states_by_name(void **state)
 {
     (void)state;
@@ -250,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_show_what_vtgate_knows),
         cmocka_unit_test(literals),
+        cmocka_unit_test(targets_are_used),
         cmocka_unit_test(states_by_name),
         cmocka_unit_test(many_states_as_one),
         cmocka_unit_test(context_tags),
