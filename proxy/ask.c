@@ -4,7 +4,9 @@
 #include "proxy/ask.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "planner/ddl.h"
 #include "proxy/memory.h"
 #include "proxy/session.h"
 
@@ -66,4 +68,14 @@ void ask_forget(struct session *s)
     buffer_release(&s->ask->bytes);
     free(s->ask);
     s->ask = NULL;
+}
+
+void ask_use(struct session *s, const char *target, ask_callback *done)
+{
+    size_t size = (target ? 2 * strlen(target) : 0) + sizeof("USE ``") + 4;
+    char *sql = memory_zalloc(size);
+
+    ddl_use(sql, size, target);
+    ask_start(s, sql, strlen(sql), done);
+    free(sql);
 }

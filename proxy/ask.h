@@ -22,6 +22,10 @@ typedef void ask_callback(struct session *s, const struct answer *answer);
 /* The session must stand between two commands (no response under way). */
 void ask_start(struct session *s, const char *sql, size_t len, ask_callback *done);
 
+/* Makes `target` vtgate's target of the session (ddl_use). It may be of any length: a client's own
+   database at login is. */
+void ask_use(struct session *s, const char *target, ask_callback *done);
+
 /* Bytes of vtgate while the session is ASKING. */
 void ask_feed(struct session *s, const uint8_t *data, size_t len);
 

@@ -411,12 +411,8 @@ static void on_back(struct session *s, const struct answer *a)
 
 static void go_back(struct session *s, const struct answer *a)
 {
-    char sql[2 * 320];
-
     own_of(s)->mark_code = !a ? 1105 : a->failed ? a->code : 0;
-    if (!ddl_use(sql, sizeof(sql), s->database))
-        abort(); /* vtgate's own name for a target that it has taken */
-    migration_ask(s, on_back, "%s", sql);
+    ask_use(s, s->database, on_back);
 }
 
 /* MySQL logs the statement though there is no such table (Sql_cmd_analyze_table::execute in
@@ -431,13 +427,11 @@ static void on_at_shard(struct session *s, const struct answer *a)
 
 static void mark(struct session *s, const char *shard, executor_done *done)
 {
-    char target[320], sql[2 * 320];
+    char target[320];
 
     s->migration->done = done;
     snprintf(target, sizeof(target), "%s/%s", s->migration->record.keyspace, shard);
-    if (!ddl_use(sql, sizeof(sql), target))
-        abort(); /* a keyspace's and a shard's name are 64 bytes each */
-    migration_ask(s, on_at_shard, "%s", sql);
+    ask_use(s, target, on_at_shard);
 }
 
 const struct executor executor_vtgate = {

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/ddl.h"
 #include "proxy/gate_internal.h"
 #include "proxy/memory.h"
 #include "proxy/topology.h"
@@ -241,9 +240,5 @@ void gate_take_return(struct session *s, const struct answer *a)
 
 void gate_return(struct session *s, ask_callback *done)
 {
-    char sql[2 * 320];
-
-    if (!ddl_use(sql, sizeof(sql), s->database))
-        abort(); /* vtgate's own name for a target that it has taken */
-    gate_ask(s, done, "%s", sql);
+    ask_use(s, s->database, done);
 }
