@@ -139,6 +139,14 @@ bool login_pass_to_client(struct session *s, uint8_t *packet, size_t len)
     return session_send_client(s, packet, len);
 }
 
+void login_pass_refusal(struct session *s, uint8_t *packet, size_t len)
+{
+    /* Counted first: who sees the error and looks at the metrics finds it there. */
+    metrics_add(&s->worker->metrics.logins_failed, 1);
+    if (login_pass_to_client(s, packet, len))
+        session_finish(s, CLOSE_LOGIN_REFUSED);
+}
+
 bool login_pass_to_backend(struct session *s, uint8_t *packet, size_t len)
 {
     packet[3] = s->login->backend_next++;
@@ -218,11 +226,13 @@ static void on_exchange(struct session *s, uint8_t *packet, size_t len)
         login_refuse(s, CLOSE_LIMIT);
         return;
     }
+    if (first == 0xff) {
+        login_pass_refusal(s, packet, len);
+        return;
+    }
     if (!login_pass_to_client(s, packet, len))
         return;
-    if (first == 0xff) {
-        login_refuse(s, CLOSE_LOGIN_REFUSED);
-    } else if (first == 0x00) {
+    if (first == 0x00) {
         login_done(s);
     } else if (first != 0x01 || n != 2 || payload[1] != 3) {
         /* Anything but caching_sha2_password's "fast_auth_success" wants an answer. */

@@ -61,6 +61,8 @@ void login_admit(struct session *s);                            /* the client's 
 void login_set_timer(struct session *s, int64_t ms);
 /* One whole packet, with the next sequence number of that side. False: the session closed. */
 bool login_pass_to_client(struct session *s, uint8_t *packet, size_t len);
+/* vtgate's ERR, with which the login ends. */
+void login_pass_refusal(struct session *s, uint8_t *packet, size_t len);
 bool login_pass_to_backend(struct session *s, uint8_t *packet, size_t len);
 /* The first whole packet of a buffer, or NULL. *broken: it can never become one. */
 uint8_t *login_whole_packet(struct buffer *in, size_t *len, bool *broken);

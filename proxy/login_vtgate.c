@@ -146,8 +146,7 @@ void login_greeted(struct session *s, uint8_t *packet, size_t len)
     uint8_t *payload = packet + PACKET_HEADER;
 
     if (len > PACKET_HEADER && payload[0] == 0xff) { /* "Too many connections" and the like */
-        if (login_pass_to_client(s, packet, len))
-            login_refuse(s, CLOSE_LOGIN_REFUSED);
+        login_pass_refusal(s, packet, len);
         return;
     }
     if (!greeting_parse(payload, len - PACKET_HEADER, &login->greeting)) {
