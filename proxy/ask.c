@@ -3,6 +3,8 @@
  */
 #include "proxy/ask.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +70,20 @@ void ask_forget(struct session *s)
     buffer_release(&s->ask->bytes);
     free(s->ask);
     s->ask = NULL;
+}
+
+void ask_format(struct session *s, ask_callback *done, const char *format, ...)
+{
+    va_list args;
+    char *sql;
+
+    va_start(args, format);
+    int len = vasprintf(&sql, format, args);
+    va_end(args);
+    if (len < 0)
+        abort();
+    ask_start(s, sql, (size_t)len, done);
+    free(sql);
 }
 
 void ask_use(struct session *s, const char *target, ask_callback *done)

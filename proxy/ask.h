@@ -22,6 +22,10 @@ typedef void ask_callback(struct session *s, const struct answer *answer);
 /* The session must stand between two commands (no response under way). */
 void ask_start(struct session *s, const char *sql, size_t len, ask_callback *done);
 
+/* The same with a text made of a constant format, whose arguments the caller has bounded. */
+__attribute__((format(printf, 3, 4))) void ask_format(struct session *s, ask_callback *done,
+                                                      const char *format, ...);
+
 /* Makes `target` vtgate's target of the session (ddl_use). It may be of any length: a client's own
    database at login is. */
 void ask_use(struct session *s, const char *target, ask_callback *done);

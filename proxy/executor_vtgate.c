@@ -74,7 +74,7 @@ static void on_restored(struct session *s, const struct answer *a)
 
 static void restore(struct session *s)
 {
-    migration_ask(s, on_restored, "SET @@ddl_strategy = %s, @@migration_context = %s",
+    ask_format(s, on_restored, "SET @@ddl_strategy = %s, @@migration_context = %s",
                   own_of(s)->old_strategy, own_of(s)->old_context);
 }
 
@@ -122,14 +122,14 @@ static void on_read(struct session *s, const struct answer *a)
     own_of(s)->old_context = quoted(row[1]);
     char *strategy = quoted((struct bytes){(const uint8_t *)m->strategy, strlen(m->strategy)});
 
-    migration_ask(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
+    ask_format(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
                   m->context);
     free(strategy);
 }
 
 static void submit(struct session *s)
 {
-    migration_ask(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
+    ask_format(s, on_read, "SELECT @@ddl_strategy, @@migration_context");
 }
 
 /* --- looking --------------------------------------------------------------------------------- */
@@ -265,7 +265,7 @@ static void on_rows(struct session *s, const struct answer *a)
 
 static void ask_migrations(struct session *s, ask_callback *done)
 {
-    migration_ask(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'",
+    ask_format(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'",
                   s->migration->record.keyspace, s->migration->context);
 }
 
@@ -278,7 +278,7 @@ static void look(struct session *s, executor_rows *seen)
 static void look_running(struct session *s, executor_rows *seen)
 {
     s->migration->seen = seen;
-    migration_ask(s, on_rows, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE 'running'",
+    ask_format(s, on_rows, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE 'running'",
                   s->migration->record.keyspace);
 }
 
@@ -292,36 +292,36 @@ static void on_controlled(struct session *s, const struct answer *a)
 static void cancel(struct session *s, const char *uuid, executor_done *done)
 {
     s->migration->done = done;
-    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CANCEL", uuid);
+    ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CANCEL", uuid);
 }
 
 static void complete(struct session *s, const char *uuid, const char *shard, executor_done *done)
 {
     s->migration->done = done;
     if (shard && !strpbrk(shard, "'\\"))
-        migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE VITESS_SHARDS '%s'",
+        ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE VITESS_SHARDS '%s'",
                       uuid, shard);
     else
-        migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE", uuid);
+        ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE", uuid);
 }
 
 static void postpone(struct session *s, const char *uuid, executor_done *done)
 {
     s->migration->done = done;
-    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' POSTPONE COMPLETE", uuid);
+    ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' POSTPONE COMPLETE", uuid);
 }
 
 static void threshold(struct session *s, const char *uuid, uint32_t seconds, executor_done *done)
 {
     s->migration->done = done;
-    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CUTOVER_THRESHOLD '%us'", uuid,
+    ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CUTOVER_THRESHOLD '%us'", uuid,
                   (unsigned)seconds);
 }
 
 static void retry(struct session *s, const char *uuid, executor_done *done)
 {
     s->migration->done = done;
-    migration_ask(s, on_controlled, "ALTER VITESS_MIGRATION '%s' RETRY", uuid);
+    ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' RETRY", uuid);
 }
 
 /* --- locating -------------------------------------------------------------------------------- */
@@ -343,7 +343,7 @@ static void on_found(struct session *s, const struct answer *a)
     struct bytes row[1];
 
     if (a && !a->failed && a->columns && answer_row(a, &at, row, 1))
-        migration_ask(s, on_shards, TOPOLOGY_SHARDS);
+        ask_format(s, on_shards, TOPOLOGY_SHARDS);
     else if (s->migration->cancelling)
         migration_located(s, "it is being cancelled");
     else
@@ -366,7 +366,7 @@ static void try_next_keyspace(struct session *s)
     struct migration_record *r = &s->migration->record;
 
     if (!own->keyspaces) {
-        migration_ask(s, on_keyspaces, TOPOLOGY_KEYSPACES);
+        ask_format(s, on_keyspaces, TOPOLOGY_KEYSPACES);
     } else if (own->next_keyspace < own->keyspace_count) {
         memcpy(r->keyspace, own->keyspaces[own->next_keyspace++], sizeof(r->keyspace));
         ask_migrations(s, on_found);
@@ -422,7 +422,7 @@ static void on_at_shard(struct session *s, const struct answer *a)
     if (!a || a->failed)
         go_back(s, a);
     else
-        migration_ask(s, go_back, "ANALYZE TABLE `_vtshim_mark`");
+        ask_format(s, go_back, "ANALYZE TABLE `_vtshim_mark`");
 }
 
 static void mark(struct session *s, const char *shard, executor_done *done)

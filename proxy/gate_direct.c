@@ -138,7 +138,7 @@ static void next_shard(struct session *s)
     if (g->next_shard == g->shard_count)
         gate_return(s, on_returned);
     else
-        gate_ask(s, on_there, "USE `%s/%s`", g->keyspace, g->names[g->next_shard]);
+        ask_format(s, on_there, "USE `%s/%s`", g->keyspace, g->names[g->next_shard]);
 }
 
 bool gate_is_of_one_keyspace(const struct session *s)

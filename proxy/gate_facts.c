@@ -18,20 +18,6 @@
 #include "proxy/visible.h"
 #include "proxy/worker.h"
 
-void gate_ask(struct session *s, ask_callback *done, const char *format, ...)
-{
-    va_list args;
-    char *sql;
-
-    va_start(args, format);
-    int len = vasprintf(&sql, format, args);
-    va_end(args);
-    if (len < 0)
-        abort();
-    ask_start(s, sql, (size_t)len, done);
-    free(sql);
-}
-
 bool gate_is_alter(const struct gate *g)
 {
     return g->ddl->verb == DDL_ALTER || g->ddl->object == DDL_OBJECT_INDEX;
@@ -55,7 +41,7 @@ static bool ask_strategy(struct session *s)
 {
     if (!s->strategy_own)
         return false;
-    gate_ask(s, gate_on_answer, "SELECT @@ddl_strategy");
+    ask_format(s, gate_on_answer, "SELECT @@ddl_strategy");
     return true;
 }
 
@@ -74,7 +60,7 @@ static bool ask_commit(struct session *s)
 {
     if (s->gate->explain || s->gate->passed || !(s->status & STATUS_IN_TRANSACTION))
         return false;
-    gate_ask(s, gate_on_answer, "COMMIT");
+    ask_format(s, gate_on_answer, "COMMIT");
     return true;
 }
 

@@ -77,10 +77,6 @@ struct gate {
     struct loop_timer timer; /* ddl.preflight_ms; waiting: the next look */
 };
 
-/* Formats a question and asks it. */
-__attribute__((format(printf, 3, 4))) void gate_ask(struct session *s, ask_callback *done,
-                                                    const char *format, ...);
-
 /* gate_facts.c: asks for what the rules need, then calls gate_decide. */
 void gate_gather(struct session *s);
 

@@ -49,7 +49,7 @@ bool gate_ask_shards(struct session *s)
         g->shard_count = 1;
         return false;
     }
-    gate_ask(s, gate_on_answer, TOPOLOGY_SHARDS);
+    ask_format(s, gate_on_answer, TOPOLOGY_SHARDS);
     return true;
 }
 
@@ -81,7 +81,7 @@ bool gate_ask_use(struct session *s)
     if (g->targeted || at_end(g))
         return false;
     g->away = true;
-    gate_ask(s, gate_on_answer, "USE `%s/%s`", g->keyspace, g->names[g->next_shard]);
+    ask_format(s, gate_on_answer, "USE `%s/%s`", g->keyspace, g->names[g->next_shard]);
     return true;
 }
 
@@ -102,10 +102,10 @@ bool gate_ask_tables(struct session *s)
         return false;
     list = gate_list_tables(g);
     g->there = false;
-    gate_ask(s, gate_on_answer,
-             "SELECT table_name, table_type, table_rows, data_length + index_length FROM "
-             "information_schema.tables WHERE table_schema = database() AND table_name IN (%s)",
-             list);
+    ask_format(s, gate_on_answer,
+               "SELECT table_name, table_type, table_rows, data_length + index_length FROM "
+               "information_schema.tables WHERE table_schema = database() AND table_name IN (%s)",
+               list);
     free(list);
     return true;
 }
@@ -156,7 +156,7 @@ bool gate_ask_create(struct session *s)
 
     if (at_end(g) || !g->there || drops_tables(g) || !*g->reference)
         return false;
-    gate_ask(s, gate_on_answer, "SHOW CREATE TABLE `%s`", g->table);
+    ask_format(s, gate_on_answer, "SHOW CREATE TABLE `%s`", g->table);
     return true;
 }
 
@@ -175,10 +175,10 @@ bool gate_ask_references(struct session *s)
 
     if (at_end(g) || !g->there || g->facts.referenced || !gate_wants_references(g))
         return false;
-    gate_ask(s, gate_on_answer,
-             "SELECT constraint_name FROM information_schema.referential_constraints WHERE "
-             "constraint_schema = database() AND referenced_table_name = %s LIMIT 1",
-             g->literal);
+    ask_format(s, gate_on_answer,
+               "SELECT constraint_name FROM information_schema.referential_constraints WHERE "
+               "constraint_schema = database() AND referenced_table_name = %s LIMIT 1",
+               g->literal);
     return true;
 }
 
@@ -189,7 +189,7 @@ bool gate_ask_rows(struct session *s)
 
     if (at_end(g) || !wants_sizes(g) || !g->there || g->facts.table_count != 1)
         return false;
-    gate_ask(s, gate_on_answer, "EXPLAIN FORMAT=TRADITIONAL SELECT * FROM `%s`", g->table);
+    ask_format(s, gate_on_answer, "EXPLAIN FORMAT=TRADITIONAL SELECT * FROM `%s`", g->table);
     return true;
 }
 

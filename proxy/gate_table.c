@@ -48,7 +48,7 @@ bool gate_ask_table(struct session *s)
         gate_skip(s, NULL);
         return false;
     }
-    gate_ask(s, gate_on_answer, "SHOW CREATE TABLE %s", g->reference);
+    ask_format(s, gate_on_answer, "SHOW CREATE TABLE %s", g->reference);
     return true;
 }
 
@@ -71,10 +71,10 @@ bool gate_ask_exists(struct session *s)
 
     if (!g->not_found || !*g->keyspace || g->targeted)
         return false;
-    gate_ask(s, gate_on_answer,
-             "SELECT table_type FROM information_schema.tables WHERE table_schema = '%s' AND "
-             "table_name = %s",
-             g->keyspace, g->literal);
+    ask_format(s, gate_on_answer,
+               "SELECT table_type FROM information_schema.tables WHERE table_schema = '%s' AND "
+               "table_name = %s",
+               g->keyspace, g->literal);
     return true;
 }
 
@@ -95,10 +95,10 @@ bool gate_ask_referenced(struct session *s)
 
     if (g->shard_count > 0 || !gate_wants_references(g) || !*g->literal)
         return false;
-    gate_ask(s, gate_on_answer,
-             "SELECT constraint_name FROM information_schema.referential_constraints WHERE "
-             "constraint_schema = '%s' AND referenced_table_name = %s LIMIT 1",
-             g->keyspace, g->literal);
+    ask_format(s, gate_on_answer,
+               "SELECT constraint_name FROM information_schema.referential_constraints WHERE "
+               "constraint_schema = '%s' AND referenced_table_name = %s LIMIT 1",
+               g->keyspace, g->literal);
     return true;
 }
 
@@ -180,10 +180,10 @@ bool gate_ask_running(struct session *s)
     if (!g->facts.online || !*g->keyspace || !*g->literal)
         return false;
     list = gate_list_tables(g);
-    gate_ask(s, gate_on_answer,
-             "SHOW VITESS_MIGRATIONS FROM `%s` WHERE mysql_table IN (%s) AND migration_status IN "
-             "('requested', 'queued', 'ready', 'running')",
-             g->keyspace, list);
+    ask_format(s, gate_on_answer,
+               "SHOW VITESS_MIGRATIONS FROM `%s` WHERE mysql_table IN (%s) AND migration_status IN "
+               "('requested', 'queued', 'ready', 'running')",
+               g->keyspace, list);
     free(list);
     return true;
 }

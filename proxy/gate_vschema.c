@@ -31,7 +31,7 @@ bool gate_ask_keyspaces(struct session *s)
         wanted = wanted || g->ddl->actions[i].column.auto_increment;
     if (!wanted || !*g->keyspace)
         return false;
-    gate_ask(s, gate_on_answer, "SHOW VSCHEMA KEYSPACES");
+    ask_format(s, gate_on_answer, "SHOW VSCHEMA KEYSPACES");
     return true;
 }
 
@@ -55,7 +55,7 @@ bool gate_ask_vindexes(struct session *s)
 {
     if (!gate_is_alter(s->gate) || !touches_columns(s->gate) || !*s->gate->reference)
         return false;
-    gate_ask(s, gate_on_answer, "SHOW VSCHEMA VINDEXES ON %s", s->gate->reference);
+    ask_format(s, gate_on_answer, "SHOW VSCHEMA VINDEXES ON %s", s->gate->reference);
     return true;
 }
 
@@ -92,7 +92,7 @@ bool gate_ask_sequence(struct session *s)
 {
     if (!gate_is_alter(s->gate) || !touches_columns(s->gate) || !*s->gate->reference)
         return false;
-    gate_ask(s, gate_on_answer, "VEXPLAIN PLAN INSERT INTO %s() VALUES ()", s->gate->reference);
+    ask_format(s, gate_on_answer, "VEXPLAIN PLAN INSERT INTO %s() VALUES ()", s->gate->reference);
     return true;
 }
 

@@ -98,24 +98,6 @@ void migration_detach(struct session *s)
         keeper_take(s->worker->server, &m->record);
 }
 
-/* Formats a question and asks it. The text is bounded by what was bounded before. */
-void migration_ask(struct session *s, ask_callback *done, const char *format, ...)
-{
-    va_list args;
-    char *sql;
-
-    va_start(args, format);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* formats are constants of these files */
-    int len = vasprintf(&sql, format, args);
-#pragma GCC diagnostic pop
-    va_end(args);
-    if (len < 0)
-        abort();
-    ask_start(s, sql, (size_t)len, done);
-    free(sql);
-}
-
 /* The client gets its answer and the session goes on. `out` is one packet. */
 static void answer_client(struct session *s, struct buffer *out, bool succeeded)
 {

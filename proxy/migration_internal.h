@@ -105,7 +105,6 @@ void migration_choose_strategy(struct session *s);
 
 /* migration.c */
 struct migration *migration_create(struct session *s); /* s->migration, with nothing in it */
-void migration_ask(struct session *s, ask_callback *done, const char *format, ...);
 void migration_publish(struct session *s, const char *status, bool ended);
 void migration_log(struct session *s, const char *event);
 void migration_add_uuid(struct migration *m, struct bytes uuid);

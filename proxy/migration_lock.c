@@ -107,7 +107,7 @@ static void on_released_to_wait(struct session *s, const struct answer *a)
 static void release(struct session *s, ask_callback *done)
 {
     s->migration->locked = false;
-    migration_ask(s, done, "SELECT RELEASE_LOCK(" LOCK_NAME ")", s->migration->record.keyspace);
+    ask_format(s, done, "SELECT RELEASE_LOCK(" LOCK_NAME ")", s->migration->record.keyspace);
 }
 
 static void on_looked(struct session *s, const struct answer *a)
@@ -138,10 +138,10 @@ static void on_locked(struct session *s, const struct answer *a)
         migration_queue_behind(s);
         return;
     }
-    migration_ask(s, on_looked,
-                  "SHOW VITESS_MIGRATIONS FROM `%s` WHERE migration_status IN ('requested', "
-                  "'queued', 'ready', 'running')",
-                  m->record.keyspace);
+    ask_format(s, on_looked,
+               "SHOW VITESS_MIGRATIONS FROM `%s` WHERE migration_status IN ('requested', "
+               "'queued', 'ready', 'running')",
+               m->record.keyspace);
 }
 
 void migration_lock(struct session *s)
@@ -151,8 +151,7 @@ void migration_lock(struct session *s)
     if (!*m->record.keyspace || s->status & STATUS_IN_TRANSACTION)
         migration_queue_over(s);
     else
-        migration_ask(s, on_locked, "SELECT GET_LOCK(" LOCK_NAME ", %d)", m->record.keyspace,
-                      LOCK_S);
+        ask_format(s, on_locked, "SELECT GET_LOCK(" LOCK_NAME ", %d)", m->record.keyspace, LOCK_S);
 }
 
 static void on_released_at_last(struct session *s, const struct answer *a)
@@ -223,10 +222,10 @@ static void on_views(struct session *s, const struct answer *a)
 static void on_foreign_keys(struct session *s, const struct answer *a)
 {
     note_pairs(s, a);
-    migration_ask(s, on_views,
-                  "SELECT table_name, view_name FROM information_schema.view_table_usage WHERE "
-                  "table_schema = '%s'",
-                  s->migration->record.keyspace);
+    ask_format(s, on_views,
+               "SELECT table_name, view_name FROM information_schema.view_table_usage WHERE "
+               "table_schema = '%s'",
+               s->migration->record.keyspace);
 }
 
 void migration_relate(struct session *s)
@@ -237,8 +236,8 @@ void migration_relate(struct session *s)
         s->worker->server->config->ddl_queue == CONFIG_QUEUE_OFF)
         migration_queue(s);
     else
-        migration_ask(s, on_foreign_keys,
-                      "SELECT table_name, referenced_table_name FROM "
-                      "information_schema.referential_constraints WHERE constraint_schema = '%s'",
-                      m->record.keyspace);
+        ask_format(s, on_foreign_keys,
+                   "SELECT table_name, referenced_table_name FROM "
+                   "information_schema.referential_constraints WHERE constraint_schema = '%s'",
+                   m->record.keyspace);
 }

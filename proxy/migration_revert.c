@@ -101,8 +101,8 @@ bool migration_revert_start(struct session *s, const struct statement *st, uint8
     m->record.session = s->id;
     m->record.started_ms = clock_ms();
     m->record.eta_s = -1;
-    migration_ask(s, on_original, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", m->record.keyspace,
-                  c.uuid);
+    ask_format(s, on_original, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", m->record.keyspace,
+               c.uuid);
     return true;
 }
 

@@ -161,11 +161,11 @@ bool migration_ask_same(struct session *s, const char *keyspace, const char *ddl
     if (!*keyspace || s->status & STATUS_IN_TRANSACTION)
         return false;
     ddl_digest_format(digest, s->user, keyspace, ddl, len);
-    migration_ask(s, done,
-                  "SHOW VITESS_MIGRATIONS FROM `%s` WHERE migration_context LIKE "
-                  "'" SAME_CONTEXT_PREFIX "________:%s:%%' AND migration_status IN "
-                  "('queued', 'ready', 'running')",
-                  keyspace, digest);
+    ask_format(s, done,
+               "SHOW VITESS_MIGRATIONS FROM `%s` WHERE migration_context LIKE "
+               "'" SAME_CONTEXT_PREFIX "________:%s:%%' AND migration_status IN "
+               "('queued', 'ready', 'running')",
+               keyspace, digest);
     return true;
 }
 

@@ -101,16 +101,25 @@ static void forget_predecessor(struct restart *r)
     r->predecessor = -1;
 }
 
+/* The other process has written a letter, or ended ('\0'). False: neither, come again. */
+static bool read_letter(int fd, char *letter)
+{
+    ssize_t n = read(fd, letter, 1);
+
+    if (n != 1)
+        *letter = '\0';
+    return n >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
 static void on_predecessor(evutil_socket_t fd, short what, void *arg)
 {
     struct restart *r = arg;
-    char letter = 0;
-    ssize_t n = read(fd, &letter, 1);
+    char letter;
 
     (void)what;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (!read_letter(fd, &letter))
         return;
-    if (n == 1 && letter == GO) {
+    if (letter == GO) {
         systemd_notify("READY=1");
         return;
     }
@@ -272,13 +281,12 @@ static void hand_over(struct restart *r)
 static void on_successor(evutil_socket_t fd, short what, void *arg)
 {
     struct restart *r = arg;
-    char letter = 0;
-    ssize_t n = read(fd, &letter, 1);
+    char letter;
 
     (void)what;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (!read_letter(fd, &letter))
         return;
-    if (n == 1 && letter == READY)
+    if (letter == READY)
         hand_over(r);
     else
         successor_failed(r, "the new process ended before it was ready");

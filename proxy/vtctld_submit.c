@@ -336,5 +336,5 @@ void vtctld_submit(struct session *s)
     vtrpc__caller_id__init(&own->caller);
     own->caller.principal = own->principal;
     own->caller.component = component;
-    migration_ask(s, on_committed, "COMMIT");
+    ask_format(s, on_committed, "COMMIT");
 }

@@ -36,6 +36,8 @@ struct park_round {
     struct session *next; /* while one is being resumed: who waits behind it */
 };
 
+#define WORKER_SAMPLES 2 /* of columns, of shapes */
+
 struct worker {
     struct server *server;
     unsigned index;
@@ -58,7 +60,9 @@ struct worker {
     int64_t suspected_ms;  /* see changes_note_error */
     struct shapes *shapes; /* what statements come */
     uint32_t random;       /* of the choice of samples */
-    uint32_t look_in[2];   /* commands until the next sample, of columns and of shapes */
+    /* Samples of the commands that are passed on, by kind (query_watch.c): commands until each is
+       due, counted when `sample_in`, which begins as sample_step, has run down to the nearest. */
+    uint32_t sample_due[WORKER_SAMPLES], sample_step, sample_in;
     bool draining, ended;
 };
 
