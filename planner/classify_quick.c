@@ -182,6 +182,10 @@ __attribute__((noinline)) static enum quick_kind quick_slow(const char *sql, siz
 enum quick_kind classify_quick(const char *sql, size_t len, bool whole)
 {
     size_t at = 0;
+
+    /* As most begin. */
+    if (len > 7 && sql[6] == ' ' && (pack(sql, 8) & FOLD & (UINT64_MAX >> 16)) == pack("SELECT", 6))
+        return quick_select(sql + 7, len - 7, whole);
     while (at < len && ascii_is(sql[at], ASCII_BLANK))
         at++;
     if (at < len && ascii_is(sql[at], ASCII_WORD))

@@ -17,6 +17,10 @@
    them (mysql-test, main.mysql, bug 19216). */
 #define COLUMNS_MAX 0xffffffu
 
+#define AT_ONCE_MAX                                                                                \
+    4096u /* bytes of an answer that are looked at a second time in vain at most                   \
+           */
+
 /* What is looked at of a complete packet. */
 struct seen {
     const uint8_t *prefix; /* the payload's first bytes */
@@ -52,16 +56,16 @@ static void response_error(struct response *r, const struct seen *packet)
     r->state = RESPONSE_DONE;
 }
 
-/* The status flags of an OK packet (or of the OK in EOF's clothes), or of an EOF packet. */
-static bool response_take_status(struct response *r, const struct seen *packet, bool is_eof)
+/* The status flags of an OK packet (or of the OK in EOF's clothes), or of an EOF packet. False: it
+   has none. */
+static bool read_status(const struct seen *packet, bool is_eof, uint16_t *status)
 {
     const uint8_t *p = packet->prefix;
     struct reader in;
 
     /* Behind the warnings of an EOF; the same place in an OK whose two numbers are short. */
     if (packet->have >= 5 && (is_eof || (p[1] < 0xfb && p[2] < 0xfb))) {
-        r->status = (uint16_t)load_u16(p + 3);
-        r->status_valid = true;
+        *status = (uint16_t)load_u16(p + 3);
         return true;
     }
     if (is_eof)
@@ -70,9 +74,15 @@ static bool response_take_status(struct response *r, const struct seen *packet, 
     reader_u8(&in);
     reader_lenenc(&in); /* affected rows */
     reader_lenenc(&in); /* last insert id */
-    uint16_t status = reader_u16(&in);
+    *status = reader_u16(&in);
+    return !in.failed;
+}
 
-    if (in.failed)
+static bool response_take_status(struct response *r, const struct seen *packet, bool is_eof)
+{
+    uint16_t status;
+
+    if (!read_status(packet, is_eof, &status))
         return false;
     r->status = status;
     r->status_valid = true;
@@ -87,10 +97,16 @@ static bool response_is_end(const struct response *r, const struct seen *packet,
     return first == HEADER_EOF && packet->length < limit;
 }
 
-/* Its status flags. Some servers send a plain EOF, 5 bytes, in spite of DEPRECATE_EOF. */
+/* Whether that packet's flags are where an EOF has them. Some servers send a plain EOF, 5 bytes, in
+   spite of DEPRECATE_EOF. */
+static bool end_is_eof(const struct response *r, const struct seen *packet)
+{
+    return !r->deprecate_eof || packet->length <= 5;
+}
+
 static bool response_take_end(struct response *r, const struct seen *packet)
 {
-    return response_take_status(r, packet, !r->deprecate_eof || packet->length <= 5);
+    return response_take_status(r, packet, end_is_eof(r, packet));
 }
 
 /* One result is complete: either the response is, or another result follows. */
@@ -320,9 +336,87 @@ static size_t response_whole(struct response *r, const uint8_t *data, size_t len
     return used;
 }
 
+/* The payload's length of the packet at p, if it is whole, not empty, and not one of several; or 0.
+ */
+static inline size_t whole_packet(const uint8_t *p, const uint8_t *end)
+{
+    size_t left = (size_t)(end - p), n = left > PACKET_HEADER ? load_u24(p) : 0;
+
+    return n < PACKET_MAX_PAYLOAD && n <= left - PACKET_HEADER ? n : 0;
+}
+
+/* Past the number of columns at p, their definitions, and the EOF behind them where there is one;
+   or NULL. Counts the packets. */
+static const uint8_t *skip_definitions(const struct response *r, const uint8_t *p,
+                                       const uint8_t *end, uint64_t *packets)
+{
+    size_t n = whole_packet(p, end);
+
+    if (n != 1 || p[PACKET_HEADER] - 1u >= 0xfa)
+        return NULL; /* not a number of columns in one byte */
+    *packets = 1u + p[PACKET_HEADER] + !r->deprecate_eof;
+    p += PACKET_HEADER + n;
+    for (uint64_t left = *packets - 1 - !r->deprecate_eof; left > 0; left--) {
+        n = whole_packet(p, end);
+        if (n == 0 || p[PACKET_HEADER] == HEADER_ERR)
+            return NULL;
+        p += PACKET_HEADER + n;
+    }
+    if (r->deprecate_eof)
+        return p;
+    n = whole_packet(p, end);
+    if (n < 5 || n >= EOF_MAX_LENGTH || p[PACKET_HEADER] != HEADER_EOF ||
+        load_u16(p + PACKET_HEADER + 3) & STATUS_CURSOR_EXISTS)
+        return NULL;
+    return p + PACKET_HEADER + n;
+}
+
+/*
+ * The usual answer to a query for a few rows: one result without an error, here from its first byte
+ * to its last. One pass that changes nothing; whatever looks different in any way is left to the
+ * steps above. True: r is DONE.
+ */
+static bool response_at_once(struct response *r, const uint8_t *data, size_t len)
+{
+    const uint8_t *end = data + len;
+    uint64_t packets;
+    const uint8_t *p = skip_definitions(r, data, end, &packets);
+    size_t n;
+
+    if (!p)
+        return false;
+    for (;; p += PACKET_HEADER + n) { /* the rows */
+        packets++;
+        n = whole_packet(p, end);
+        if (n == 0)
+            return false;
+        if (p[PACKET_HEADER] >= HEADER_EOF)
+            break;
+    }
+    struct seen last = {p + PACKET_HEADER, n < PACKET_PREFIX ? (uint32_t)n : PACKET_PREFIX,
+                        (uint32_t)n};
+    uint16_t status;
+
+    if (p + PACKET_HEADER + n != end || !response_is_end(r, &last, p[PACKET_HEADER]) ||
+        !read_status(&last, end_is_eof(r, &last), &status) || status & STATUS_MORE_RESULTS)
+        return false;
+    r->status = status;
+    r->status_valid = true;
+    r->results = true;
+    r->packets = packets;
+    r->state = RESPONSE_DONE;
+    packet_cursor_take(&r->cursor, p, (uint32_t)n);
+    return true;
+}
+
 size_t response_feed(struct response *r, const uint8_t *data, size_t len)
 {
     size_t used = 0;
+
+    if (r->state == RESPONSE_FIRST && r->shape == SHAPE_RESULT && r->packets == 0 &&
+        len <= AT_ONCE_MAX && packet_cursor_at_boundary(&r->cursor) &&
+        response_at_once(r, data, len))
+        return len;
 
     while (used < len && response_goes_on(r)) {
         bool complete = false;

@@ -71,16 +71,12 @@ static void on_readable(struct stream *st)
         watch_less(st, EPOLLIN);
 }
 
-/* One try: bytes taken, 0 when the socket is full, -2 on an error. */
-static ssize_t stream_write_some(struct stream *st, const uint8_t *data, size_t len)
-{
-    if (!st->ssl) {
-        ssize_t n = syscall_send(st->fd, data, len);
+/* The way of a session without TLS and compression, which is every packet's, stands in one piece:
+   what else there is is out of line. */
 
-        if (n >= 0)
-            return n;
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -2;
-    }
+__attribute__((noinline)) static ssize_t tls_write_some(struct stream *st, const uint8_t *data,
+                                                        size_t len)
+{
     ERR_clear_error();
     int n = SSL_write(st->ssl, data, len > INT32_MAX ? INT32_MAX : (int)len);
 
@@ -88,6 +84,18 @@ static ssize_t stream_write_some(struct stream *st, const uint8_t *data, size_t 
         return n;
     /* Never WANT_READ: renegotiation is off, and TLS 1.3's key updates do not wait for the peer. */
     return SSL_get_error(st->ssl, n) == SSL_ERROR_WANT_WRITE ? 0 : -2;
+}
+
+/* One try: bytes taken, 0 when the socket is full, -2 on an error. */
+static inline ssize_t stream_write_some(struct stream *st, const uint8_t *data, size_t len)
+{
+    if (st->ssl)
+        return tls_write_some(st, data, len);
+    ssize_t n = syscall_send(st->fd, data, len);
+
+    if (n >= 0)
+        return n;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -2;
 }
 
 static void on_writable(struct stream *st)
@@ -178,17 +186,8 @@ void stream_pause(struct stream *st)
     st->reading = false;
 }
 
-static ssize_t raw_read(struct stream *st, void *into, size_t size)
+__attribute__((noinline)) static ssize_t tls_read(struct stream *st, void *into, size_t size)
 {
-    if (!st->ssl) {
-        ssize_t n = syscall_receive(st->fd, into, size);
-
-        if (n > 0)
-            return n;
-        if (n == 0)
-            return -1;
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -2;
-    }
     /* SSL_read gives one record at a time: fill the buffer, so that one send follows. */
     size_t got = 0;
 
@@ -219,8 +218,21 @@ static ssize_t raw_read(struct stream *st, void *into, size_t size)
     return (ssize_t)got;
 }
 
+static inline ssize_t raw_read(struct stream *st, void *into, size_t size)
+{
+    if (st->ssl)
+        return tls_read(st, into, size);
+    ssize_t n = syscall_receive(st->fd, into, size);
+
+    if (n > 0)
+        return n;
+    if (n == 0)
+        return -1;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -2;
+}
+
 /* Unpacked bytes; `into` serves for the packed ones first. */
-static ssize_t unpacked_read(struct stream *st, void *into, size_t size)
+__attribute__((noinline)) static ssize_t unpacked_read(struct stream *st, void *into, size_t size)
 {
     size_t given;
 
@@ -254,13 +266,48 @@ bool stream_set_codec(struct stream *st, struct codec *codec, const void *raw, s
     return true;
 }
 
-static bool raw_send(struct stream *st, const void *data, size_t len);
+/* What waits for the socket, from now on together with p[0..len). */
+__attribute__((noinline)) static bool keep(struct stream *st, const uint8_t *p, size_t len)
+{
+    if (st->out_sent > st->out.len / 2) {
+        buffer_consume(&st->out, st->out_sent);
+        st->out_sent = 0;
+    }
+    buffer_bytes(&st->out, p, len);
+    return !st->out.failed;
+}
 
-bool stream_send(struct stream *st, const void *data, size_t len)
+static inline bool raw_send(struct stream *st, const void *data, size_t len)
+{
+    const uint8_t *p = data;
+
+    if (st->fd < 0 || st->failed)
+        return false;
+    if (st->out.len > 0)
+        return keep(st, p, len);
+    while (len > 0) {
+        ssize_t n = stream_write_some(st, p, len);
+
+        if (n < 0) {
+            st->failed = true;
+            return false;
+        }
+        p += n;
+        len -= (size_t)n;
+        if (n == 0 || !st->ssl)
+            break; /* a short send means a full socket: no second system call */
+    }
+    if (len == 0)
+        return true;
+    watch_more(st, EPOLLOUT);
+    return keep(st, p, len);
+}
+
+__attribute__((noinline)) static bool packed_send(struct stream *st, const void *data, size_t len)
 {
     struct buffer frames;
 
-    if (!st->codec || len == 0)
+    if (len == 0)
         return raw_send(st, data, len);
     buffer_init(&frames, STREAM_OUT_MAX);
     codec_pack(st->codec, data, len, &frames);
@@ -270,37 +317,9 @@ bool stream_send(struct stream *st, const void *data, size_t len)
     return sent;
 }
 
-static bool raw_send(struct stream *st, const void *data, size_t len)
+bool stream_send(struct stream *st, const void *data, size_t len)
 {
-    const uint8_t *p = data;
-
-    if (st->fd < 0 || st->failed)
-        return false;
-    if (st->out.len == 0) {
-        while (len > 0) {
-            ssize_t n = stream_write_some(st, p, len);
-
-            if (n < 0) {
-                st->failed = true;
-                return false;
-            }
-            if (n == 0)
-                break;
-            p += n;
-            len -= (size_t)n;
-            if (!st->ssl)
-                break; /* a short send means a full socket: no second system call */
-        }
-        if (len == 0)
-            return true;
-        watch_more(st, EPOLLOUT);
-    }
-    if (st->out_sent > st->out.len / 2) {
-        buffer_consume(&st->out, st->out_sent);
-        st->out_sent = 0;
-    }
-    buffer_bytes(&st->out, p, len);
-    return !st->out.failed;
+    return st->codec ? packed_send(st, data, len) : raw_send(st, data, len);
 }
 
 size_t stream_backlog(const struct stream *st)
