@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/lexer.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct api_route ROUTES[] = {
@@ -308,6 +310,26 @@ static bool add_document(struct buffer *out, const json_t *value)
                                  : json_is_object(value) && add_json(out, value);
 }
 
+/* As they stand, for they come last and behind WHERE, where the console's parser takes nothing
+ * else. */
+static bool add_conditions(struct buffer *out, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    struct lexer lx;
+    struct token t;
+
+    if (!text || json_string_length(value) == 0)
+        return false;
+    lexer_init(&lx, text, json_string_length(value));
+    do {
+        t = lexer_next(&lx);
+        if (t.unterminated || t.kind == TOKEN_SEMICOLON)
+            return false;
+    } while (t.kind != TOKEN_END);
+    add(out, text, json_string_length(value));
+    return true;
+}
+
 static bool add_command(struct buffer *out, const json_t *value)
 {
     add(out, json_string_value(value), json_string_length(value));
@@ -330,6 +352,7 @@ static bool add_value(struct buffer *out, const struct api_parameter *p, const j
         {"setting", "the name of a setting", add_setting},
         {"value", "a string, a number, true or false", add_setting_value},
         {"document", "a JSON object, or the name of a file as a string", add_document},
+        {"conditions", "conditions as behind WHERE, without a semicolon", add_conditions},
         {"command", "a command, as a string", add_command},
     };
 

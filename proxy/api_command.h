@@ -14,6 +14,7 @@
  *   setting  the name of a setting
  *   value    of a setting: a string, a number or a boolean, in quotes
  *   document the body of the request, in quotes: JSON; or the name of a file, if it is a string
+ *   conditions   what may stand behind WHERE of a SHOW, as it is: whole tokens, and no semicolon
  *   command  the whole command, as it is
  */
 #ifndef VTSHIM_PROXY_API_COMMAND_H

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import threading
+import urllib.parse
 
 import pytest
 
@@ -55,7 +56,8 @@ def test_document_and_program_agree(guarded, viewer):
     described = {(method, path): operation for path, item in document["paths"].items() for method, operation in item.items()}
     assert routes.keys() == described.keys()
     for key, operation in described.items():
-        names = {p["name"] for p in operation.get("parameters", []) if "name" in p}
+        stated = [resolve(document, p["$ref"]) if "$ref" in p else p for p in operation.get("parameters", [])]
+        names = {p["name"] for p in stated} - {"limit"}  # which is the answer's, not the command's
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
         required = set(body.get("required", [])) | {p["name"] for p in operation.get("parameters", []) if p.get("required")}
         if "x-document" in body:
@@ -103,6 +105,30 @@ def test_same_answers_as_the_console(guarded, viewer, operator):
     assert viewer.get("holds") == []
     gone = operator("DELETE", f"holds/{made['id']}")
     assert gone.status == 404 and gone.json["error"]["code"] == 1094
+
+
+def test_filters(guarded, viewer):
+    """LIKE and WHERE as on the console; a mistake is told as there; nothing else can be put behind them."""
+    def query(path: str, **values: str):
+        return viewer("GET", f"{path}?{urllib.parse.urlencode(values)}")
+
+    def named(path: str, **values: str) -> list[str]:
+        return [row["name"] for row in query(path, **values).json]
+    holds = named("config", like="hold.%")
+    assert "hold.max_wait_ms" in holds and all(name.startswith("hold.") for name in holds)
+    assert named("config", where="name = 'workers' AND value < 100") == ["workers"] and named("config", where="name = 'workers' AND value > 99") == []
+    assert named("config", like="hold.%", where="name LIKE '%_ms' and name != 'hold.max_wait_ms'") == [
+        row["name"] for row in guarded.admin("SHOW CONFIG LIKE 'hold.%' WHERE name LIKE '%_ms' AND name != 'hold.max_wait_ms'")] != []
+    with guarded.connect():
+        ours = query("sessions", where=f"user = '{guarded.bed.user}' and state = 'idle'")
+        assert len(ours.json) == 1 and ours.headers["X-Total-Count"] == "1"
+        assert query("sessions", where="user = 'nobody'", limit="5").json == []
+    for values, text in (({"where": "nosuch = 1"}, "nosuch"), ({"where": "id"}, "LIKE"), ({"where": "id = 1; KILL SESSION 1"}, "conditions"),
+                         ({"where": "id = 'open"}, "conditions"), ({"where": ""}, "conditions"), ({"where": "id = 1 FOLLOW"}, "AND"),
+                         ({"like": "x" * 300}, "at most 255 bytes")):
+        answer = query("sessions", **values)
+        assert answer.status in (400, 422) and text in answer.message, (values, answer.body)
+    assert viewer("GET", "holds/1?like=x").status == 400 and viewer("GET", "help?where=id%3D1").status == 400
 
 
 def test_hold_parks_and_release_lets_go(guarded, operator, viewer):

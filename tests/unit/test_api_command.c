@@ -20,7 +20,8 @@ static void finds_routes(void **state)
         const char *path, *form; /* NULL: none */
         unsigned allowed;
     } CASES[] = {
-        {API_GET, "/sessions", "SHOW SESSIONS", 1u << API_GET},
+        {API_GET, "/sessions", "SHOW SESSIONS[ LIKE {like:text}][ WHERE {where:conditions}]",
+         1u << API_GET},
         {API_POST, "/sessions", NULL, 1u << API_GET},
         {API_GET, "/sessions/", NULL, 0},
         {API_GET, "sessions", NULL, 0},
@@ -91,6 +92,22 @@ static const struct {
      "unknown parameter 'secnods'"},
     {API_POST, "/migrations/u-1/throttle", "{\"ratio\": 0.25, \"expire\": \"10m\"}",
      "THROTTLE MIGRATION 'u-1' EXPIRE '10m' RATIO 0.250000", NULL},
+    {API_GET, "/sessions", "{}", "SHOW SESSIONS", NULL},
+    {API_GET, "/config", "{\"like\": \"hold.%\"}", "SHOW CONFIG LIKE 'hold.%'", NULL},
+    {API_GET, "/config", "{\"like\": \"x' WHERE 'y\\\\\"}",
+     "SHOW CONFIG LIKE 'x\\' WHERE \\'y\\\\'", NULL},
+    {API_GET, "/sessions", "{\"where\": \"user = 'a' AND age_s > 5\"}",
+     "SHOW SESSIONS WHERE user = 'a' AND age_s > 5", NULL},
+    {API_GET, "/sessions", "{\"where\": \"id = 1\", \"like\": \"1%\"}",
+     "SHOW SESSIONS LIKE '1%' WHERE id = 1", NULL},
+    {API_GET, "/sessions", "{\"where\": \"id = 1; KILL SESSION 1\"}", NULL,
+     "parameter 'where' must be conditions as behind WHERE, without a semicolon"},
+    {API_GET, "/sessions", "{\"where\": \"id = 'open\"}", NULL,
+     "parameter 'where' must be conditions as behind WHERE, without a semicolon"},
+    {API_GET, "/sessions", "{\"where\": \"\"}", NULL,
+     "parameter 'where' must be conditions as behind WHERE, without a semicolon"},
+    {API_GET, "/sessions", "{\"where\": [\"id = 1\", \"id = 2\"]}", NULL,
+     "parameter 'where' must be conditions as behind WHERE, without a semicolon"},
     {API_GET, "/migrations/u-1", "{\"keyspace\": \"ks\"}", "SHOW MIGRATION 'u-1' IN `ks`", NULL},
     {API_DELETE, "/holds/12", "{}", "RELEASE 12", NULL},
     {API_DELETE, "/holds/all", "{}", NULL, "parameter 'id' must be a number that is not negative"},
@@ -198,9 +215,10 @@ static void rows_are_sound(void **state)
             assert_true(admin_parse_command(&lx, &unused) >= 0);
         }
         while (api_parameter_next(&form, &parameter))
-            assert_true(*parameter.name &&
-                        strstr("word words name text number flag command setting value document",
-                               parameter.type));
+            assert_true(
+                *parameter.name &&
+                strstr("word words name text number flag command setting value document conditions",
+                       parameter.type));
         for (p = strchr(p, '{'); p; p = strchr(p + 1, '{')) {
             char name[40];
 
