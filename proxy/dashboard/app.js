@@ -9,7 +9,7 @@ const SESSIONS_MAX = 200;
 const SHARDS_OF = 8; // migrations under way whose shards are asked for
 
 const $ = id => document.getElementById(id);
-const state = { routes: new Set(), role: "viewer", samples: [], failures: 0, timer: 0, sessions: [] };
+const state = { routes: new Set(), role: "viewer", samples: [], failures: 0, timer: 0, sessions: [], plans: new Map() };
 
 // --- elements ---------------------------------------------------------------------------------
 
@@ -119,7 +119,8 @@ async function change(button, method, path, body, done) {
     await ask(method, path, body);
     say(done);
   } catch (error) {
-    say(error.message, true);
+    if (error.name === "TimeoutError") say("It is still at work: this page shows how far it is.");
+    else say(error.message, true);
   }
   button.disabled = false;
   refresh();
@@ -280,6 +281,57 @@ async function showMigrations(all) {
   $("migrations-empty").hidden = list.length > 0;
 }
 
+// --- plans ------------------------------------------------------------------------------------
+
+const PLANS = 20;
+const planShade = state => state === "done" || state === "judged" ? "good" : state === "running" || state === "waiting" ? "warn" : "bad";
+
+// What a paused plan can do next; both are an admin's.
+function planActions(p) {
+  const button = (label, verb, question, done, danger) => actionButton(label, `plan ${p.id}`, async b => {
+    if (await sure(question, label)) change(b, "POST", `/plans/${p.id}/${verb}`, {}, done);
+  }, danger);
+  return [button("Resume", "resume", `Go on with plan ${p.id} at step ${p.step}?`, `Plan ${p.id} is done.`),
+    button("Give up", "cancel", `Give plan ${p.id} up? What it has done stays done.`, `Plan ${p.id} is given up.`, true)];
+}
+
+function createPlan(p) {
+  return element("article", { class: "plan", "aria-label": `plan ${p.id}` },
+    element("h3", {}, element("span"), element("span", { class: "badge" })), element("p", { class: "facts" }),
+    element("ol", { class: "steps" }), element("p", { class: "buttons" }));
+}
+
+function updatePlan(e, p) {
+  const [title, facts, steps, buttons] = e.children;
+  setText(title.firstChild, `Plan ${p.id}`);
+  setText(title.lastChild, p.state);
+  title.lastChild.className = `badge ${planShade(p.state)}`;
+  setText(facts, [p.user && `by ${p.user}`, String(p.started).replace(/\.\d+Z$/, "Z"), `step ${p.step} of ${p.steps}`, p.text].filter(Boolean).join(" · "));
+  keyed(steps, p.parts || [], s => s.step, () => element("li", {}, element("span", { class: "badge" }), element("span", { class: "what" }),
+    element("span", { class: "quiet" })), (li, s) => {
+    setText(li.children[0], s.state);
+    li.children[0].className = `badge ${s.state === "waiting" ? "" : planShade(s.state)}`;
+    setText(li.children[1], s.what);
+    setText(li.children[2], [s.kind, s.keyspace, s.uuid && `migration ${s.uuid}`, s.transition && `transition ${s.transition}`].filter(Boolean).join(" · "));
+  });
+  const wanted = p.state === "paused" && state.role === "admin";
+  if (wanted && !buttons.firstChild) buttons.append(...planActions(p));
+  buttons.hidden = !wanted;
+}
+
+async function showPlans(all) {
+  $("plans").hidden = $("plans-link").hidden = false;
+  const list = [...all].sort((a, b) => b.id - a.id).slice(0, PLANS);
+  await Promise.all(list.map(async p => {
+    // The steps of one that has ended stay as they are.
+    const known = state.plans.get(p.id);
+    p.parts = known && known.parts.length && known.state === p.state && p.state !== "running" ? known.parts : await get(`/plans/${p.id}`).catch(() => []);
+  }));
+  state.plans = new Map(list.map(p => [p.id, p]));
+  keyed($("plans-list"), list, p => p.id, createPlan, updatePlan);
+  $("plans-empty").hidden = list.length > 0;
+}
+
 // --- transitions, vtgates ---------------------------------------------------------------------
 
 const milliseconds = text => Number(/^(\d+) ms/.exec(text || "")?.[1]);
@@ -399,7 +451,8 @@ async function look() {
   const ready = showReady();
   const metrics = fetch("/metrics", { credentials: "omit", cache: "no-store" }).then(a => a.text());
   const sessions = ask("GET", `/sessions?limit=${SESSIONS_MAX}`);
-  const parts = { holds: showHolds, migrations: showMigrations, vtgates: showVtgates, vschemas: showVschemas, transitions: showTransitions };
+  const parts = { holds: showHolds, migrations: showMigrations, vtgates: showVtgates, vschemas: showVschemas, plans: showPlans,
+    transitions: showTransitions };
   const asked = Object.entries(parts).filter(([name]) => has(`/${name}`)).map(async ([name, show]) => show(await get(`/${name}`)));
   showTraffic(await get("/stats"), await metrics);
   const { value, total } = await sessions;
@@ -438,6 +491,7 @@ $("sign-out").addEventListener("click", () => {
   sessionStorage.removeItem("token");
   state.routes.clear();
   state.samples = [];
+  state.plans.clear();
   clearTimeout(state.timer);
   showSignIn("");
 });

@@ -58,7 +58,7 @@ SCHEMA_CHANGES = {"test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtct
                   "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight", "test_kills",
                   "test_changes", "test_warm", "test_vtgate_watch", "test_transitions"}
 AT_ONCE = 1
-SCHEMA_CHANGES |= {"test_examples", "test_api_deploy", "test_dashboard_work", "test_plans", "test_transitions", "test_vtgate_watch"}
+SCHEMA_CHANGES |= {"test_examples", "test_api_deploy", "test_dashboard_work", "test_dashboard_plans", "test_plans", "test_transitions", "test_vtgate_watch"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
