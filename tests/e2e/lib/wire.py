@@ -132,6 +132,13 @@ def native_password(password: str, salt: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(one, two))
 
 
+def sha2_password(password: str, salt: bytes) -> bytes:
+    """The answer of caching_sha2_password: SHA256(p) XOR SHA256(SHA256(SHA256(p)) + salt)."""
+    one = hashlib.sha256(password.encode()).digest()
+    two = hashlib.sha256(hashlib.sha256(one).digest() + salt[:20]).digest()
+    return bytes(a ^ b for a, b in zip(one, two))
+
+
 def lenenc(payload: bytes, at: int) -> tuple[int, int]:
     """A length-encoded integer at `at`, and the position behind it."""
     first = payload[at]
@@ -261,15 +268,34 @@ class Wire:
         if self.capabilities & CONNECT_ATTRS:
             payload += attributes
         self.send_packet(payload)
+        return self._authenticate(password)
+
+    def change_user(self, user: str, password: str, database: str) -> bytes:
+        """COM_CHANGE_USER, with the answer to the greeting's salt, as libraries send it."""
+        auth = native_password(password, self.greeting.salt)
+        self.send_packet(bytes([COM_CHANGE_USER]) + user.encode() + b"\0" + bytes([len(auth)]) + auth + database.encode() + b"\0"
+                         + struct.pack("<H", 45) + b"mysql_native_password\0", 0)
+        return self._authenticate(password)
+
+    def _authenticate(self, password: str) -> bytes:
+        """Answers whatever the server asks for, up to its OK."""
         answer = self.read_packet()
         if answer[:1] == b"\xfe":
             end = answer.index(0, 1)
             asked, salt = answer[1:end].decode(), answer[end + 1:].rstrip(b"\0")
             if asked == "mysql_clear_password":
                 self.send_packet(password.encode() + b"\0")
+            elif asked == "caching_sha2_password":
+                self.send_packet(sha2_password(password, salt))
             else:
                 assert asked == "mysql_native_password", asked
                 self.send_packet(native_password(password, salt))
+            answer = self.read_packet()
+        if answer == b"\x01\x04":  # full authentication: over TLS as it is
+            assert isinstance(self.socket, ssl.SSLSocket), "a password in the clear"
+            self.send_packet(password.encode() + b"\0")
+            answer = self.read_packet()
+        elif answer == b"\x01\x03":
             answer = self.read_packet()
         if answer[:1] == b"\xff":
             raise WireError(answer)
