@@ -32,7 +32,7 @@
 #include "proxy/worker.h"
 
 #define QUOTA_KEY_MAX 160
-#define FRESH_MS      1000 /* how long a drain leaves a session to send its first command */
+#define FRESH_MS      1000 /* a drain leaves a session alone that is no older: it has come for something */
 
 static_assert((int)CLOSE_COUNT <= METRICS_CLOSES, "a counter for each reason");
 static_assert((int)SHIM_ERROR_COUNT <= METRICS_ERRORS, "a counter for each error");
@@ -391,5 +391,5 @@ bool session_at_rest(const struct session *s)
 
 bool session_may_drain(const struct session *s)
 {
-    return session_at_rest(s) && (s->commands > 0 || clock_ms() - s->connected_ms > FRESH_MS);
+    return session_at_rest(s) && clock_ms() - s->connected_ms > FRESH_MS;
 }

@@ -6,28 +6,31 @@ import ctypes
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
 from lib.adopted import Adopted, adopt_orphans
+from lib.certificates import Certificates
 from lib.poll import until
 from lib.ports import free_port
 from lib.wire import Wire
 
 
 class Load(threading.Thread):
-    """Connects again and again: every other time it logs in and asks something, too."""
+    """Connects again and again, to a TCP address or a socket's path, perhaps with TLS: every other time it logs in and asks
+    something, too."""
 
-    def __init__(self, shim, address):
+    def __init__(self, shim, address, tls=None):
         super().__init__()
-        self.shim, self.address = shim, address
+        self.shim, self.address, self.tls = shim, address, tls
         self.ended, self.connects, self.failures = threading.Event(), 0, []
 
     def run(self) -> None:
@@ -39,18 +42,34 @@ class Load(threading.Thread):
             self.connects += 1
 
     def attempt(self, whole: bool) -> None:
-        if isinstance(self.address, str):
-            with socket.socket(socket.AF_UNIX) as client:
+        if whole or self.tls:
+            where = {"unix_socket": self.address} if isinstance(self.address, str) else {}
+            with self.shim.connect(**where, ssl=self.tls, connect_timeout=20) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+                assert cursor.fetchall() == ((1,),)
+        else:
+            kind = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
+            with socket.socket(kind) as client:
                 client.settimeout(20)
                 client.connect(self.address)
                 assert client.recv(5)[4] == 10, "no greeting"
-        elif whole:
-            with Wire(self.address, timeout=20) as client:
-                client.login(self.shim.bed.user, self.shim.bed.password, self.shim.bed.keyspace)
-                assert client.value("SELECT 1") == "1"
-        else:
-            with socket.create_connection(self.address, 20) as client:
-                assert client.recv(5)[4] == 10, "no greeting"
+
+
+@contextmanager
+def under_load(*loads: Load) -> Iterator[Callable[[], int]]:
+    """Gives how many connects there have been. At the end: none of them has failed."""
+    for load in loads:
+        load.start()
+    try:
+        yield lambda: sum(load.connects for load in loads)
+    finally:
+        for load in loads:
+            load.ended.set()
+        for load in loads:
+            load.join()
+    failures = [failure for load in loads for failure in load.failures]
+    print(f"{sum(load.connects for load in loads)} connects, {len(failures)} failed")
+    assert not failures, failures[:5]
 
 
 @pytest.mark.threads
@@ -60,30 +79,48 @@ def test_no_connect_fails(start_shim, bed):
     shim = start_shim({"listen": [f"127.0.0.1:{free_port()}", f"unix:{path}"], "timeouts": {"shutdown_s": 10}})
     host, port = shim.config["listen"][0].split(":")
     shim.listen = (host, int(port))
-    loads = [Load(shim, address) for address in (shim.listen, shim.listen, shim.listen, path)]
-    for load in loads:
-        load.start()
     pids, between = {shim.process.pid}, []
-    try:
+    with under_load(*(Load(shim, address) for address in (shim.listen, shim.listen, shim.listen, path))) as connects:
         for _ in range(3):
-            before = sum(load.connects for load in loads)
-            until(lambda: sum(load.connects for load in loads) > before + 50, "the load goes on")
+            before = connects()
+            until(lambda: connects() > before + 50, "the load goes on")
             pids.add(shim.restart())
-            between.append(sum(load.connects for load in loads) - before)
+            between.append(connects() - before)
             until(lambda: len(shim.events("predecessor_ended")) == len(between), "the new one knows")
-    finally:
-        for load in loads:
-            load.ended.set()
-        for load in loads:
-            load.join()
-    failures = [failure for load in loads for failure in load.failures]
-    print(f"{sum(load.connects for load in loads)} connects, {len(failures)} failed")
-    assert not failures, failures[:5]
     assert len(pids) == 4 and Path(path).is_socket()
     assert shim.metric("vtshim_connections_accepted_total") > 0 and shim.admin("SHOW VERSION")
     assert not shim.events("inherited_socket_unused")
     shim.finish()
     assert not Path(path).exists(), "the last one removes the file"
+
+
+@pytest.mark.threads
+def test_no_connect_fails_with_tls(start_shim, tmp_path):
+    """Reloads and restarts under a load over TLS and a unix socket: none fails a connect."""
+    path, n = f"/tmp/e2e-tls-{os.getpid()}.sock", 0
+    (tmp_path / "ca").mkdir()
+    certificates = Certificates(tmp_path / "ca")
+    for name in ("server.pem", "server-key.pem"):
+        shutil.copy(certificates.path(name), tmp_path / name)
+    shim = start_shim({"listen": [f"127.0.0.1:{free_port()}", f"unix:{path}"], "timeouts": {"shutdown_s": 10},
+                       "tls": {"cert": str(tmp_path / "server.pem"), "key": str(tmp_path / "server-key.pem")}})
+    host, port = shim.config["listen"][0].split(":")
+    shim.listen = (host, int(port))
+    tls = {"ca": str(certificates.path("ca.pem")), "check_hostname": False}
+    with under_load(Load(shim, shim.listen, tls), Load(shim, shim.listen, tls), Load(shim, path)) as connects:
+        for n in range(1, 7):
+            before = connects()
+            until(lambda: connects() > before + 20, "the load goes on", 30)
+            if n % 3:
+                shim.write_config({"hold": {"max_wait_ms": 10000 + n}})
+                shim.process.send_signal(signal.SIGHUP)
+                shim.wait_event("reloaded", changed=1)
+                until(lambda: shim.admin("SHOW CONFIG LIKE 'hold.max_wait_ms'")[0]["value"] == str(10000 + n), "it is taken over")
+            else:
+                shim.restart()
+                until(lambda: len(shim.events("predecessor_ended")) == n // 3, "the new one knows", 20)
+    assert len(shim.events("restarted")) == 2 and len(shim.events("reloaded")) == 4
+    assert len(shim.events("certificate")) == 7, "read at each start and at each reload"
 
 
 @pytest.mark.threads
@@ -256,6 +293,39 @@ def test_json_log_in_a_file(start_shim, tmp_path):
     lines = [json.loads(line) for file in (rotated, path) for line in file.read_text().splitlines()]
     assert {"reloaded", "hold_set", "files_reopened"} <= {line["event"] for line in lines}
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in lines)
+
+
+def test_rotation_under_load(start_shim, tmp_path):
+    """Ten rotations by SIGUSR1 while lines are written: each login's line is there once and whole, in one of the files."""
+    log, audit = tmp_path / "busy.log", tmp_path / "audit.log"
+    shim = start_shim()
+    shim.write_config({"log": {"format": "json", "file": str(log), "level": "debug"}, "audit": {"file": str(audit)}})
+    shim.admin("RELOAD")
+    until(log.exists, "the log")
+    commands = 0
+    with under_load(Load(shim, shim.listen), Load(shim, shim.listen)) as connects:
+        for n in range(10):
+            before = connects()
+            until(lambda: connects() > before + 10, "the load goes on", 30)
+            shim.admin(f"SET hold.max_wait_ms = {5000 + n}")
+            commands += 1
+            for file in (log, audit):
+                file.rename(file.with_suffix(f".{n}"))
+            shim.process.send_signal(signal.SIGUSR1)
+            until(lambda: log.exists() and audit.exists(), "both are opened anew")
+    until(lambda: shim.metric("vtshim_sessions") == 0, "all have left")
+    logins = shim.metric("vtshim_logins_total")
+    files = [*tmp_path.glob("busy.*")]
+    assert len(files) == 11
+
+    def lines(kept: list[Path]) -> list[dict]:
+        return [json.loads(line) for file in kept for line in file.read_text().splitlines()]
+    until(lambda: sum(line["event"] == "login" for line in lines(files)) == logins > 50, "a line for each login")
+    until(lambda: sum("max_wait_ms" in line["statement"] for line in lines([*tmp_path.glob("audit.*")])) == commands, "and for each command")
+    assert shim.metric("vtshim_log_lines_dropped_total") == 0 == shim.metric("vtshim_audit_dropped_total")
+    shim.write_config({"log": {"format": "text", "file": "", "level": "info"}})
+    shim.admin("RELOAD")
+    shim.wait_event("reloaded", changed=4)
 
 
 def test_a_log_file_that_cannot_be_written(shim):
