@@ -21,6 +21,8 @@ static const struct variable VARIABLES[] = {
     {"character_set_connection", "utf8mb4"},
     {"character_set_results", "utf8mb4"},
     {"character_set_server", "utf8mb4"},
+    {"character_set_database", "utf8mb4"}, /* with the three above: a command line's \s */
+    {"collation_database", "utf8mb4_0900_ai_ci"},
     {"collation_server", "utf8mb4_0900_ai_ci"},
     {"collation_connection", "utf8mb4_0900_ai_ci"},
     {"interactive_timeout", "28800"},

@@ -20,6 +20,7 @@
 #define KEPT_MAX     100
 #define ELSEWHERE_MS 1000
 #define LOOK_MS      200 /* at a transition that goes on after a restart */
+#define TEXT_PAUSED  "paused" /* at the end of the text of a plan that is */
 
 struct plans {
     struct server *server;
@@ -149,7 +150,7 @@ void plan_step_failed(struct deploy_plan *p, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    snprintf(p->text, sizeof(p->text), "step %zu: %.440s; paused", p->at + 1, text);
+    snprintf(p->text, sizeof(p->text), "step %zu: %.440s; " TEXT_PAUSED, p->at + 1, text);
     p->steps[p->at].state = PLAN_FAILED;
     *p->steps[p->at].uuid = '\0';
     end(p, "paused");
@@ -354,6 +355,10 @@ bool plan_cancel(struct plans *ps, uint64_t id, char error[PLAN_TEXT_MAX])
 
     if (!p)
         return false;
+    size_t len = strlen(p->text), tail = sizeof(TEXT_PAUSED) - 1;
+
+    if (len >= tail && strcmp(p->text + len - tail, TEXT_PAUSED) == 0)
+        snprintf(p->text + len - tail, sizeof(p->text) - (len - tail), "given up");
     p->state = "cancelled";
     plan_save(p);
     return true;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 
@@ -11,6 +12,7 @@ import mysql.connector
 import pymysql
 import pytest
 
+from lib.clients import mariadb
 from lib.poll import until
 from lib.ports import free_port
 from lib.wire import Wire
@@ -197,6 +199,14 @@ def test_unknown_commands(shim):
         shim.admin("SHOW POOLS")
     assert refused.value.args[0] == 1064 and "(SHOW HELP lists them) near 'POOLS'" in refused.value.args[1]
     assert {row["hit_percent"] for row in shim.admin("SHOW VTGATES")} == {None}
+
+
+def test_what_a_command_line_asks(shim):
+    """Its status, its vertical form, a database that it changes to: nothing of it is an error."""
+    done = mariadb(shim.admin_address, "sre", "", "\\s\nSHOW VERSION LIKE 'vtshim'\\G\nuse commerce\nSHOW WARNINGS;\n", "-v")
+    assert done.status == 0 and not done.err, done.err
+    assert re.search(r"Server characterset:\s+utf8mb", done.out) and "vtshim admin port" in done.out
+    assert re.search(r"1\. row \*+\n\s+Name: vtshim\nVersion: \d", done.out)
 
 
 def test_guessing_is_slow(start_shim):

@@ -77,6 +77,7 @@ def test_plans(shim, bed, name, tmp_path):
         browser.keys("Tab", "Enter")
         until(lambda: states(shim)[2] == "cancelled", "plan 3 is given up")
         browser.wait("#plans-list article:nth-child(1) h3", "cancelled")
+        assert browser.text("#plans-list article:nth-child(1) .facts").endswith("given up")
         browser.run("document.querySelector('[aria-label=\"Resume plan 2\"]').focus()")
         browser.keys("Enter")
         browser.wait("#confirm", "at step 1")

@@ -44,7 +44,7 @@ class Load(threading.Thread):
     def attempt(self, whole: bool) -> None:
         if whole or self.tls:
             where = {"unix_socket": self.address} if isinstance(self.address, str) else {}
-            with self.shim.connect(**where, ssl=self.tls, connect_timeout=20) as connection, connection.cursor() as cursor:
+            with self.shim.connect(**where, ssl=self.tls, connect_timeout=20, autocommit=None) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
                 assert cursor.fetchall() == ((1,),)
         else:
