@@ -8,6 +8,7 @@
  *
  * Here is the course of it; what each side says is in login_client.c and login_vtgate.c.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,8 +274,10 @@ static void login_read_backend(struct session *s)
     ssize_t n = stream_read(&s->backend, s->worker->scratch, WORKER_SCRATCH);
 
     if (n < 0) {
-        login_backend_lost(s);
+        login_backend_lost(s, n == -2 && !s->backend.ssl ? errno : ECONNRESET);
     } else if (n > 0) {
+        if (s->login->stage == LOGIN_CONNECTING)
+            s->login->stage = LOGIN_GREETING;
         buffer_bytes(&s->login->backend_in, s->worker->scratch, (size_t)n);
         from_backend(s);
     }
@@ -322,6 +325,6 @@ void login_event(struct session *s, bool from_the_client, enum stream_event what
                            "TLS with vtgate failed");
         login_refuse(s, CLOSE_VTGATE_ERROR);
     } else {
-        login_backend_lost(s);
+        login_backend_lost(s, ECONNRESET);
     }
 }

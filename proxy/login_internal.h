@@ -24,7 +24,7 @@ struct bridge;
 
 enum login_stage {
     LOGIN_PROXY,      /* a PROXY header is awaited */
-    LOGIN_CONNECTING, /* the TCP connect to vtgate is under way */
+    LOGIN_CONNECTING, /* the TCP connect to vtgate is under way, as far as is known */
     LOGIN_GREETING,   /* vtgate's greeting is awaited */
     LOGIN_RESPONSE,   /* the client's SSLRequest or HandshakeResponse41 is */
     LOGIN_CLIENT_TLS, /* handshake with the client */
@@ -81,7 +81,7 @@ void login_challenge(struct session *s);
 /* login_vtgate.c */
 void login_try_vtgate(struct session *s);
 void login_vtgate_failed(struct session *s, int error);
-void login_backend_lost(struct session *s);
+void login_backend_lost(struct session *s, int error); /* error: of the connect, or ECONNRESET */
 void login_connected(struct session *s);
 void login_greeted(struct session *s, uint8_t *packet, size_t len);
 bool login_backend_wants_tls(struct session *s);

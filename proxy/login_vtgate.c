@@ -21,7 +21,12 @@
 /* Settled for each link by itself. */
 #define CAP_OF_LINK ((uint32_t)(CAP_COMPRESS | CAP_ZSTD_COMPRESSION | CAP_SSL))
 
-/* Starts connecting to s->vtgate, at its next address. False: that failed at once. */
+/*
+ * Starts connecting to s->vtgate, at its next address. False: that failed at once.
+ *
+ * The server speaks first. So where the shim has nothing to say before (a PROXY header), the end of
+ * the connect is not waited for: the greeting tells it, or the first read what went wrong.
+ */
 static bool dial(struct session *s)
 {
     struct login *login = s->login;
@@ -32,7 +37,10 @@ static bool dial(struct session *s)
         return false;
     login->stage = LOGIN_CONNECTING;
     session_open_backend(s, fd);
-    stream_wait_connected(&s->backend);
+    if (s->worker->server->config->proxy_protocol_to_vtgate == CONFIG_PROXY_OFF)
+        stream_resume(&s->backend);
+    else
+        stream_wait_connected(&s->backend);
     login_set_timer(s, s->worker->server->config->timeouts_connect_ms);
     return true;
 }
@@ -80,13 +88,23 @@ void login_try_vtgate(struct session *s)
     }
 }
 
+/* Whether the connect is through, as far as is known: else it is a matter of the address. */
+static bool is_connected(const struct session *s)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof(peer);
+
+    return s->login->stage != LOGIN_CONNECTING ||
+           getpeername(s->backend.fd, (struct sockaddr *)&peer, &size) == 0;
+}
+
 void login_vtgate_failed(struct session *s, int error)
 {
     struct login *login = s->login;
 
     login->error = error;
     note_failure(s);
-    if (login->stage == LOGIN_GREETING)
+    if (is_connected(s))
         login->addresses_left = 0; /* it answered, and wrongly: not a matter of the address */
     stream_close(&s->backend);
     buffer_release(&login->backend_in);
@@ -129,10 +147,10 @@ void login_connected(struct session *s)
     send_proxy_header(s);
 }
 
-void login_backend_lost(struct session *s)
+void login_backend_lost(struct session *s, int error)
 {
     if (s->login->stage <= LOGIN_GREETING) {
-        login_vtgate_failed(s, ECONNRESET);
+        login_vtgate_failed(s, error);
         return;
     }
     session_send_error(s, s->login->client_next, SHIM_ERROR_VTGATE_LOST);

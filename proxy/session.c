@@ -131,6 +131,7 @@ void session_open_backend(struct session *s, int fd)
 {
     stream_init(&s->backend);
     stream_open(&s->backend, &s->worker->loop, fd, on_backend, s);
+    s->backend_new = true;
 }
 
 static struct session *session_alloc(struct worker *w)

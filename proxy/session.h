@@ -88,6 +88,7 @@ struct session {
     bool
         fresh; /* BEGIN was the last thing that succeeded: nothing is executed in the transaction */
     bool plain_begin;          /* ... and that had no options, so that the shim can say it, too */
+    bool backend_new;          /* vtgate's socket has no keepalive yet: the next sweep sets it */
     bool client_gone;          /* the client left while the shim still had work on vtgate's side */
     bool discard;              /* REQUEST: the command was answered already; its rest is dropped */
     enum close_reason closing; /* CLOSING: why */

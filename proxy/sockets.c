@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #define KEEPALIVE_IDLE_S     15
@@ -16,16 +17,38 @@ static void set_int(int fd, int level, int option, int value)
     setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-void socket_tune(int fd)
+static bool is_tcp(int fd)
 {
     int family = AF_UNSPEC;
     socklen_t size = sizeof(family);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 || family == AF_UNIX)
-        return;
-    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family != AF_UNIX;
+}
+
+void socket_no_delay(int fd, int family)
+{
+    if (family != AF_UNIX)
+        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+static void keep_alive(int fd)
+{
     set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
     set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+void socket_keep_alive(int fd)
+{
+    if (is_tcp(fd))
+        keep_alive(fd);
+}
+
+void socket_tune(int fd)
+{
+    if (!is_tcp(fd))
+        return;
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    keep_alive(fd);
 }

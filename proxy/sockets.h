@@ -12,4 +12,9 @@
  */
 void socket_tune(int fd);
 
+/* The two by themselves, for connections that may not live long enough for the second: a login and
+   a query are over before the first probe would be due. */
+void socket_no_delay(int fd, int family);
+void socket_keep_alive(int fd);
+
 #endif

@@ -215,7 +215,7 @@ int vtgate_connect(struct vtgate *v, int *error)
         *error = errno;
         return -1;
     }
-    socket_tune(fd);
+    socket_no_delay(fd, a.sa.ss_family);
     if (connect(fd, (struct sockaddr *)&a.sa, a.len) != 0 && errno != EINPROGRESS) {
         *error = errno;
         close(fd);

@@ -33,7 +33,8 @@ void vtgate_release(struct vtgate *v);
 
 /*
  * Starts connecting, without blocking. Returns the socket, or -1 with *error an errno (or EAI
- * failure as EHOSTUNREACH). Names are resolved by vtgate_resolve beforehand.
+ * failure as EHOSTUNREACH). Names are resolved by vtgate_resolve beforehand. Keepalive is the
+ * caller's, if the connection is to last (socket_keep_alive).
  */
 int vtgate_connect(struct vtgate *v, int *error);
 

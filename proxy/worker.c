@@ -14,6 +14,7 @@
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/shapes.h"
+#include "proxy/sockets.h"
 
 #define CLOSE_LINGER_MS 5000 /* how long a client may take to fetch the last bytes */
 
@@ -48,6 +49,10 @@ static void sweep_session(struct session *s, int64_t now)
 {
     const struct config *c = s->worker->server->config;
 
+    if (s->backend_new) {
+        s->backend_new = false;
+        socket_keep_alive(s->backend.fd);
+    }
     if (s->state == SESSION_CLOSING && now - s->since_ms > CLOSE_LINGER_MS) {
         session_close(s, s->closing);
         return;
