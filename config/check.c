@@ -138,6 +138,21 @@ static bool check_vtctld_tls(const struct config *c, struct config_error *err)
     return true;
 }
 
+static bool check_etcd(const struct config *c, struct config_error *err)
+{
+    if (!check_pair("etcd_tls", c->etcd_tls_cert, c->etcd_tls_key, err)) {
+        return false;
+    }
+    if (c->etcd_tls_mode >= CONFIG_ETCD_TLS_VERIFY_CA && !is_set(c->etcd_tls_ca)) {
+        return config_error_set(err, "etcd_tls.mode: verify-ca and verify-identity need "
+                                     "etcd_tls.ca");
+    }
+    if (is_set(c->etcd_password) && !is_set(c->etcd_user)) {
+        return config_error_set(err, "etcd.password: needs etcd.user");
+    }
+    return true;
+}
+
 /* gRPC's metadata are headers of HTTP: no other characters arrive. */
 static bool is_printable(const char *text)
 {
@@ -322,7 +337,7 @@ bool config_check(const struct config *c, struct config_error *err)
     static check_fn *const checks[] = {
         check_required, check_endpoints,  check_tls,    check_vtgate_tls, check_vtgate_web,
         check_topo,     check_vtctld_tls, check_vtctld, check_executor,   check_hold,
-        check_control,  check_windows,    check_policy, check_fleet,      check_run};
+        check_control,  check_windows,    check_policy, check_etcd,       check_fleet,      check_run};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

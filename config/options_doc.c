@@ -53,10 +53,12 @@ static const char intro[] =
 static const char outro_rules[] =
     "\n"
     "Besides, these belong together: `tls.cert` and `tls.key`, `vtgate_tls.cert` and\n"
-    "`vtgate_tls.key`, `vtctld_tls.cert` and `vtctld_tls.key`; `tls.ca` and `tls.required` need\n"
-    "`tls.cert`; `verify-ca` and `verify-identity` need `vtgate_tls.ca` or `vtctld_tls.ca`;\n"
-    "`control.password` needs `control.user`, `vtctld.password` needs `vtctld.user`, and both of\n"
-    "the latter are printable ASCII; `ddl.executor` `vtctld` needs `vtctld.addresses` and an\n"
+    "`vtgate_tls.key`, `vtctld_tls.cert` and `vtctld_tls.key`, `etcd_tls.cert` and\n"
+    "`etcd_tls.key`; `tls.ca` and `tls.required` need `tls.cert`; `verify-ca` and\n"
+    "`verify-identity` need `vtgate_tls.ca`, `vtctld_tls.ca` or `etcd_tls.ca`;\n"
+    "`control.password` needs `control.user`, `etcd.password` needs `etcd.user`,\n"
+    "`vtctld.password` needs `vtctld.user`, and both of the latter are printable ASCII;\n"
+    "`ddl.executor` `vtctld` needs `vtctld.addresses` and an\n"
     "online `ddl.strategy`;\n"
     "`vtgate_web.addresses` has as many entries as `vtgate` and goes without `vtgate_web.port`;\n"
     "`hold.default_ttl_s` is at most `hold.max_ttl_s`; and no endpoint is there twice, nor is one\n"
@@ -90,6 +92,13 @@ static const struct {
     {"control.password", "change-me"},
     {"topo.addresses", "etcd.example.com:2379"},
     {"topo.roots", "/vitess/global,/vitess/zone1"},
+    {"etcd.user", "vtshim"},
+    {"etcd.password", "change-me"},
+    {"etcd_tls.mode", "verify-identity"},
+    {"etcd_tls.ca", "/etc/vtshim/etcd-ca.pem"},
+    {"etcd_tls.cert", "/etc/vtshim/client-cert.pem"},
+    {"etcd_tls.key", "/etc/vtshim/client-key.pem"},
+    {"etcd_tls.server_name", "etcd.example.com"},
     {"vtctld.addresses", "vtctld.example.com:15999"},
     {"vtctld.user", "vtshim"},
     {"vtctld.password", "change-me"},

@@ -68,6 +68,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         p->on_timer(p);
 }
 
+bool plan_is_stopped(const struct deploy_plan *p)
+{
+    return p->all->stopped;
+}
+
 void plan_wait(struct deploy_plan *p, int64_t ms, void (*then)(struct deploy_plan *p))
 {
     struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
@@ -84,6 +89,7 @@ static void plan_free(struct deploy_plan *p)
     p->all->n--;
     if (p->timer)
         event_free(p->timer);
+    plan_ddl_forget(p);
     plan_states_free(p);
     json_decref(p->json);
     transition_order_free(&p->common);
@@ -111,6 +117,8 @@ static void end(struct deploy_plan *p, const char *state)
     p->state = state;
     p->ended = true;
     p->done = NULL;
+    plan_ddl_forget(p);
+    plan_lock_release(p);
     plan_states_free(p);
     plan_save(p);
     log_info("plan_ended", "plan:u state:s at:u steps:u", p->id, state, (uint64_t)p->at,
@@ -233,6 +241,11 @@ static void run(struct deploy_plan *p)
     struct one_step *step = &p->steps[p->at];
 
     p->state = "running";
+    if (!plan_lock_stands(p)) {
+        plan_step_failed(p, "this shim was out of touch with the fleet (fleet.etcd) for longer than "
+                            "its lease");
+        return;
+    }
     log_info("plan_step", "plan:u step:u", p->id, (uint64_t)p->at + 1);
     if (step->kind != DEPLOY_DDL) {
         run_transition(p);
@@ -250,9 +263,22 @@ static void judged(struct deploy_plan *p)
         run(p);
 }
 
-static void begin(struct deploy_plan *p)
+static void judge(struct deploy_plan *p)
 {
     plan_judge(p, judged);
+}
+
+static void begin(struct deploy_plan *p)
+{
+    if (p->dry_run)
+        judge(p);
+    else
+        plan_lock(p, judge);
+}
+
+static void begin_again(struct deploy_plan *p)
+{
+    plan_lock(p, run);
 }
 
 /* --- the registry ---------------------------------------------------------------------------- */
@@ -307,6 +333,10 @@ uint64_t plan_start(struct plans *ps, const char *text, bool dry_run, const char
 
     if (!p)
         return 0;
+    if (!dry_run && plan_lock_conflicts(p, error)) {
+        plan_free(p);
+        return 0;
+    }
     ps->last_id++;
     p->dry_run = dry_run;
     p->user = arena_string(&p->arena, user);
@@ -338,14 +368,15 @@ bool plan_resume(struct plans *ps, uint64_t id, plan_ended *ended, void *arg,
 {
     struct deploy_plan *p = find_paused(ps, id, error);
 
-    if (!p)
+    if (!p || plan_lock_conflicts(p, error))
         return false;
     p->ended = false;
+    p->entry = PLAN_RESUMES;
     p->done = ended;
     p->done_arg = arg;
     *p->text = '\0';
     log_info("plan_resumed", "plan:u step:u", p->id, (uint64_t)p->at + 1);
-    plan_wait(p, 0, run);
+    plan_wait(p, 0, begin_again);
     return true;
 }
 
@@ -381,11 +412,12 @@ static void on_file(void *arg, uint64_t id, const json_t *json)
         return;
     }
     plan_load_state(p, json);
+    p->entry = PLAN_RESTARTS;
     p->ended = strcmp(p->state, "running") != 0;
     if (!p->ended && transition_store_is_elsewhere(json))
         plan_wait(p, ELSEWHERE_MS, look_elsewhere);
     else if (!p->ended)
-        plan_wait(p, 0, run);
+        plan_wait(p, 0, begin_again);
 }
 
 /* What has become of one that another process is about. */
@@ -419,6 +451,7 @@ void plans_stop(struct plans *ps)
         plan_ended *done = p->done;
 
         event_del(p->timer);
+        p->lock_count = 0; /* they end with the fleet */
         if (p->ended || !done)
             continue;
         snprintf(p->text, sizeof(p->text), "step %zu: the shim is ending; %s", p->at + 1,

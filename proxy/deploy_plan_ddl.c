@@ -1,8 +1,9 @@
 /*
  * One DDL of a plan: submitted through vtctld with a uuid of ours, which is kept before it is sent,
  * so that after a lost answer or a restart it is looked for and, if nobody has it, submitted again:
- * to Vitess the same uuid is the same migration. Done when every shard is complete and the vtgates
- * have had time to notice.
+ * to Vitess the same uuid is the same migration. One that a session's would be, too, is cut over by
+ * the shim (ddl.cutover): the keeper follows it as it does those that lost their session. Done when
+ * every shard is complete and every vtgate knows the table as it is then.
  */
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -10,16 +11,184 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "proxy/control_query.h"
 #include "proxy/deploy_plan_internal.h"
+#include "proxy/everywhere.h"
+#include "proxy/keeper.h"
+#include "proxy/memory.h"
+#include "proxy/migration.h"
+#include "proxy/migrations.h"
 #include "proxy/server.h"
+#include "proxy/vtgate_control.h"
 #include "vtctldata.pb-c.h"
 
-#define LOOK_MIN_MS 200
-#define LOOK_MAX_MS 5000
-#define NOTICE_MS   1500 /* vtgate's schema tracker looks at the tablets' news once a second */
+#define LOOK_MIN_MS   200
+#define LOOK_MAX_MS   5000
+#define NOTICE_MS     1500 /* vtgate's schema tracker looks at the tablets' news once a second */
+#define SEEN_MS       50   /* from look to look at what the vtgates know */
+#define STRATEGY_SIZE 1100
+#define COLUMN_SIZE   260 /* 64 characters of four bytes, and some */
 
 static void submit(struct deploy_plan *p);
 static void look(struct deploy_plan *p);
+static void ask_columns(struct deploy_plan *p);
+
+static bool is_managed(const struct deploy_plan *p)
+{
+    const struct config *c = p->server->config;
+    const char *ddl = p->steps[p->at].ddl;
+    struct statement st;
+
+    classify_next(ddl, strlen(ddl), &st);
+    return migration_is_managed(c, st.verb == DDL_ALTER, c->ddl_strategy);
+}
+
+/* --- every vtgate knows it --------------------------------------------------------------------- */
+
+void plan_ddl_forget(struct deploy_plan *p)
+{
+    everywhere_drop(p->everywhere);
+    p->everywhere = NULL;
+}
+
+static void seen(struct deploy_plan *p)
+{
+    plan_ddl_forget(p);
+    plan_step_done(p);
+}
+
+/* Nobody can tell: they get the time that they need as a rule. */
+static void wait_blindly(struct deploy_plan *p)
+{
+    plan_wait(p, NOTICE_MS + p->server->config->ddl_settle_ms, seen);
+}
+
+static void look_everywhere(struct deploy_plan *p)
+{
+    switch (everywhere_state(p->everywhere)) {
+    case EVERYWHERE_ASKING:
+        plan_wait(p, SEEN_MS, look_everywhere);
+        break;
+    case EVERYWHERE_CANNOT_TELL:
+        wait_blindly(p);
+        break;
+    default:
+        seen(p);
+    }
+}
+
+static void ask_everywhere(struct deploy_plan *p, const struct statement *st,
+                           const struct control_result *columns)
+{
+    char(*names)[COLUMN_SIZE] = memory_zalloc(columns->rows * COLUMN_SIZE);
+    char table[COLUMN_SIZE];
+
+    for (size_t i = 0; i < columns->rows; i++) {
+        const char *name = control_result_value(columns, i, "Field");
+
+        snprintf(names[i], COLUMN_SIZE, "%s", name ? name : "");
+    }
+    snprintf(table, sizeof(table), "%.*s", (int)st->name.len, st->name.text);
+    p->everywhere = everywhere_ask(p->server, p->steps[p->at].keyspace, table, names, COLUMN_SIZE,
+                                   columns->rows, p->server->config->ddl_visible_ms);
+    free(names);
+    look_everywhere(p);
+}
+
+/* A table that was just made may be unknown for a moment. */
+static void on_columns(void *context, void *arg)
+{
+    struct deploy_plan *p = arg;
+    struct control_query *q = p->query;
+    struct statement st;
+
+    (void)context;
+    p->busy = false;
+    p->query = NULL;
+    if (!p->ended && !plan_is_stopped(p)) {
+        const char *ddl = p->steps[p->at].ddl;
+
+        classify_next(ddl, strlen(ddl), &st);
+        if (!q->code && q->results[0].rows > 0)
+            ask_everywhere(p, &st, &q->results[0]);
+        else if (clock_ms() < p->until_ms)
+            plan_wait(p, LOOK_MIN_MS, ask_columns);
+        else
+            wait_blindly(p);
+    }
+    control_query_destroy(q);
+}
+
+static void ask_columns(struct deploy_plan *p)
+{
+    struct server *server = p->server;
+    const struct one_step *step = &p->steps[p->at];
+    struct statement st;
+
+    classify_next(step->ddl, strlen(step->ddl), &st);
+    p->query = control_query_create();
+    control_query_add(p->query, "SHOW COLUMNS FROM `%s`.`%.*s`", step->keyspace, (int)st.name.len,
+                      st.name.text);
+    p->busy = true;
+    vtgate_control_run(server->control, p->query, &server->mailbox, on_columns, server, p);
+}
+
+static void complete(struct deploy_plan *p)
+{
+    const char *ddl = p->steps[p->at].ddl;
+    struct statement st;
+
+    classify_next(ddl, strlen(ddl), &st);
+    bool table = st.object == DDL_OBJECT_TABLE && (st.verb == DDL_CREATE || st.verb == DDL_ALTER) &&
+                 st.name.len > 0 && st.name.len < COLUMN_SIZE;
+
+    p->until_ms = clock_ms() + p->server->config->ddl_visible_ms;
+    if (table && p->server->control && *p->server->config->control_user)
+        ask_columns(p);
+    else
+        wait_blindly(p);
+}
+
+/* --- following it ------------------------------------------------------------------------------ */
+
+/* The keeper goes on with it, over a session of the shim's own. */
+static void keep(struct deploy_plan *p)
+{
+    const struct config *c = p->server->config;
+    const struct one_step *step = &p->steps[p->at];
+    struct migration_record r = {.started_ms = clock_ms(),
+                                 .managed = true,
+                                 .eta_s = -1,
+                                 .threshold_s =
+                                     ddl_threshold_s(c->ddl_strategy, strlen(c->ddl_strategy)),
+                                 .postponed = strstr(c->ddl_strategy, "postpone-completion")};
+    struct statement st;
+
+    if (p->kept || !is_managed(p))
+        return;
+    p->kept = true;
+    classify_next(step->ddl, strlen(step->ddl), &st);
+    snprintf(r.uuid, sizeof(r.uuid), "%s", step->uuid);
+    snprintf(r.context, sizeof(r.context), "%s", step->uuid); /* that of the plan has others, too */
+    snprintf(r.keyspace, sizeof(r.keyspace), "%s", step->keyspace);
+    snprintf(r.table, sizeof(r.table), "%.*s", (int)st.name.len, st.name.text);
+    snprintf(r.verb, sizeof(r.verb), "alter");
+    snprintf(r.user, sizeof(r.user), "%s", p->user);
+    keeper_take(p->server, &r);
+}
+
+/* Whether the keeper still has something to say: it runs again what failed only in passing. */
+static bool is_kept(const struct deploy_plan *p)
+{
+    struct migration_record r;
+    struct migration_shard *shards = NULL;
+    size_t n;
+    bool found =
+        p->kept && migrations_find(p->server->migrations, p->steps[p->at].uuid, &r, &shards, &n);
+
+    free(shards);
+    return found && !r.ended_ms;
+}
 
 static void look_later(struct deploy_plan *p)
 {
@@ -29,11 +198,22 @@ static void look_later(struct deploy_plan *p)
     plan_wait(p, p->polled_ms, look);
 }
 
+static void lost(struct deploy_plan *p, const Vtctldata__SchemaMigration *m)
+{
+    bool failed = m->status == VTCTLDATA__SCHEMA_MIGRATION__STATUS__FAILED;
+
+    if (is_kept(p))
+        look_later(p);
+    else
+        plan_step_failed(p, "migration %s %s on shard %s: %s", m->uuid,
+                         failed ? "failed" : "cancelled", m->shard, m->message);
+}
+
 static void on_migrations(struct deploy_plan *p, const struct vtctld_answer *answer)
 {
     const Vtctldata__GetSchemaMigrationsResponse *r =
         (const Vtctldata__GetSchemaMigrationsResponse *)answer->message;
-    size_t complete = 0;
+    size_t n_complete = 0;
 
     if (answer->status != GRPC_OK) {
         look_later(p); /* vtctld is away for a moment: the migration is not */
@@ -44,20 +224,19 @@ static void on_migrations(struct deploy_plan *p, const struct vtctld_answer *ans
 
         if (m->status == VTCTLDATA__SCHEMA_MIGRATION__STATUS__FAILED ||
             m->status == VTCTLDATA__SCHEMA_MIGRATION__STATUS__CANCELLED) {
-            plan_step_failed(p, "migration %s %s on shard %s: %s", m->uuid,
-                             m->status == VTCTLDATA__SCHEMA_MIGRATION__STATUS__FAILED ? "failed"
-                                                                                      : "cancelled",
-                             m->shard, m->message);
+            lost(p, m);
             return;
         }
-        complete += m->status == VTCTLDATA__SCHEMA_MIGRATION__STATUS__COMPLETE;
+        n_complete += m->status == VTCTLDATA__SCHEMA_MIGRATION__STATUS__COMPLETE;
     }
-    if (r->n_migrations == 0)
+    if (r->n_migrations == 0) {
         submit(p);
-    else if (complete == r->n_migrations)
-        plan_wait(p, NOTICE_MS + p->server->config->ddl_settle_ms, plan_step_done);
-    else
+    } else if (n_complete == r->n_migrations) {
+        complete(p);
+    } else {
+        keep(p);
         look_later(p);
+    }
 }
 
 static void look(struct deploy_plan *p)
@@ -69,6 +248,8 @@ static void look(struct deploy_plan *p)
     request.uuid = step->uuid;
     plan_call(p, "GetSchemaMigrations", &request.base, on_migrations);
 }
+
+/* --- submitting it ----------------------------------------------------------------------------- */
 
 static void on_submitted(struct deploy_plan *p, const struct vtctld_answer *answer)
 {
@@ -82,14 +263,20 @@ static void submit(struct deploy_plan *p)
 {
     Vtctldata__ApplySchemaRequest request = VTCTLDATA__APPLY_SCHEMA_REQUEST__INIT;
     struct one_step *step = &p->steps[p->at];
+    const char *instance = p->server->instance, *own = p->server->config->ddl_strategy;
     char *sql = (char *)(uintptr_t)step->ddl, *uuid = step->uuid, context[64];
+    char strategy[STRATEGY_SIZE];
 
-    snprintf(context, sizeof(context), "vtshim-plan:%s:%llu", p->server->instance,
-             (unsigned long long)p->id);
+    if (is_managed(p))
+        migration_managed_strategy(strategy, sizeof(strategy), own, instance,
+                                   strstr(own, "postpone-completion"));
+    else
+        snprintf(strategy, sizeof(strategy), "%s", own);
+    snprintf(context, sizeof(context), "vtshim-plan:%s:%llu", instance, (unsigned long long)p->id);
     request.keyspace = (char *)(uintptr_t)step->keyspace;
     request.n_sql = 1;
     request.sql = &sql;
-    request.ddl_strategy = (char *)(uintptr_t)p->server->config->ddl_strategy;
+    request.ddl_strategy = strategy;
     request.n_uuid_list = 1;
     request.uuid_list = &uuid;
     request.migration_context = context;
@@ -102,6 +289,7 @@ void plan_run_ddl(struct deploy_plan *p)
     unsigned char random[16];
 
     p->polled_ms = 0;
+    p->kept = false;
     if (*step->uuid) {
         look(p); /* it was under way when the shim ended */
         return;

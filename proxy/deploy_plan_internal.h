@@ -1,7 +1,7 @@
 /*
  * What the files of plans share: deploy_plan.c (registry, the way through the steps),
- * deploy_plan_read.c (JSON), deploy_plan_order.c (judging the order), deploy_plan_ddl.c (one DDL),
- * deploy_plan_store.c (files). For them only.
+ * deploy_plan_read.c (JSON), deploy_plan_order.c (judging the order), deploy_plan_lock.c (one plan at
+ * a time), deploy_plan_ddl.c (one DDL), deploy_plan_store.c (files). For them only.
  */
 #ifndef VTSHIM_PROXY_DEPLOY_PLAN_INTERNAL_H
 #define VTSHIM_PROXY_DEPLOY_PLAN_INTERNAL_H
@@ -16,6 +16,16 @@
 #include "proxy/vtctld.h"
 
 enum plan_state { PLAN_WAITING, PLAN_RUNNING, PLAN_DONE, PLAN_FAILED };
+
+/* How it came to run. */
+enum plan_entry {
+    PLAN_BEGINS,
+    PLAN_RESUMES, /* RESUME PLAN */
+    PLAN_RESTARTS /* it was cut off when the process before ended */
+};
+
+struct everywhere;
+struct fleet_lock;
 
 struct one_step {
     enum deploy_step_kind kind;
@@ -49,6 +59,15 @@ struct deploy_plan {
     void (*on_timer)(struct deploy_plan *p);
     void (*answered)(struct deploy_plan *p, const struct vtctld_answer *answer);
     int64_t polled_ms; /* between two looks at a migration */
+    bool kept;         /* the keeper follows the migration under way */
+    int64_t until_ms;  /* how long the vtgates have to know its table */
+    struct control_query *query;   /* deploy_plan_ddl.c: under way; owned */
+    struct everywhere *everywhere; /* the same: whether all vtgates know the table; or NULL */
+    enum plan_entry entry;
+    struct fleet_lock *locks[PLAN_STEPS_MAX]; /* had, or the last one asked for */
+    size_t lock_count;
+    size_t locking; /* the step whose keyspace is being locked */
+    void (*locked)(struct deploy_plan *p);
     size_t reading;    /* deploy_plan_order.c */
     struct vschema *
         *states; /* of the steps' keyspaces, as they were; then after each step; owned */
@@ -60,6 +79,8 @@ struct deploy_plan {
 void plan_call(struct deploy_plan *p, const char *method, const ProtobufCMessage *request,
                void (*answered)(struct deploy_plan *p, const struct vtctld_answer *answer));
 void plan_wait(struct deploy_plan *p, int64_t ms, void (*then)(struct deploy_plan *p));
+/* The process is ending: nothing more is begun. */
+bool plan_is_stopped(const struct deploy_plan *p);
 /* The step at p->at is done, or failed: the plan is paused there. */
 void plan_step_done(struct deploy_plan *p);
 void plan_step_failed(struct deploy_plan *p, const char *format, ...)
@@ -75,8 +96,17 @@ bool plan_read(struct deploy_plan *p, char error[PLAN_TEXT_MAX]);
 void plan_judge(struct deploy_plan *p, void (*then)(struct deploy_plan *p));
 void plan_states_free(struct deploy_plan *p);
 
-/* deploy_plan_ddl.c */
+/* deploy_plan_lock.c. plan_lock calls then() when no other plan of the fleet touches its keyspaces,
+   or ends the plan, refused or paused. _conflicts: another of this process does, error says which.
+   _stands: it still has all of them for certain. */
+bool plan_lock_conflicts(struct deploy_plan *p, char error[PLAN_TEXT_MAX]);
+void plan_lock(struct deploy_plan *p, void (*then)(struct deploy_plan *p));
+bool plan_lock_stands(const struct deploy_plan *p);
+void plan_lock_release(struct deploy_plan *p);
+
+/* deploy_plan_ddl.c. _forget: nothing is asked any more. */
 void plan_run_ddl(struct deploy_plan *p);
+void plan_ddl_forget(struct deploy_plan *p);
 
 /* deploy_plan_store.c */
 void plan_save(const struct deploy_plan *p);

@@ -8,6 +8,7 @@
  */
 #include "proxy/etcd.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@
 #include "proxy/loop.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
+#include "proxy/tls.h"
 
 #define KEYS_MAX    2000
 #define MESSAGE_MAX (8u << 20)
@@ -47,6 +49,8 @@ struct etcd {
     struct loop_watch wake; /* of the mailbox */
     struct loop_timer timer;
     struct grpc_client *client;
+    char *token;         /* of etcd.user; NULL: none yet */
+    bool authenticating; /* a call for one is under way */
     bool stopping, ended;
     int64_t lease;         /* 0: none */
     int64_t ttl_us;        /* of it, as etcd says */
@@ -100,7 +104,25 @@ static void call(struct etcd *e, const char *path, const ProtobufCMessage *reque
 
     protobuf_c_message_pack(request, packed);
     grpc_call(e->client, path, packed, len, CALL_MS, done, e);
+    OPENSSL_cleanse(packed, len); /* it may have been the password */
     free(packed);
+}
+
+static void drop_token(struct etcd *e)
+{
+    if (e->token)
+        OPENSSL_cleanse(e->token, strlen(e->token));
+    free(e->token);
+    e->token = NULL;
+}
+
+/* It has expired, or etcd was started anew, or (signed tokens) users and roles have changed since:
+   etcd's api/v3rpc/rpctypes/error.go, ErrInvalidAuthToken and ErrAuthOldRevision. */
+static bool is_token_refused(const struct grpc_result *result)
+{
+    return result->status == GRPC_UNAUTHENTICATED ||
+           (result->status == GRPC_INVALID_ARGUMENT &&
+            strstr(result->text, "revision of auth store is old"));
 }
 
 /* The log has the first of several failures. */
@@ -109,6 +131,8 @@ static void note_outcome(struct etcd *e, const struct grpc_result *result)
     if (result->status != GRPC_OK && !e->failing)
         log_warn("fleet_etcd_failed", "error:s", result->text);
     e->failing = result->status != GRPC_OK;
+    if (is_token_refused(result))
+        drop_token(e);
 }
 
 /* The answer, or NULL when the call failed. The caller frees it. */
@@ -153,6 +177,53 @@ static void grant(struct etcd *e, int64_t ttl_s, grpc_done *done)
 
     request.ttl = ttl_s;
     call(e, "/etcdserverpb.Lease/LeaseGrant", &request.base, done);
+}
+
+/* --- who this shim is ------------------------------------------------------------------------- */
+
+static void on_authenticated(void *arg, const struct grpc_result *result)
+{
+    struct etcd *e = arg;
+    Etcdserverpb__AuthenticateResponse *a =
+        answer(e, result, &etcdserverpb__authenticate_response__descriptor);
+
+    e->authenticating = false;
+    if (a && *a->token)
+        e->token = memory_copy(a->token, strlen(a->token));
+    answer_free(a);
+    if (e->token)
+        look(e);
+}
+
+/* Whether calls may be made: with etcd.user not without a token, which is asked for, then. */
+static bool may_call(struct etcd *e)
+{
+    const struct config *c = e->server->config;
+    Etcdserverpb__AuthenticateRequest request = ETCDSERVERPB__AUTHENTICATE_REQUEST__INIT;
+
+    if (!*c->etcd_user || e->token)
+        return true;
+    if (e->authenticating)
+        return false;
+    e->authenticating = true;
+    request.name = c->etcd_user;
+    request.password = c->etcd_password;
+    call(e, "/etcdserverpb.Auth/Authenticate", &request.base, on_authenticated);
+    return false;
+}
+
+static const char *token_of(void *context)
+{
+    const struct etcd *e = context;
+
+    return e->token;
+}
+
+static SSL *new_tls(void *context, const char *host)
+{
+    const struct etcd *e = context;
+
+    return tls_new_etcd(e->server->tls, host);
 }
 
 /* --- being fenced off ------------------------------------------------------------------------- */
@@ -232,12 +303,16 @@ static void on_kept(void *arg, const struct grpc_result *result)
     answer_free(a);
 }
 
+static void check_lease(struct etcd *e)
+{
+    if (e->lease && clock_us() > e->until_us && !e->leasing)
+        lose_lease(e, "not renewed in time");
+}
+
 static void keep_lease(struct etcd *e)
 {
     int64_t now = clock_us();
 
-    if (e->lease && now > e->until_us && !e->leasing)
-        lose_lease(e, "not renewed in time");
     if (e->leasing || (e->lease && now - e->asked_us < e->ttl_us / 3))
         return;
     e->leasing = true;
@@ -430,7 +505,7 @@ static void read_all(struct etcd *e)
     char first[PREFIX_MAX], end[PREFIX_MAX];
     size_t n = strlen(e->prefix);
 
-    if (e->reading || !e->registered || atomic_load(&e->view))
+    if (e->reading || !e->registered || atomic_load(&e->view) || !may_call(e))
         return;
     e->reading = true;
     e->read_registration = e->registration;
@@ -449,6 +524,9 @@ static void read_all(struct etcd *e)
 static void look(struct etcd *e)
 {
     if (e->stopping)
+        return;
+    check_lease(e);
+    if (!may_call(e))
         return;
     keep_lease(e);
     tell(e);
@@ -572,6 +650,12 @@ void etcd_synced(struct etcd *e, uint64_t registration)
     mailbox_post(&e->mailbox, on_synced, e, (void *)(uintptr_t)registration);
 }
 
+void etcd_come_by(struct etcd *e, struct mailbox *mailbox, mailbox_fn *done, void *context,
+                  void *arg)
+{
+    mailbox_visit(&e->mailbox, mailbox, done, context, arg);
+}
+
 const char *etcd_member(const struct etcd *e)
 {
     return e->member;
@@ -585,6 +669,10 @@ static bool init(struct etcd *e)
         .servers = &c->fleet_etcd,
         .user = "",
         .password = "",
+        .new_tls = e->server->tls->etcd ? new_tls : NULL,
+        .tls_context = e,
+        .token = token_of,
+        .token_context = e,
         .connect_ms = CALL_MS,
         .message_max = MESSAGE_MAX,
     };
@@ -652,6 +740,7 @@ void etcd_destroy(struct etcd *e)
     write_free(e->current);
     etcd_view_free(atomic_load(&e->view));
     free(e->member_value);
+    drop_token(e);
     pthread_mutex_destroy(&e->lock);
     loop_fini(&e->loop);
     free(e);

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/mailbox.h"
+
 struct server;
 struct etcd;
 
@@ -49,6 +51,11 @@ void etcd_stop(struct etcd *e);
 
 /* Frees everything. The threads that ask have ended. */
 void etcd_destroy(struct etcd *e);
+
+/* Has the thread run done(context, arg) on that mailbox's thread after its next turn: what it used
+   before is not used any more. */
+void etcd_come_by(struct etcd *e, struct mailbox *mailbox, mailbox_fn *done, void *context,
+                  void *arg);
 
 /* The name of this shim in the fleet; another one after each start. */
 const char *etcd_member(const struct etcd *e);

@@ -501,6 +501,12 @@ size_t fleet_members(const struct server *server, struct fleet_member *members, 
 
 /* --- its life --------------------------------------------------------------------------------- */
 
+void fleet_come_by(struct fleet *f, struct mailbox *mailbox,
+                   void (*done)(void *context, void *arg), void *context, void *arg)
+{
+    etcd_come_by(f->etcd, mailbox, done, context, arg);
+}
+
 bool fleet_start(struct server *server)
 {
     struct timeval check = {0, CHECK_MS * 1000};

@@ -29,6 +29,9 @@ struct grpc_settings {
     SSL *(*new_tls)(void *context, const char *host);
     void *tls_context;
     const char *user, *password; /* metadata "username" and "password"; user "": none */
+    /* Metadata "token", asked for with each call; NULL, or NULL from it: none. */
+    const char *(*token)(void *context);
+    void *token_context;
     int64_t connect_ms;          /* for connecting, TLS and the server's first frame */
     size_t message_max;          /* bytes of an answer */
 };

@@ -130,7 +130,7 @@ void grpc_connection_send(struct grpc_connection *c, struct grpc_call *call)
 {
     const struct grpc_settings *settings = &c->client->settings;
     char timeout[16];
-    nghttp2_nv headers[10];
+    nghttp2_nv headers[11];
     size_t n = 0;
 
     grpc_timeout_format(timeout, call->deadline_ms - clock_ms());
@@ -146,6 +146,12 @@ void grpc_connection_send(struct grpc_connection *c, struct grpc_call *call)
         headers[n++] = header("username", settings->user);
         headers[n] = header("password", settings->password);
         headers[n++].flags = NGHTTP2_NV_FLAG_NO_INDEX; /* in nobody's compression table */
+    }
+    const char *token = settings->token ? settings->token(settings->token_context) : NULL;
+
+    if (token) {
+        headers[n] = header("token", token);
+        headers[n++].flags = NGHTTP2_NV_FLAG_NO_INDEX;
     }
     nghttp2_data_provider body = {.read_callback = read_request};
 

@@ -103,8 +103,8 @@ static void on_ready(struct session *s, void *arg)
     struct server *server = s->worker->server;
 
     s->inner->arg = NULL;
+    migration_adopt(s, &record); /* before it is forgotten here: somebody always follows it */
     mailbox_post(&server->mailbox, adopted, server, kept);
-    migration_adopt(s, &record);
 }
 
 static void on_ended(struct session *s, void *arg)
@@ -147,12 +147,31 @@ static void keep(struct keeper *k, const struct migration_record *r)
     launch(-1, 0, kept);
 }
 
+/* By the keeper, or by a session of this shim. */
+static bool is_followed(struct keeper *k, const char *context, const char *uuid)
+{
+    struct kept *kept;
+    size_t n;
+    bool found = false;
+
+    LIST_FOREACH(kept, &k->kept, link)
+    found = found || strcmp(kept->record.context, context) == 0;
+    struct migration_record *all = migrations_copy(k->server->migrations, &n);
+
+    for (size_t i = 0; i < n; i++)
+        found = found || (!all[i].ended_ms && !all[i].attached &&
+                          (strcmp(all[i].context, context) == 0 || strcmp(all[i].uuid, uuid) == 0));
+    free(all);
+    return found;
+}
+
 static void take(void *context, void *arg)
 {
     struct server *server = context;
     struct migration_record *r = arg;
 
-    if (!server->stopped && !server->draining && server->keeper)
+    if (!server->stopped && !server->draining && server->keeper &&
+        (r->id || !is_followed(server->keeper, r->context, r->uuid)))
         keep(server->keeper, r);
     free(r); /* else the next start finds it */
 }
@@ -166,24 +185,6 @@ void keeper_take(struct server *server, const struct migration_record *r)
 }
 
 /* --- what was left behind -------------------------------------------------------------------- */
-
-static bool is_followed(struct keeper *k, const struct scan_found *f)
-{
-    struct kept *kept;
-    size_t n;
-    bool found = false;
-
-    LIST_FOREACH(kept, &k->kept, link)
-    found = found || strcmp(kept->record.context, f->context) == 0;
-    struct migration_record *all = migrations_copy(k->server->migrations, &n);
-
-    for (size_t i = 0; i < n; i++)
-        found = found ||
-                (!all[i].ended_ms && !all[i].attached &&
-                 (strcmp(all[i].context, f->context) == 0 || strcmp(all[i].uuid, f->uuid) == 0));
-    free(all);
-    return found;
-}
 
 static bool is_own(const struct keeper *k, const struct scan_found *f)
 {
@@ -237,7 +238,7 @@ static void scanned(void *context, void *arg)
     for (size_t i = 0; i < scan->n && !server->stopped; i++) {
         const struct scan_found *f = &scan->found[i];
 
-        if (is_followed(k, f) || !(is_own(k, f) || is_abandoned(k, f)))
+        if (is_followed(k, f->context, f->uuid) || !(is_own(k, f) || is_abandoned(k, f)))
             continue;
         adopt(k, f);
         adopted++;

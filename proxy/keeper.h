@@ -22,7 +22,8 @@ void keeper_destroy(struct keeper *k);
    in the seconds to come. Control loop. */
 void keeper_look_soon(struct server *server);
 
-/* From now on the keeper's, which goes on with this record. Copied. Any thread. */
+/* From now on the keeper's, which goes on with this record. One that SHOW MIGRATIONS does not have
+   (id 0) is left alone when its context or uuid is followed already. Copied. Any thread. */
 void keeper_take(struct server *server, const struct migration_record *r);
 
 #endif

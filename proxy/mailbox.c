@@ -71,3 +71,27 @@ void mailbox_post(struct mailbox *mb, mailbox_fn *fn, void *context, void *arg)
 
     (void)ignored; /* a full counter wakes as well */
 }
+
+struct visit {
+    struct mailbox *back;
+    mailbox_fn *done;
+    void *context, *arg;
+};
+
+static void visited(void *context, void *arg)
+{
+    struct visit *visit = arg;
+
+    (void)context;
+    mailbox_post(visit->back, visit->done, visit->context, visit->arg);
+    free(visit);
+}
+
+void mailbox_visit(struct mailbox *mb, struct mailbox *back, mailbox_fn *done, void *context,
+                   void *arg)
+{
+    struct visit *visit = memory_zalloc(sizeof(*visit));
+
+    *visit = (struct visit){back, done, context, arg};
+    mailbox_post(mb, visited, NULL, visit);
+}

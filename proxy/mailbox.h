@@ -30,4 +30,9 @@ void mailbox_run(struct mailbox *mb);
 /* Has fn(context, arg) called by mailbox_run. Any thread. */
 void mailbox_post(struct mailbox *mb, mailbox_fn *fn, void *context, void *arg);
 
+/* Has done(context, arg) called on back's thread after mb's has begun another turn: what mb's used
+   before then, it does not use any more. Any thread. */
+void mailbox_visit(struct mailbox *mb, struct mailbox *back, mailbox_fn *done, void *context,
+                   void *arg);
+
 #endif

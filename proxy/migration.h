@@ -33,8 +33,18 @@ struct migration_request {
 void migration_start(struct session *s, const struct statement *ddl, uint8_t sequence, bool more,
                      const struct migration_request *request);
 
+struct config;
 struct migration_record;
 struct answer;
+
+/* Whether a shim with these settings decides when a DDL cuts over; strategies without VReplication
+   ("direct", "mysql") have no cut-over. */
+bool migration_is_managed(const struct config *c, bool alters, const char *strategy);
+
+/* What is submitted in place of `strategy` then: it waits for its COMPLETE, and is marked as that
+   instance's (ddl_mark_format). The two must not overlap. */
+void migration_managed_strategy(char *dst, size_t size, const char *strategy, const char *instance,
+                                bool postponed);
 
 /*
  * Asks Vitess whether the same user's same statement runs there already; `done` gives the answer to

@@ -30,13 +30,30 @@ bool migration_can_manage(const struct session *s)
     return c->ddl_cutover != CONFIG_CUTOVER_VITESS && *c->control_user != '\0';
 }
 
-/* Strategies without VReplication ("direct", "mysql") have no cut-over. */
+bool migration_is_managed(const struct config *c, bool alters, const char *strategy)
+{
+    return c->ddl_cutover != CONFIG_CUTOVER_VITESS && *c->control_user && alters &&
+           (strncmp(strategy, "vitess", 6) == 0 || strncmp(strategy, "online", 6) == 0);
+}
+
 bool migration_is_managed_kind(const struct session *s)
 {
     const struct migration *m = s->migration;
 
-    return migration_can_manage(s) && strcmp(m->record.verb, "alter") == 0 &&
-           (strncmp(m->strategy, "vitess", 6) == 0 || strncmp(m->strategy, "online", 6) == 0);
+    return migration_is_managed(s->worker->server->config, strcmp(m->record.verb, "alter") == 0,
+                                m->strategy);
+}
+
+/* What the user wrote comes behind: it may end in a comment. */
+void migration_managed_strategy(char *dst, size_t size, const char *strategy, const char *instance,
+                                bool postponed)
+{
+    size_t name = strcspn(strategy, " \t");
+    char mark[40];
+
+    ddl_mark_format(mark, instance, postponed);
+    snprintf(dst, size, "%.*s --postpone-completion%s %s", (int)name, strategy, strategy + name,
+             mark);
 }
 
 static void manage(struct session *s, bool managed)
@@ -47,21 +64,17 @@ static void manage(struct session *s, bool managed)
         atomic_fetch_add(&s->worker->server->tracking, 1);
 }
 
-/* One that the shim is to cut over has to wait for it. What the user wrote comes behind: it may end
-   in a comment. */
 void migration_choose_strategy(struct session *s)
 {
     struct migration *m = s->migration;
-    char mark[40], own[sizeof(m->strategy)];
-    size_t name = strcspn(m->strategy, " \t");
+    char own[sizeof(m->strategy)];
 
     manage(s, migration_is_managed_kind(s));
     if (!m->managed)
         return;
     memcpy(own, m->strategy, sizeof(own));
-    ddl_mark_format(mark, s->worker->server->instance, m->record.postponed);
-    snprintf(m->strategy, sizeof(m->strategy), "%.*s --postpone-completion%s %s", (int)name, own,
-             own + name, mark);
+    migration_managed_strategy(m->strategy, sizeof(m->strategy), own, s->worker->server->instance,
+                               m->record.postponed);
 }
 
 static void set_names(struct session *s, const struct statement *ddl)

@@ -10,6 +10,7 @@
 #include "config/check.h"
 #include "proxy/admin.h"
 #include "proxy/audit.h"
+#include "proxy/fleet.h"
 #include "proxy/http.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -143,14 +144,24 @@ static void retire(void *context, void *arg)
     free(r);
 }
 
+static void vtctld_came_by(void *context, void *arg)
+{
+    struct server *server = context;
+
+    if (server->fleet && !server->stopped)
+        fleet_come_by(server->fleet, &server->mailbox, retire, server, arg);
+    else
+        retire(server, arg);
+}
+
 static void control_came_by(void *context, void *arg)
 {
     struct server *server = context;
 
     if (server->vtctld && !server->stopped)
-        vtctld_come_by(server->vtctld, &server->mailbox, retire, server, arg);
+        vtctld_come_by(server->vtctld, &server->mailbox, vtctld_came_by, server, arg);
     else
-        retire(server, arg);
+        vtctld_came_by(server, arg);
 }
 
 static void workers_came_by(void *context, void *arg)

@@ -97,6 +97,19 @@ static bool create_for_vtctld(struct tls_contexts *tls, char *error, size_t size
     return tls->vtctld;
 }
 
+static bool create_for_etcd(struct tls_contexts *tls, char *error, size_t size)
+{
+    const struct config *c = tls->config;
+    struct tls_files files = {"etcd_tls", c->etcd_tls_cert, c->etcd_tls_key, c->etcd_tls_ca};
+
+    if (c->etcd_tls_mode == CONFIG_ETCD_TLS_OFF)
+        return true;
+    tls->etcd = context_create(TLS_client_method(), &files, error, size);
+    if (tls->etcd && c->etcd_tls_mode >= CONFIG_ETCD_TLS_VERIFY_CA)
+        SSL_CTX_set_verify(tls->etcd, SSL_VERIFY_PEER, NULL);
+    return tls->etcd;
+}
+
 static bool create_for_clients(struct tls_contexts *tls, char *error, size_t size)
 {
     const struct config *c = tls->config;
@@ -135,7 +148,7 @@ struct tls_contexts *tls_contexts_create(const struct config *c, char *error, si
 
     tls->config = c;
     if (create_for_clients(tls, error, size) && create_for_vtgate(tls, error, size) &&
-        create_for_vtctld(tls, error, size))
+        create_for_vtctld(tls, error, size) && create_for_etcd(tls, error, size))
         return tls;
     tls_contexts_destroy(tls);
     return NULL;
@@ -148,6 +161,7 @@ void tls_contexts_destroy(struct tls_contexts *tls)
     SSL_CTX_free(tls->client);
     SSL_CTX_free(tls->backend);
     SSL_CTX_free(tls->vtctld);
+    SSL_CTX_free(tls->etcd);
     free(tls);
 }
 
@@ -217,4 +231,12 @@ SSL *tls_new_vtctld(const struct tls_contexts *tls, const char *host)
 
     return new_checked(tls->vtctld, *c->vtctld_tls_server_name ? c->vtctld_tls_server_name : host,
                        c->vtctld_tls_mode == CONFIG_VTCTLD_TLS_VERIFY_IDENTITY);
+}
+
+SSL *tls_new_etcd(const struct tls_contexts *tls, const char *host)
+{
+    const struct config *c = tls->config;
+
+    return new_checked(tls->etcd, *c->etcd_tls_server_name ? c->etcd_tls_server_name : host,
+                       c->etcd_tls_mode == CONFIG_ETCD_TLS_VERIFY_IDENTITY);
 }

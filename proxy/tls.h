@@ -1,5 +1,5 @@
 /*
- * TLS contexts made from the configuration: for clients, for vtgate, for vtctld. Contexts are
+ * TLS contexts made from the configuration: for clients, for vtgate, for vtctld, for etcd. Contexts are
  * shared by all threads and never change; a reload makes new ones, and connections keep those that
  * they began with.
  */
@@ -16,6 +16,7 @@ struct tls_contexts {
     SSL_CTX *client;             /* NULL: clients cannot use TLS */
     SSL_CTX *backend;            /* NULL: vtgate_tls.mode is off */
     SSL_CTX *vtctld;             /* NULL: vtctld_tls.mode is off */
+    SSL_CTX *etcd;               /* NULL: etcd_tls.mode is off */
     const struct config *config; /* what they were made from; outlives them */
 };
 
@@ -39,6 +40,9 @@ bool tls_describe(const struct tls_contexts *tls, char *expires, size_t expires_
 
 /* One towards the vtctld at `host`, checked as vtctld_tls.mode demands. */
 SSL *tls_new_vtctld(const struct tls_contexts *tls, const char *host);
+
+/* One towards the etcd at `host`, checked as etcd_tls.mode demands. */
+SSL *tls_new_etcd(const struct tls_contexts *tls, const char *host);
 
 /* The reason of the last TLS failure of this thread, for the log; never NULL. */
 const char *tls_last_error(char *buf, size_t size);

@@ -135,3 +135,22 @@ char *topo_request(const char *root, int64_t revision)
     free(end);
     return text;
 }
+
+char *topo_login_request(const char *user, const char *password)
+{
+    json_t *request = json_pack("{s:s,s:s}", "name", user, "password", password);
+    char *text = json_dumps(request, JSON_COMPACT); /* NULL: it is not UTF-8 */
+
+    json_decref(request);
+    return text ? text : memory_copy("{}", 2);
+}
+
+char *topo_login_read(const char *body, size_t len)
+{
+    json_t *answer = json_loadb(body, len, 0, NULL);
+    const char *token = json_string_value(json_object_get(answer, "token"));
+    char *copy = token && *token ? memory_copy(token, strlen(token)) : NULL;
+
+    json_decref(answer);
+    return copy;
+}

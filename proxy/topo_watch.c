@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 #include <netdb.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +14,18 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
+#include "proxy/tls.h"
 #include "proxy/web_client.h"
 
 #define LINE_MAX_BYTES (4u << 20) /* a line with a large SrvVSchema in it */
 #define BACKOFF_MS     500
 #define BACKOFF_MAX_MS 30000
+#define LOGIN_MS       5000
 #define ADDRESSES_MAX  16
 #define ROOTS_MAX      8
 
 struct place {
+    const char *name; /* as it is configured at the start */
     char ip[64];
     uint16_t port;
 };
@@ -133,26 +137,70 @@ static void on_end(void *arg, const char *body, size_t len, const char *error)
 
 /* --- asking ---------------------------------------------------------------------------------- */
 
-static void begin(struct stream_of_root *s)
+/* Asks etcd's gateway; `piece` NULL: for an answer that is not streamed. */
+static void ask(struct stream_of_root *s, const char *path, const char *body, const char *token,
+                web_piece_fn *piece, web_done_fn *done)
 {
     struct topo_watch *w = s->watch;
     const struct place *p = &w->places[s->place];
-    char host[80], *body = topo_request(s->root, s->revision);
+    bool tls = w->server->tls->etcd;
+    char host[80];
 
     snprintf(host, sizeof(host), "%s:%u", p->ip, (unsigned)p->port);
     struct web_request rq = {.ip = p->ip,
                              .port = p->port,
                              .host = host,
-                             .path = "/v3/watch",
+                             .path = path,
                              .body = body,
+                             .token = token,
+                             .tls = tls ? tls_new_etcd(w->server->tls, p->name) : NULL,
+                             .timeout_ms = piece ? 0 : LOGIN_MS,
                              .max_body = LINE_MAX_BYTES};
 
-    s->call = web_call_start(w->server->base, &rq, on_piece, on_end, s);
-    free(body);
+    s->call = tls && !rq.tls ? NULL : web_call_start(w->server->base, &rq, piece, done, s);
     if (!s->call) {
         s->fails++;
         begin_later(s);
     }
+}
+
+static void watch(struct stream_of_root *s, const char *token)
+{
+    char *body = topo_request(s->root, s->revision);
+
+    ask(s, "/v3/watch", body, token, on_piece, on_end);
+    free(body);
+}
+
+static void on_login(void *arg, const char *body, size_t len, const char *error)
+{
+    struct stream_of_root *s = arg;
+    char *token = body ? topo_login_read(body, len) : NULL;
+
+    if (!token) {
+        on_end(s, NULL, 0, error ? error : "etcd does not let etcd.user in");
+        return;
+    }
+    s->call = NULL;
+    watch(s, token);
+    OPENSSL_cleanse(token, strlen(token));
+    free(token);
+}
+
+/* A token is good for the one watch that begins with it: each logs in anew. */
+static void begin(struct stream_of_root *s)
+{
+    const struct config *c = s->watch->server->config;
+
+    if (!*c->etcd_user) {
+        watch(s, NULL);
+        return;
+    }
+    char *body = topo_login_request(c->etcd_user, c->etcd_password);
+
+    ask(s, "/v3/auth/authenticate", body, NULL, NULL, on_login);
+    OPENSSL_cleanse(body, strlen(body));
+    free(body);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -169,6 +217,7 @@ static void resolve(struct topo_watch *w, const struct endpoint *e)
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
     struct place *p = &w->places[w->place_count];
 
+    p->name = e->host;
     p->port = e->port;
     if (getaddrinfo(e->host, NULL, &hints, &list) != 0 ||
         getnameinfo(list->ai_addr, list->ai_addrlen, p->ip, sizeof(p->ip), NULL, 0,

@@ -48,4 +48,9 @@ bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_change
    Allocated. */
 char *topo_request(const char *root, int64_t revision);
 
+/* The body of the request that logs in, and the token (allocated) in its answer; NULL: there is
+   none. */
+char *topo_login_request(const char *user, const char *password);
+char *topo_login_read(const char *body, size_t len);
+
 #endif

@@ -67,6 +67,7 @@ struct transition {
     bool busy;     /* a call or query is under way */
     bool may_hold; /* what was applied may be in force (APPLY has begun) */
     bool undoing;
+    bool resumes; /* of another life of the process */
     bool unknown; /* it failed, and may have been done all the same */
     const char *outcome;
     uint16_t code;
@@ -103,6 +104,10 @@ struct transition {
     int64_t until_ms; /* of the step */
     struct vtgate_look look;
     uint64_t *reloads; /* of each vtgate before it was applied; owned */
+
+    /* transition_mark.c: the shards whose logs are marked while traffic is switched; of the arena */
+    const char *mark_keyspace, **marks;
+    size_t mark_count, next_mark;
 
     transition_answered *answered;
     transition_queried *queried;
@@ -188,6 +193,11 @@ void transition_measure_free(struct transition_measure *m);
 void transition_lock_resume(struct transition *t);
 bool transition_lock_stands(struct transition *t);
 void transition_lock_release(struct transition *t);
+
+/* transition_mark.c: the shards of `keyspace` (which lives as long as t) whose logs the streams
+   read; from _begin on, as long as the step SWITCH lasts. Uses the timer. */
+void transition_mark_add(struct transition *t, const char *keyspace, const char *shard, size_t len);
+void transition_mark_begin(struct transition *t);
 
 /* transition_hold.c. The same for holds that are none of a difference: each add, then end. */
 void transition_hold_begin(struct transition *t);

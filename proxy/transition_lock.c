@@ -13,7 +13,9 @@
 #define QUEUE_MS 30000 /* how long an ALTER VSCHEMA waits for one on another shim */
 #define AGAIN_MS 1000  /* after a restart */
 
-static void take(struct transition *t, int64_t wait_ms, fleet_locked *done)
+static void on_locked(void *arg, const char *error);
+
+static void take(struct transition *t, int64_t wait_ms)
 {
     const struct transition_order *o = &t->order;
     char name[80], what[200];
@@ -24,7 +26,7 @@ static void take(struct transition *t, int64_t wait_ms, fleet_locked *done)
         snprintf(name, sizeof(name), "%s %s", o->what == TRANSITION_VSCHEMA ? "vschema" : "serving",
                  o->keyspace);
     snprintf(what, sizeof(what), "%.60s by %.64s@%.64s", o->verb, o->user, o->peer);
-    t->lock = fleet_lock_take(fleet_locks(t->server), name, what, wait_ms, done, t);
+    t->lock = fleet_lock_take(fleet_locks(t->server), name, what, wait_ms, on_locked, t);
 }
 
 static void begin(struct transition *t)
@@ -35,6 +37,7 @@ static void begin(struct transition *t)
         transition_go(t, STEP_SWITCH_READ);
 }
 
+/* Its turn, or not: one that was cut off by a restart has to go on, and asks again. */
 static void on_locked(void *arg, const char *error)
 {
     struct transition *t = arg;
@@ -43,10 +46,14 @@ static void on_locked(void *arg, const char *error)
         t->lock = NULL;
     if (transition_is_stopped(t))
         return;
-    if (error)
-        transition_fail(t, 1105, "HY000", "one is under way on another shim: %s", error);
-    else
+    if (!error && t->resumes)
+        transition_resume(t);
+    else if (!error)
         begin(t);
+    else if (t->resumes)
+        transition_wait(t, AGAIN_MS, transition_lock_resume);
+    else
+        transition_fail(t, 1105, "HY000", "one is under way on another shim: %s", error);
 }
 
 void transition_lock(struct transition *t)
@@ -54,27 +61,14 @@ void transition_lock(struct transition *t)
     if (t->order.dry_run || !fleet_locks(t->server))
         begin(t);
     else
-        take(t, t->order.queues ? QUEUE_MS : 0, on_locked);
-}
-
-static void on_locked_again(void *arg, const char *error)
-{
-    struct transition *t = arg;
-
-    if (error)
-        t->lock = NULL;
-    if (transition_is_stopped(t))
-        return;
-    if (error)
-        transition_wait(t, AGAIN_MS, transition_lock_resume);
-    else
-        transition_resume(t);
+        take(t, t->order.queues ? QUEUE_MS : 0);
 }
 
 void transition_lock_resume(struct transition *t)
 {
+    t->resumes = true;
     if (fleet_locks(t->server))
-        take(t, QUEUE_MS, on_locked_again);
+        take(t, QUEUE_MS);
     else
         transition_resume(t);
 }

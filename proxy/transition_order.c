@@ -71,29 +71,38 @@ static bool read_watch(struct lexer *lx, struct transition_order *o, struct admi
     return true;
 }
 
-static bool read_options(struct lexer *lx, struct transition_order *o, struct admin_error *error)
+/* One option, whose first word has been read. */
+typedef bool read_option(struct lexer *lx, struct transition_order *o, const struct token *word,
+                         struct admin_error *error);
+
+/* Options up to the end of the command. */
+static bool read_options(struct lexer *lx, struct transition_order *o, read_option *option,
+                         struct admin_error *error)
 {
     for (;;) {
         struct token t = lexer_next(lx);
-        bool ok;
 
         if (t.kind == TOKEN_END)
             return true;
         if (t.kind == TOKEN_SEMICOLON)
             return admin_parse_end(lx, error);
-        if (token_is(&t, "DRY"))
-            ok = o->dry_run = read_word(lx, "RUN", error);
-        else if (token_is(&t, "ALLOW"))
-            ok = read_string(lx, &o->arena, "rules in quotes", &o->allow, error);
-        else if (token_is(&t, "PROBE"))
-            ok = read_probe(lx, o, error);
-        else if (token_is(&t, "WATCH"))
-            ok = read_watch(lx, o, error);
-        else
-            ok = admin_parse_refuse(error, &t, "DRY RUN, ALLOW, PROBE or WATCH");
-        if (!ok)
+        if (!option(lx, o, &t, error))
             return false;
     }
+}
+
+static bool read_deploy_option(struct lexer *lx, struct transition_order *o,
+                               const struct token *word, struct admin_error *error)
+{
+    if (token_is(word, "DRY"))
+        return o->dry_run = read_word(lx, "RUN", error);
+    if (token_is(word, "ALLOW"))
+        return read_string(lx, &o->arena, "rules in quotes", &o->allow, error);
+    if (token_is(word, "PROBE"))
+        return read_probe(lx, o, error);
+    if (token_is(word, "WATCH"))
+        return read_watch(lx, o, error);
+    return admin_parse_refuse(error, word, "DRY RUN, ALLOW, PROBE or WATCH");
 }
 
 bool transition_order_parse(struct lexer *lx, enum transition_what what, struct transition_order *o,
@@ -113,7 +122,7 @@ bool transition_order_parse(struct lexer *lx, enum transition_what what, struct 
     return read_word(lx, "FROM", error) &&
            read_string(lx, &o->arena, "JSON, or the name of a file, in quotes", &o->source,
                        error) &&
-           read_options(lx, o, error);
+           read_options(lx, o, read_deploy_option, error);
 }
 
 /* --- SWITCH TRAFFIC, REPARENT ---------------------------------------------------------------- */
@@ -192,33 +201,26 @@ static bool read_seconds(struct lexer *lx, int64_t *seconds, struct admin_error 
            admin_parse_refuse(error, &t, "a number of seconds from 1 to 600");
 }
 
-static bool read_switch_options(struct lexer *lx, struct transition_order *o,
-                                struct admin_error *error)
+static bool read_traffic_option(struct lexer *lx, struct transition_order *o,
+                                const struct token *word, struct admin_error *error)
 {
-    bool traffic = o->what == TRANSITION_TRAFFIC;
+    if (token_is(word, "REVERSE"))
+        return o->reverse = true;
+    if (token_is(word, "ONLY"))
+        return read_types(lx, o, error);
+    if (token_is(word, "TIMEOUT"))
+        return read_seconds(lx, &o->timeout_s, error);
+    return admin_parse_refuse(error, word, "REVERSE, ONLY or TIMEOUT");
+}
 
-    for (;;) {
-        struct token t = lexer_next(lx);
-        bool ok;
-
-        if (t.kind == TOKEN_END)
-            return true;
-        if (t.kind == TOKEN_SEMICOLON)
-            return admin_parse_end(lx, error);
-        if (traffic && token_is(&t, "REVERSE"))
-            ok = o->reverse = true;
-        else if (traffic && token_is(&t, "ONLY"))
-            ok = read_types(lx, o, error);
-        else if (!traffic && token_is(&t, "TO"))
-            ok = read_alias(lx, o, error);
-        else if (token_is(&t, "TIMEOUT"))
-            ok = read_seconds(lx, &o->timeout_s, error);
-        else
-            ok = admin_parse_refuse(error, &t,
-                                    traffic ? "REVERSE, ONLY or TIMEOUT" : "TO or TIMEOUT");
-        if (!ok)
-            return false;
-    }
+static bool read_reparent_option(struct lexer *lx, struct transition_order *o,
+                                 const struct token *word, struct admin_error *error)
+{
+    if (token_is(word, "TO"))
+        return read_alias(lx, o, error);
+    if (token_is(word, "TIMEOUT"))
+        return read_seconds(lx, &o->timeout_s, error);
+    return admin_parse_refuse(error, word, "TO or TIMEOUT");
 }
 
 bool transition_order_parse_switch(struct lexer *lx, enum transition_what what,
@@ -238,7 +240,8 @@ bool transition_order_parse_switch(struct lexer *lx, enum transition_what what,
         o->types[i] = i + 1;
     return read_string(lx, &o->arena, traffic ? "'keyspace.workflow'" : "'keyspace/shard'", &text,
                        error) &&
-           split(o, text, traffic ? '.' : '/', &t, error) && read_switch_options(lx, o, error);
+           split(o, text, traffic ? '.' : '/', &t, error) &&
+           read_options(lx, o, traffic ? read_traffic_option : read_reparent_option, error);
 }
 
 bool transition_source_is_json(const char *source)

@@ -63,6 +63,21 @@ static bool add_tables(struct transition *t, const Vtctldata__Stream *stream)
     return true;
 }
 
+/* The logs that the streams read: of the source's shards, or on the way back of the target's. */
+static void add_marks(struct transition *t, const Vtctldata__ShardStreamEntry *entry)
+{
+    if (t->order.reverse) { /* the key is "-80/zone1-101" */
+        transition_mark_add(t, t->order.keyspace, entry->key, strcspn(entry->key, "/"));
+        return;
+    }
+    for (size_t i = 0; entry->value && i < entry->value->n_streams; i++) {
+        const Vtctldata__BinlogSource *from = entry->value->streams[i]->binlog_source;
+
+        if (from)
+            transition_mark_add(t, t->change->source, from->shard, strlen(from->shard));
+    }
+}
+
 static bool take_workflow(struct transition *t, const Vtctldata__Workflow *w)
 {
     struct transition_switch *s = t->change;
@@ -74,6 +89,7 @@ static bool take_workflow(struct transition *t, const Vtctldata__Workflow *w)
 
         for (size_t k = 0; of && k < of->n_streams; k++)
             named = add_tables(t, of->streams[k]) && named;
+        add_marks(t, w->shard_streams[i]);
     }
     if (!named || strcmp(s->source, t->order.keyspace) == 0 ||
         2 * s->table_count > TRANSITION_HOLDS_MAX)
@@ -188,6 +204,7 @@ static void switch_traffic(struct transition *t)
     request.timeout = &timeout;
     transition_call_for(t, "WorkflowSwitchTraffic", &request.base,
                         t->order.timeout_s * 1000 + GRACE_MS, on_switched);
+    transition_mark_begin(t);
 }
 
 void transition_switch(struct transition *t)

@@ -208,28 +208,10 @@ struct vtctld *vtctld_start(struct server *server, bool *failed)
     return v;
 }
 
-struct visit {
-    struct mailbox *mailbox;
-    mailbox_fn *done;
-    void *context, *arg;
-};
-
-static void come_by(void *context, void *arg)
-{
-    struct visit *visit = arg;
-
-    (void)context;
-    mailbox_post(visit->mailbox, visit->done, visit->context, visit->arg);
-    free(visit);
-}
-
 void vtctld_come_by(struct vtctld *v, struct mailbox *mailbox, mailbox_fn *done, void *context,
                     void *arg)
 {
-    struct visit *visit = memory_zalloc(sizeof(*visit));
-
-    *visit = (struct visit){mailbox, done, context, arg};
-    mailbox_post(&v->mailbox, come_by, v, visit);
+    mailbox_visit(&v->mailbox, mailbox, done, context, arg);
 }
 
 void vtctld_stop(struct vtctld *v)

@@ -5,6 +5,7 @@
 #include "proxy/web_client.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <stdbool.h>
@@ -130,6 +131,8 @@ static bool send_request(struct web_call *call, const struct web_request *rq)
         evhttp_request_set_chunked_cb(request, on_piece);
     evhttp_add_header(headers, "Host", rq->host);
     evhttp_add_header(headers, "Connection", "close");
+    if (rq->token)
+        evhttp_add_header(headers, "Authorization", rq->token);
     if (rq->body) {
         evhttp_add_header(headers, "Content-Type", "application/json");
         evbuffer_add(evhttp_request_get_output_buffer(request), rq->body, strlen(rq->body));
@@ -139,15 +142,32 @@ static bool send_request(struct web_call *call, const struct web_request *rq)
                                rq->body ? EVHTTP_REQ_POST : EVHTTP_REQ_GET, rq->path) == 0;
 }
 
+/* NULL: no memory. */
+static struct evhttp_connection *new_connection(struct event_base *base,
+                                                const struct web_request *rq)
+{
+    struct bufferevent *tls;
+
+    if (!rq->tls)
+        return evhttp_connection_base_new(base, NULL, rq->ip, rq->port);
+    tls = bufferevent_openssl_socket_new(base, -1, rq->tls, BUFFEREVENT_SSL_CONNECTING,
+                                         BEV_OPT_CLOSE_ON_FREE);
+    if (!tls) {
+        SSL_free(rq->tls);
+        return NULL;
+    }
+    return evhttp_connection_base_bufferevent_new(base, NULL, tls, rq->ip, rq->port);
+}
+
 static bool prepare(struct web_call *call, struct event_base *base, const struct web_request *rq)
 {
     struct timeval limit = {rq->timeout_ms / 1000, rq->timeout_ms % 1000 * 1000};
     struct timeval silence = {SILENCE_S, 0};
 
+    call->connection = new_connection(base, rq);
     call->body = evbuffer_new();
     call->finish = evtimer_new(base, on_finish, call);
     call->limit = evtimer_new(base, on_limit, call);
-    call->connection = evhttp_connection_base_new(base, NULL, rq->ip, rq->port);
     if (!call->body || !call->finish || !call->limit || !call->connection)
         return false;
     evhttp_connection_set_max_headers_size(call->connection, HEADERS_MAX);

@@ -1,11 +1,12 @@
 /*
- * One GET or POST over HTTP, on the control loop: with libevent's client, a connection of its own,
+ * One GET or POST over HTTP or HTTPS, on the control loop: with libevent's client, a connection of its own,
  * a limit for the whole time and one for the answer's size.
  */
 #ifndef VTSHIM_PROXY_WEB_CLIENT_H
 #define VTSHIM_PROXY_WEB_CLIENT_H
 
 #include <event2/event.h>
+#include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,8 @@ struct web_request {
     const char *host;   /* for the Host header */
     const char *path;   /* "/debug/vars" */
     const char *body;   /* NULL: GET, else POST of this JSON */
+    const char *token;  /* for the Authorization header; NULL: none */
+    SSL *tls;           /* NULL: HTTP. Taken over, whatever comes of it */
     int64_t timeout_ms; /* for all of it; 0: a stream, which may be silent for 15 minutes */
     size_t max_body;    /* bytes; a larger answer is an error */
 };

@@ -16,7 +16,10 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 TITLES = {"straight": "straight on vtgate", "one": "through one shim", "two": "through two shims"}
 KINDS = {"vschema": "VSchema: table\ndropped and added", "vindex": "primary vindex\nexchanged", "rules": "routing rules",
-         "move": "MoveTables\nSwitchTraffic", "reparent": "planned reparent", "ddl": "online DDL"}
+         "rules_deployed": "routing rules,\nDEPLOY", "move": "MoveTables\nSwitchTraffic",
+         "move_held": "MoveTables,\nSWITCH TRAFFIC", "reparent": "planned reparent", "reparent_held": "planned reparent,\nREPARENT",
+         "ddl": "online DDL"}
+STRAIGHT = {"rules_deployed": "rules", "move_held": "move", "reparent_held": "reparent"}  # what there is to compare with
 COLOURS = {"straight": "#c0392b", "one": "#4c78a8", "two": "#3d8b5f"}
 SPAN = 40  # seconds that are drawn: the first transitions
 
@@ -31,7 +34,8 @@ def main(result: str, folder: str) -> None:
         for row, kind in enumerate(kinds):
             axis = axes[row][column]
             axis.spines[["top", "right"]].set_visible(False)
-            one = next((one for one in of if one["kind"] == kind), None)
+            shown = STRAIGHT.get(kind, kind) if way == "straight" else kind
+            one = next((one for one in of if one["kind"] == shown), None)
             if column == 0:
                 axis.set_ylabel(f"{KINDS[kind]}\nlongest, s", fontsize=8)
             if one is None:
