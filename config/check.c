@@ -147,6 +147,11 @@ static bool check_etcd(const struct config *c, struct config_error *err)
         return config_error_set(err, "etcd_tls.mode: verify-ca and verify-identity need "
                                      "etcd_tls.ca");
     }
+    if (c->etcd_tls_mode == CONFIG_ETCD_TLS_VERIFY_IDENTITY && any_unix(&c->fleet_etcd) &&
+        !is_set(c->etcd_tls_server_name)) {
+        return config_error_set(err, "etcd_tls.mode: verify-identity needs etcd_tls.server_name "
+                                     "for a unix: endpoint, which has no host name");
+    }
     if (is_set(c->etcd_password) && !is_set(c->etcd_user)) {
         return config_error_set(err, "etcd.password: needs etcd.user");
     }
@@ -335,9 +340,10 @@ static bool check_windows(const struct config *c, struct config_error *err)
 bool config_check(const struct config *c, struct config_error *err)
 {
     static check_fn *const checks[] = {
-        check_required, check_endpoints,  check_tls,    check_vtgate_tls, check_vtgate_web,
-        check_topo,     check_vtctld_tls, check_vtctld, check_executor,   check_hold,
-        check_control,  check_windows,    check_policy, check_etcd,       check_fleet,      check_run};
+        check_required,   check_endpoints, check_tls,        check_vtgate_tls,
+        check_vtgate_web, check_topo,      check_vtctld_tls, check_vtctld,
+        check_executor,   check_hold,      check_control,    check_windows,
+        check_policy,     check_etcd,      check_fleet,      check_run};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

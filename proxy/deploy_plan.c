@@ -242,8 +242,9 @@ static void run(struct deploy_plan *p)
 
     p->state = "running";
     if (!plan_lock_stands(p)) {
-        plan_step_failed(p, "this shim was out of touch with the fleet (fleet.etcd) for longer than "
-                            "its lease");
+        plan_step_failed(p,
+                         "this shim was out of touch with the fleet (fleet.etcd) for longer than "
+                         "its lease");
         return;
     }
     log_info("plan_step", "plan:u step:u", p->id, (uint64_t)p->at + 1);

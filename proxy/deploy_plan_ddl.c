@@ -43,7 +43,7 @@ static bool is_managed(const struct deploy_plan *p)
     return migration_is_managed(c, st.verb == DDL_ALTER, c->ddl_strategy);
 }
 
-/* --- every vtgate knows it --------------------------------------------------------------------- */
+/* --- every vtgate knows it ------------------------------------------------------------------- */
 
 void plan_ddl_forget(struct deploy_plan *p)
 {
@@ -149,7 +149,7 @@ static void complete(struct deploy_plan *p)
         wait_blindly(p);
 }
 
-/* --- following it ------------------------------------------------------------------------------ */
+/* --- following it ---------------------------------------------------------------------------- */
 
 /* The keeper goes on with it, over a session of the shim's own. */
 static void keep(struct deploy_plan *p)
@@ -249,7 +249,7 @@ static void look(struct deploy_plan *p)
     plan_call(p, "GetSchemaMigrations", &request.base, on_migrations);
 }
 
-/* --- submitting it ----------------------------------------------------------------------------- */
+/* --- submitting it --------------------------------------------------------------------------- */
 
 static void on_submitted(struct deploy_plan *p, const struct vtctld_answer *answer)
 {

@@ -1,7 +1,7 @@
 /*
  * What the files of plans share: deploy_plan.c (registry, the way through the steps),
- * deploy_plan_read.c (JSON), deploy_plan_order.c (judging the order), deploy_plan_lock.c (one plan at
- * a time), deploy_plan_ddl.c (one DDL), deploy_plan_store.c (files). For them only.
+ * deploy_plan_read.c (JSON), deploy_plan_order.c (judging the order), deploy_plan_lock.c (one plan
+ * at a time), deploy_plan_ddl.c (one DDL), deploy_plan_store.c (files). For them only.
  */
 #ifndef VTSHIM_PROXY_DEPLOY_PLAN_INTERNAL_H
 #define VTSHIM_PROXY_DEPLOY_PLAN_INTERNAL_H
@@ -58,9 +58,9 @@ struct deploy_plan {
     struct event *timer;
     void (*on_timer)(struct deploy_plan *p);
     void (*answered)(struct deploy_plan *p, const struct vtctld_answer *answer);
-    int64_t polled_ms; /* between two looks at a migration */
-    bool kept;         /* the keeper follows the migration under way */
-    int64_t until_ms;  /* how long the vtgates have to know its table */
+    int64_t polled_ms;             /* between two looks at a migration */
+    bool kept;                     /* the keeper follows the migration under way */
+    int64_t until_ms;              /* how long the vtgates have to know its table */
     struct control_query *query;   /* deploy_plan_ddl.c: under way; owned */
     struct everywhere *everywhere; /* the same: whether all vtgates know the table; or NULL */
     enum plan_entry entry;
@@ -68,7 +68,7 @@ struct deploy_plan {
     size_t lock_count;
     size_t locking; /* the step whose keyspace is being locked */
     void (*locked)(struct deploy_plan *p);
-    size_t reading;    /* deploy_plan_order.c */
+    size_t reading; /* deploy_plan_order.c */
     struct vschema *
         *states; /* of the steps' keyspaces, as they were; then after each step; owned */
     plan_ended *done;

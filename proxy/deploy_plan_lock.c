@@ -1,8 +1,8 @@
 /*
  * One plan at a time on a keyspace, and one with routing rules: in this process by the registry of
- * plans, in a whole fleet by a lock for each keyspace of the plan (fleet_lock.h), which are taken in
- * the order of its steps. Nobody waits for another plan, so that two cannot wait for each other; but
- * a plan that was cut off by a restart waits for the lease of the process before it to end.
+ * plans, in a whole fleet by a lock for each keyspace of the plan (fleet_lock.h), which are taken
+ * in the order of its steps. Nobody waits for another plan, so that two cannot wait for each other;
+ * but a plan that was cut off by a restart waits for the lease of the process before it to end.
  */
 #include <inttypes.h>
 #include <stdio.h>

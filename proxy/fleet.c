@@ -501,8 +501,8 @@ size_t fleet_members(const struct server *server, struct fleet_member *members, 
 
 /* --- its life --------------------------------------------------------------------------------- */
 
-void fleet_come_by(struct fleet *f, struct mailbox *mailbox,
-                   void (*done)(void *context, void *arg), void *context, void *arg)
+void fleet_come_by(struct fleet *f, struct mailbox *mailbox, void (*done)(void *context, void *arg),
+                   void *context, void *arg)
 {
     etcd_come_by(f->etcd, mailbox, done, context, arg);
 }

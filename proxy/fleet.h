@@ -30,9 +30,10 @@ bool fleet_start(struct server *server);
 void fleet_stop(struct fleet *f);
 void fleet_destroy(struct fleet *f);
 
-/* Has done(context, arg) called on that mailbox's thread when the fleet's has begun another turn. */
-void fleet_come_by(struct fleet *f, struct mailbox *mailbox,
-                   void (*done)(void *context, void *arg), void *context, void *arg);
+/* Has done(context, arg) called on that mailbox's thread when the fleet's has begun another turn.
+ */
+void fleet_come_by(struct fleet *f, struct mailbox *mailbox, void (*done)(void *context, void *arg),
+                   void *context, void *arg);
 
 /* Called once, never from inside of fleet_hold. error NULL: the hold is set everywhere. Else it is
    nowhere. */

@@ -32,8 +32,8 @@ struct grpc_settings {
     /* Metadata "token", asked for with each call; NULL, or NULL from it: none. */
     const char *(*token)(void *context);
     void *token_context;
-    int64_t connect_ms;          /* for connecting, TLS and the server's first frame */
-    size_t message_max;          /* bytes of an answer */
+    int64_t connect_ms; /* for connecting, TLS and the server's first frame */
+    size_t message_max; /* bytes of an answer */
 };
 
 struct grpc_result {

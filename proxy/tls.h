@@ -1,7 +1,7 @@
 /*
- * TLS contexts made from the configuration: for clients, for vtgate, for vtctld, for etcd. Contexts are
- * shared by all threads and never change; a reload makes new ones, and connections keep those that
- * they began with.
+ * TLS contexts made from the configuration: for clients, for vtgate, for vtctld, for etcd. Contexts
+ * are shared by all threads and never change; a reload makes new ones, and connections keep those
+ * that they began with.
  */
 #ifndef VTSHIM_PROXY_TLS_H
 #define VTSHIM_PROXY_TLS_H

@@ -105,7 +105,8 @@ struct transition {
     struct vtgate_look look;
     uint64_t *reloads; /* of each vtgate before it was applied; owned */
 
-    /* transition_mark.c: the shards whose logs are marked while traffic is switched; of the arena */
+    /* transition_mark.c: the shards whose logs are marked while traffic is switched; of the arena
+     */
     const char *mark_keyspace, **marks;
     size_t mark_count, next_mark;
 

@@ -4,7 +4,8 @@
  * tables, which the hold has just stopped, and with any event that it has no name for; for other
  * tables' changes only after 1.1 s (idleTimeout in
  * go/vt/vttablet/tabletmanager/vreplication/vplayer.go), and who waits looks once a second
- * (Engine.WaitForPos). So without such an event it is two seconds, with one it is one second or none.
+ * (Engine.WaitForPos). So without such an event it is two seconds, with one it is one second or
+ * none.
  *
  * The mark is ANALYZE TABLE of a table that there is none of, over a connection of control.user: it
  * changes nothing, and a control.user without the right to it means no marks, nothing else.

@@ -1,6 +1,6 @@
 /*
- * One GET or POST over HTTP or HTTPS, on the control loop: with libevent's client, a connection of its own,
- * a limit for the whole time and one for the answer's size.
+ * One GET or POST over HTTP or HTTPS, on the control loop: with libevent's client, a connection of
+ * its own, a limit for the whole time and one for the answer's size.
  */
 #ifndef VTSHIM_PROXY_WEB_CLIENT_H
 #define VTSHIM_PROXY_WEB_CLIENT_H

@@ -356,6 +356,32 @@ def test_the_deployer_sleeps(deploying, bed):
     assert one.admin("SHOW HOLDS") == two.admin("SHOW HOLDS") == []
 
 
+def test_a_cut_over_on_three_shims(fleet, bed, table):
+    """At a managed cut-over all hold, and transactions of all are waited for; a shim that sleeps in the middle and one that
+    is killed are waited for until their leases end, and the one that wakes lets go on what it had parked."""
+    one, two, three = fleet(3, more=vschema.settings(bed) | {"ddl": {"poll_interval_ms": 100, "drain_ms": 20000}})
+    blocker = two.connect(autocommit=False)
+    with blocker.cursor() as cursor, three.wire() as parked:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        running = threading.Thread(target=one.run, args=(f"ALTER TABLE {table} ADD COLUMN w int",))
+        running.start()
+        scope = f"table {bed.keyspace}.{table}"
+        until(lambda: all([hold["scope"] for hold in shim.admin("SHOW HOLDS")] == [scope] for shim in (one, two, three)), "all hold", 60)
+        assert parked.query("BEGIN").error is None
+        sends(parked, three, f"SELECT count(*) FROM {table}")
+        stays(lambda: not one.events("ddl_cut_over"), "the transaction of another shim is waited for", 1)
+        put_to_sleep(three)
+        kill(two)
+        one.wait_event("ddl_cut_over", 20)
+        running.join(60)
+        assert not running.is_alive() and "w" in {row["Field"] for row in bed.run(f"SHOW COLUMNS FROM {table}")}
+        assert one.admin("SHOW HOLDS") == []
+        three.process.send_signal(signal.SIGCONT)
+        assert parked.read_response().error is None
+    until(lambda: three.admin("SHOW HOLDS") == [], "nothing is held any more", 10)
+    assert len(one.events("ddl_completed")) == 1
+
+
 def test_restart(fleet, start_shim):
     """A shim that starts knows what is held before it lets anything begin."""
     one, two = fleet(2)

@@ -101,3 +101,43 @@ def test_restart_in_the_middle(start_shim, bed, before, config, name, tmp_path):
     until(lambda: [row["state"] for row in again.admin("SHOW PLANS")] == ["done"], "the plan is done", 60)
     assert {row["migration_uuid"] for row in bed.migrations(name)} == {uuid}
     assert name in vschema.tables(bed)
+
+
+def test_an_alter_is_cut_over_by_the_shim(start_shim, bed, table):
+    """As an application's would be: it waits for the drain, and SHOW MIGRATIONS has it."""
+    shim = start_shim(merge(vschema.settings(bed), {"ddl": {"poll_interval_ms": 100}}))
+    with shim.connect(autocommit=False) as blocker, blocker.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        steps = plan(bed, {"ddl": f"ALTER TABLE {table} ADD COLUMN w int"}, {"ddl": f"ALTER TABLE {table} DROP COLUMN w"})
+        thread = threading.Thread(target=shim.admin, args=(f"DEPLOY PLAN {steps}",))
+        thread.start()
+        hold = shim.wait_event("hold_set", 60, scope=f"table {bed.keyspace}.{table}")
+        assert hold["owner"].startswith("migration ") and hold["kinds"] == "transactions"
+        assert not shim.events("ddl_cut_over")
+    thread.join(90)
+    assert not thread.is_alive() and len(shim.events("ddl_cut_over")) == 2
+    uuids = {row["uuid"] for row in shim.admin("SHOW PLAN 1")}
+    assert [row["state"] for row in shim.admin("SHOW PLAN 1")] == ["done", "done"]
+    assert {row["uuid"] for row in shim.admin("SHOW MIGRATIONS") if row["status"] == "complete"} == uuids
+    assert all(row["postpone_completion"] == 1 for uuid in uuids for row in bed.run(f"SHOW VITESS_MIGRATIONS LIKE '{uuid}'"))
+
+
+def test_one_plan_at_a_time(start_shim, bed, config, name):
+    """On a keyspace, here and on the other shims of a fleet: who comes second is told who is at it."""
+    fleet = {"fleet": {"etcd": [bed.environment["BED_ETCD"]], "name": f"plans-{name}", "lease_s": 2, "poll_ms": 50}}
+    one, two = (start_shim(merge(config | fleet, {"ddl": {"strategy": "vitess --postpone-completion"}})) for _ in range(2))
+    until(lambda: len(one.admin("SHOW FLEET")) == 2, "they know of each other", 10)
+    thread = threading.Thread(target=one.admin, args=(f"DEPLOY PLAN {plan(bed, create(name))}",))
+    thread.start()
+    until(lambda: bed.migrations(name), "the migration is submitted", 30)
+    other = plan(bed, create(f"{name}_2"))
+    assert f"plan 1 of {bed.keyspace} is under way" in refused(one, f"DEPLOY PLAN {other}")
+    error = refused(two, f"DEPLOY PLAN {other}")
+    assert f"a plan of {bed.keyspace} is under way on another shim: DEPLOY PLAN by sre@127.0.0.1, on " in error, error
+    assert [row["state"] for row in two.admin("SHOW PLANS")] == ["refused"]
+    bed.run(f"ALTER VITESS_MIGRATION '{bed.migrations(name)[0]['migration_uuid']}' COMPLETE")
+    thread.join(60)
+    assert not thread.is_alive() and [row["state"] for row in one.admin("SHOW PLANS")] == ["done"]
+    assert not bed.migrations(f"{name}_2")
+    rows = two.admin(f"DEPLOY PLAN {other} DRY RUN")
+    assert [row["state"] for row in rows] == ["waiting"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pymysql
 import pytest
 
 from lib import vschema
 from lib.clients import Load
+from lib.poll import until
 from lib.shim import Shim
 
 
@@ -43,6 +46,46 @@ def test_a_reparent_under_load(switcher, bed):
     assert (row["what"], row["keyspace"], row["outcome"]) == ("REPARENT", bed.keyspace, "done")
     assert switcher.admin("SHOW HOLDS") == []
     assert "REPARENT again" in refused(switcher, "ROLLBACK TRANSITION 1")
+
+
+@pytest.fixture
+def spare(bed) -> None:
+    if "aside" not in {row["Database"] for row in bed.run("SHOW DATABASES")}:
+        pytest.skip("a cluster of `bed up --spare` is needed")
+
+
+def test_traffic_and_primaries_for_real(switcher, bed, table, spare):
+    """A table moves to another keyspace and back, a shard's primary hands over and takes over again; nobody notices."""
+    move = ("MoveTables", "--target-keyspace", "aside", "--workflow", "test_switch")
+    bed.vtctl(*move, "create", "--source-keyspace", bed.keyspace, "--tables", "demo")
+    try:
+        until(lambda: "Running" in bed.vtctl(*move, "status", "--format", "json"), "the copy follows", 60)
+        with Load(switcher.dsn(), 60) as load:
+            for _ in range(2):
+                assert "done in" in str(switcher.admin("SWITCH TRAFFIC 'aside.test_switch' ONLY 'primary'"))
+                assert routed(bed) == "aside.demo"
+                assert "done in" in str(switcher.admin("SWITCH TRAFFIC 'aside.test_switch' REVERSE ONLY 'primary'"))
+                assert routed(bed) == f"{bed.keyspace}.demo"
+            before = primary(bed, "-80")
+            assert "done in" in str(switcher.admin(f"REPARENT '{bed.keyspace}/-80'"))
+            assert primary(bed, "-80") != before
+            assert "done in" in str(switcher.admin(f"REPARENT '{bed.keyspace}/-80' TO '{before}'"))
+            load.stop()
+            outcome = load.report()
+    finally:
+        bed.vtctl(*move, "cancel")
+    seen = {text: n for text, n in outcome["errors"].items() if "Error 1213 (40001)" not in text}
+    assert not seen and outcome["operations"] > 100, outcome["errors"]
+    assert primary(bed, "-80") == before and switcher.admin("SHOW HOLDS") == []
+    held = [int(event["held_ms"]) for event in switcher.events("transition_ended", verb="SWITCH TRAFFIC")]
+    assert len(held) == 4 and max(held) < 15000, held
+    assert not switcher.events("transition_mark_refused")
+
+
+def routed(bed) -> str:
+    """Where statements on commerce.demo go."""
+    rules = {rule["from_table"]: rule["to_tables"] for rule in json.loads(bed.vtctl("GetRoutingRules")).get("rules", [])}
+    return rules.get(f"{bed.keyspace}.demo", [f"{bed.keyspace}.demo"])[0]
 
 
 def test_a_transaction_in_the_way(switcher, bed):

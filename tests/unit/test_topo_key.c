@@ -122,12 +122,42 @@ static void the_request_has_a_range(void **state)
     free(text);
 }
 
+static void a_login_is_asked_for_and_read(void **state)
+{
+    static const struct {
+        const char *body, *token;
+    } ANSWERS[] = {{"{\"header\":{\"revision\":\"7\"},\"token\":\"abc.12\"}", "abc.12"},
+                   {"{\"token\":\"\"}", NULL},
+                   {"{\"token\":5}", NULL},
+                   {"{\"error\":\"etcdserver: authentication failed\",\"code\":3}", NULL},
+                   {"[]", NULL},
+                   {"", NULL}};
+    char *text = topo_login_request("vt\"shim", "p\\w");
+
+    (void)state;
+    assert_string_equal(text, "{\"name\":\"vt\\\"shim\",\"password\":\"p\\\\w\"}");
+    free(text);
+    text = topo_login_request("\xff", "p"); /* not UTF-8: etcd refuses what is sent then */
+    assert_string_equal(text, "{}");
+    free(text);
+    for (size_t i = 0; i < COUNT(ANSWERS); i++) {
+        char *token = topo_login_read(ANSWERS[i].body, strlen(ANSWERS[i].body));
+
+        if (ANSWERS[i].token)
+            assert_string_equal(token, ANSWERS[i].token);
+        else
+            assert_null(token);
+        free(token);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_told_apart),
         cmocka_unit_test(lines_are_read),
         cmocka_unit_test(the_request_has_a_range),
+        cmocka_unit_test(a_login_is_asked_for_and_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 class Certificates:
-    """Files in a folder: ca.pem, server.pem, client.pem, elsewhere.pem (a server of another name),
+    """Files in a folder: ca.pem, server.pem, client.pem, nameless.pem (a client without a common name), peer.pem (both at once), elsewhere.pem (a server of another name),
     other-ca.pem (an authority that signed nothing), and the keys as NAME-key.pem."""
 
     def __init__(self, folder: Path):
@@ -25,8 +25,11 @@ class Certificates:
         self._authority("other-ca")
         addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         self._sign("server", "localhost", addresses, ExtendedKeyUsageOID.SERVER_AUTH, key, certificate)
+        # etcd's own gateway is a client of etcd.
+        self._sign("peer", "localhost", addresses, ExtendedKeyUsageOID.SERVER_AUTH, key, certificate, ExtendedKeyUsageOID.CLIENT_AUTH)
         self._sign("elsewhere", "elsewhere.invalid", [x509.DNSName("elsewhere.invalid")],
                    ExtendedKeyUsageOID.SERVER_AUTH, key, certificate)
+        self._sign("nameless", "", [x509.DNSName("app")], ExtendedKeyUsageOID.CLIENT_AUTH, key, certificate)
         self._sign("client", "app", [x509.DNSName("app")], ExtendedKeyUsageOID.CLIENT_AUTH, key, certificate)
 
     def path(self, name: str) -> Path:
@@ -57,12 +60,12 @@ class Certificates:
         return key, certificate
 
     def _sign(self, name: str, subject: str, names: list, usage: x509.ObjectIdentifier,
-              ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate) -> None:
+              ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, *more: x509.ObjectIdentifier) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        subject_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+        subject_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)] if subject else [])
         certificate = (self._builder(subject_name, ca.subject, key)
                        .add_extension(x509.SubjectAlternativeName(names), False)
-                       .add_extension(x509.ExtendedKeyUsage([usage]), False)
+                       .add_extension(x509.ExtendedKeyUsage([usage, *more]), False)
                        .add_extension(x509.BasicConstraints(False, None), True)
                        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
                        .sign(ca_key, hashes.SHA256()))

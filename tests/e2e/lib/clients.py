@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,10 @@ class Load:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+
+    def stop(self) -> None:
+        """It ends now, as if its time were over."""
+        self._process.send_signal(signal.SIGINT)
 
     def report(self) -> dict:
         """Waits for its end."""
