@@ -20,6 +20,7 @@
 #include "proxy/migrations.h"
 #include "proxy/server.h"
 #include "proxy/vtgate_control.h"
+#include "proxy/warm.h"
 #include "vtctldata.pb-c.h"
 
 #define LOOK_MIN_MS   200
@@ -54,6 +55,7 @@ void plan_ddl_forget(struct deploy_plan *p)
 static void seen(struct deploy_plan *p)
 {
     plan_ddl_forget(p);
+    warm_soon(p->server);
     plan_step_done(p);
 }
 

@@ -97,6 +97,7 @@ struct server {
     unsigned next_worker;
     bool draining;                 /* control loop only; workers have their own copy */
     bool withdrawn;                /* control loop only: DRAIN; not ready, but all goes on */
+    bool warming;                  /* control loop only: warm_soon */
     bool stopped;                  /* control loop only: the other threads have ended */
     size_t broadcasts;             /* control loop only: under way */
     _Atomic uint64_t next_session; /* ids of sessions, from 1 on */

@@ -18,6 +18,7 @@
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/vtgates.h"
+#include "proxy/warm.h"
 #include "proxy/worker.h"
 
 #define LOOK_MS         100  /* between two looks at the plan */
@@ -65,6 +66,7 @@ static void finish(struct session *s)
 {
     void (*done)(struct session * s) = s->visible->done;
 
+    warm_soon(s->worker->server); /* with what they know now vtgates have thrown their plans away */
     visible_forget(s);
     done(s);
 }

@@ -165,3 +165,29 @@ void warm_start(struct server *server, struct vtgate *only, warm_done_fn *done, 
     else
         shapes_collect(server, (size_t)server->config->plans_warm, on_shapes, w);
 }
+
+static void on_warmed(void *arg, const struct warm_result *results, size_t n, const char *why)
+{
+    struct server *server = arg;
+
+    (void)results;
+    (void)n;
+    (void)why;
+    server->warming = false;
+}
+
+static void start(void *context, void *arg)
+{
+    struct server *server = context;
+
+    (void)arg;
+    if (server->warming || server->stopped || server->draining)
+        return;
+    server->warming = true;
+    warm_start(server, NULL, on_warmed, server);
+}
+
+void warm_soon(struct server *server)
+{
+    mailbox_post(&server->mailbox, start, server, NULL);
+}

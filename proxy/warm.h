@@ -47,4 +47,7 @@ typedef void warm_done_fn(void *arg, const struct warm_result *results, size_t n
  */
 void warm_start(struct server *server, struct vtgate *only, warm_done_fn *done, void *arg);
 
+/* The same on all vtgates, for nobody who waits; not while such a one is under way. Any thread. */
+void warm_soon(struct server *server);
+
 #endif

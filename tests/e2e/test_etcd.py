@@ -54,9 +54,9 @@ def test_tls_and_a_login(start_shim, secure):
 
 @pytest.mark.parametrize("change, error", [
     ({"etcd": {"password": "wrong_secret_1"}}, "authentication failed"),
-    ({"etcd": {"user": "", "password": ""}}, "user name is empty"),
-    ({"etcd_tls": {"ca": "other-ca.pem"}}, "certificate verify failed"),
-    ({"etcd_tls": {"server_name": "elsewhere.invalid"}}, "certificate verify failed"),
+    ({"etcd": {"user": "", "password": ""}}, "permission denied"),
+    ({"etcd_tls": {"ca": "other-ca.pem"}}, "unable to get local issuer certificate"),
+    ({"etcd_tls": {"server_name": "elsewhere.invalid"}}, "hostname mismatch"),
     ({"etcd_tls": {"cert": "", "key": ""}}, ""),
     ({"etcd_tls": {"mode": "off", "ca": "", "cert": "", "key": ""}}, "")],
     ids=["password", "no user", "authority", "name", "no certificate", "no tls"])
