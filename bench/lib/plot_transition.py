@@ -27,6 +27,7 @@ SPAN = 40  # seconds that are drawn: the first transitions
 def main(result: str, folder: str) -> None:
     ways = json.loads(Path(result).read_text())
     kinds = [kind for kind in KINDS if any(one["kind"] == kind for of in ways.values() for one in of)]
+    plt.rcParams["svg.fonttype"] = "none"  # letters as letters: half the size
     figure, axes = plt.subplots(len(kinds), len(ways), figsize=(5 * len(ways), 2.1 * len(kinds)), sharey="row", layout="constrained",
                                 squeeze=False)
     for column, (way, of) in enumerate(ways.items()):
