@@ -9,7 +9,9 @@ import pymysql
 import pytest
 
 from lib.bed import scratch_name
+from lib.ddl import INSTANT
 from lib.poll import until
+from lib.shim import merge
 
 SECRET = "my-own-secret"
 
@@ -71,6 +73,19 @@ def test_plans_are_there_before_the_statements(shim, bed, web):
         bed.run(f"ALTER VSCHEMA DROP VINDEX `{mark}`")
     assert bed.run("SELECT count(*) AS n FROM demo WHERE status LIKE 's_' AND id < 100") == [{"n": 0}]
     assert shim.wait_event("vtgate_warmed", vtgate=bed.endpoints[1], reached="yes")
+
+
+def test_plans_are_made_after_a_ddl(start_shim, bed, web, table):
+    """Vtgates throw their plans away when they learn of new columns: then all of them get the most frequent ones again."""
+    shim = start_shim(merge(INSTANT, {"vtgate_web": {"addresses": web, "interval_ms": 100}, "plans": {"sample": 1},
+                                      "control": {"user": bed.user, "password": bed.password}}))
+    mark = scratch_name()
+    shim.run(f"SELECT id AS {mark} FROM demo WHERE id = 4711")
+    until(lambda: mark in str(shim.admin("SHOW SHAPES")), "the shape is counted")
+    shim.run(f"ALTER TABLE {table} ADD COLUMN w int")
+    until(lambda: len({event["vtgate"] for event in shim.events("vtgate_warmed", reached="yes")}) == len(bed.gates), "both are warmed")
+    text = f"select id as {mark} from demo where id = :id /* INT64 */"
+    until(lambda: all(text in plans(address) for address in web), "both have its plan")
 
 
 def test_without_control_user(start_shim):
