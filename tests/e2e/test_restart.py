@@ -296,7 +296,7 @@ def test_json_log_in_a_file(start_shim, tmp_path):
 
 
 def test_rotation_under_load(start_shim, tmp_path):
-    """Ten rotations by SIGUSR1 while lines are written: each login's line is there once and whole, in one of the files."""
+    """Five rotations by SIGUSR1 while lines are written: each login's line is there once and whole, in one of the files."""
     log, audit = tmp_path / "busy.log", tmp_path / "audit.log"
     shim = start_shim()
     shim.write_config({"log": {"format": "json", "file": str(log), "level": "debug"}, "audit": {"file": str(audit)}})
@@ -304,7 +304,7 @@ def test_rotation_under_load(start_shim, tmp_path):
     until(log.exists, "the log")
     commands = 0
     with under_load(Load(shim, shim.listen), Load(shim, shim.listen)) as connects:
-        for n in range(10):
+        for n in range(5):
             before = connects()
             until(lambda: connects() > before + 10, "the load goes on", 30)
             shim.admin(f"SET hold.max_wait_ms = {5000 + n}")
@@ -316,11 +316,11 @@ def test_rotation_under_load(start_shim, tmp_path):
     until(lambda: shim.metric("vtshim_sessions") == 0, "all have left")
     logins = shim.metric("vtshim_logins_total")
     files = [*tmp_path.glob("busy.*")]
-    assert len(files) == 11
+    assert len(files) == 6
 
     def lines(kept: list[Path]) -> list[dict]:
         return [json.loads(line) for file in kept for line in file.read_text().splitlines()]
-    until(lambda: sum(line["event"] == "login" for line in lines(files)) == logins > 50, "a line for each login")
+    until(lambda: sum(line["event"] == "login" for line in lines(files)) == logins > 20, "a line for each login")
     until(lambda: sum("max_wait_ms" in line["statement"] for line in lines([*tmp_path.glob("audit.*")])) == commands, "and for each command")
     assert shim.metric("vtshim_log_lines_dropped_total") == 0 == shim.metric("vtshim_audit_dropped_total")
     shim.write_config({"log": {"format": "text", "file": "", "level": "info"}})
