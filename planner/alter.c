@@ -158,7 +158,6 @@ static void parse_drop(struct ddl_scan *s)
 static void parse_rename(struct ddl_scan *s)
 {
     struct ddl *d = s->ddl;
-    struct sql_name ignored;
 
     d->verb = DDL_RENAME;
     if (!scan_accept(s, "TABLE") && !scan_accept(s, "TABLES"))
@@ -169,7 +168,7 @@ static void parse_rename(struct ddl_scan *s)
 
         a->name = scan_table(s, &a->value);
         scan_expect(s, "TO");
-        a->new_name = scan_table(s, &ignored);
+        a->new_name = scan_table(s, &a->new_value);
     } while (!s->failed && scan_accept_char(s, ','));
     d->table = d->actions[0].name;
     d->qualifier = d->actions[0].value;

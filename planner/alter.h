@@ -81,16 +81,17 @@ struct ddl_index {
 
 struct ddl_action {
     enum ddl_action_kind kind;
-    struct sql_name name;     /* column, index, constraint, table, partition; absent: not given */
-    struct sql_name new_name; /* CHANGE, RENAME: what it becomes */
-    struct sql_name value;    /* of an option; DROP TABLE: the keyspace written before the name;
-                                 ALTER_COLUMN, ALTER_INDEX: "SET", "DROP", "VISIBLE", "INVISIBLE";
-                                 PARTITION: its verb; ALTER_CONSTRAINT: nothing */
-    struct sql_name after;    /* ADD, CHANGE, MODIFY: AFTER this column */
-    bool first;               /* ... or FIRST */
-    bool conditional;         /* IF EXISTS, IF NOT EXISTS (MariaDB's, vtgate knows none of them) */
-    struct ddl_column column; /* ADD, CHANGE, MODIFY */
-    struct ddl_index index;   /* ADD_INDEX, ADD_PRIMARY_KEY, ADD_FOREIGN_KEY */
+    struct sql_name name;      /* column, index, constraint, table, partition; absent: not given */
+    struct sql_name new_name;  /* CHANGE, RENAME: what it becomes */
+    struct sql_name value;     /* of an option; DROP and RENAME TABLE: the keyspace before the name;
+                                  ALTER_COLUMN, ALTER_INDEX: "SET", "DROP", "VISIBLE", "INVISIBLE";
+                                  PARTITION: its verb; ALTER_CONSTRAINT: nothing */
+    struct sql_name new_value; /* RENAME TABLE: the keyspace written before new_name */
+    struct sql_name after;     /* ADD, CHANGE, MODIFY: AFTER this column */
+    bool first;                /* ... or FIRST */
+    bool conditional;          /* IF EXISTS, IF NOT EXISTS (MariaDB's, vtgate knows none of them) */
+    struct ddl_column column;  /* ADD, CHANGE, MODIFY */
+    struct ddl_index index;    /* ADD_INDEX, ADD_PRIMARY_KEY, ADD_FOREIGN_KEY */
 };
 
 struct ddl {

@@ -225,6 +225,11 @@ unsigned ddl_threshold_postponed_s(unsigned submitted_s)
     return submitted_s < THRESHOLD_MAX_S ? submitted_s + 1 : submitted_s - 1;
 }
 
+unsigned ddl_threshold_now_s(unsigned submitted_s)
+{
+    return submitted_s + 1 < THRESHOLD_MAX_S ? submitted_s + 2 : submitted_s - 2;
+}
+
 bool ddl_strategy_is_direct(const char *strategy)
 {
     return strncasecmp(strategy, "direct", 6) == 0 &&

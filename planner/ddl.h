@@ -80,6 +80,10 @@ unsigned ddl_threshold_s(const char *options, size_t len);
    submitted with that one: Vitess keeps nothing else that can be changed and that does no harm. */
 unsigned ddl_threshold_postponed_s(unsigned submitted_s);
 
+/* ... and that somebody wants it to be now: for the shim that manages it, which puts back the one
+   before. */
+unsigned ddl_threshold_now_s(unsigned submitted_s);
+
 /* The instance part: 8 hexadecimal digits for a name. */
 void ddl_instance_format(char dst[9], const char *name);
 

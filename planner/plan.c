@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/control.h"
 #include "planner/traffic.h"
 
 static const struct names EVERYTHING = {.everything = true};
@@ -235,6 +236,19 @@ static void plan_explain(struct plan *p, const struct plan_facts *facts, const s
     p->statement = *st;
 }
 
+/* vtgate knows statements that can be prepared by their first word, and not REVERT
+   (executor.prepare in go/vt/vtgate/executor.go; Preview in go/vt/sqlparser/analyzer.go). */
+static void plan_wrap(struct plan *p, const struct statement *st, const char *unfit)
+{
+    struct control_statement c;
+
+    control_statement_parse(&c, st->text, st->len);
+    if (unfit || strcmp(c.verb, "revert") != 0 || memmem(st->text, st->len, "*/", 2))
+        return;
+    p->action = PLAN_WRAP;
+    p->statement = *st;
+}
+
 bool plan_is_plain(bool multi_statements, const char *text, size_t len)
 {
     return classify_quick(text, len, true) == QUICK_PLAIN &&
@@ -286,6 +300,8 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
         return p;
     if (st.kind == STATEMENT_EXPLAIN_DDL)
         plan_explain(&p, facts, &st, text_unfit(text, len, whole));
+    if (prepare && st.kind == STATEMENT_MIGRATION)
+        plan_wrap(&p, &st, text_unfit(text, len, whole));
     if (prepare)
         return p;
     if (is_transition(facts, &st) && !text_unfit(text, len, whole)) {

@@ -14,13 +14,15 @@
 #include "planner/retry.h"
 
 enum plan_action {
-    PLAN_FORWARD,    /* to vtgate as it is */
-    PLAN_MORE,       /* not decidable before more bytes of it are here */
-    PLAN_PARK,       /* wait behind plan.hold, then ask again */
-    PLAN_MIGRATE,    /* run plan.statement as a managed online schema change */
-    PLAN_EXPLAIN,    /* EXPLAIN of a DDL: answered by the shim; plan.statement */
-    PLAN_SCRIPT,     /* several statements that have to be run one by one */
-    PLAN_RESOLVE,    /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
+    PLAN_FORWARD, /* to vtgate as it is */
+    PLAN_MORE,    /* not decidable before more bytes of it are here */
+    PLAN_PARK,    /* wait behind plan.hold, then ask again */
+    PLAN_MIGRATE, /* run plan.statement as a managed online schema change */
+    PLAN_EXPLAIN, /* EXPLAIN of a DDL: answered by the shim; plan.statement */
+    PLAN_WRAP,    /* COM_STMT_PREPARE of plan.statement, which vtgate prepares only as the content
+                     of a version comment (it runs such a statement as any other) */
+    PLAN_SCRIPT,  /* several statements that have to be run one by one */
+    PLAN_RESOLVE, /* PREPARE FROM a variable: first find out what plan.body, its name, holds */
     PLAN_TRANSITION, /* ALTER VSCHEMA, or BEGIN, COMMIT, ROLLBACK TRANSITION; plan.statement */
     PLAN_KILL,       /* KILL of a session of this shim: plan.kill_id, plan.kill_query */
     PLAN_DENY        /* control of migrations, or what may hide it, by a user who may not */

@@ -64,7 +64,8 @@ struct table_version {
 /* What is known. What is not known stays zero, and its rules say nothing. */
 struct preflight_facts {
     const char *keyspace;
-    const struct ddl *table; /* from SHOW CREATE TABLE; NULL: not known, or not there */
+    const char *session_keyspace; /* of names without one; "" or NULL: none */
+    const struct ddl *table;      /* from SHOW CREATE TABLE; NULL: not known, or not there */
     const struct table_version *versions; /* where it is known shard by shard */
     size_t version_count;
     const struct table_fact *tables;

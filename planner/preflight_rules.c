@@ -8,6 +8,50 @@
 #include "planner/column_type.h"
 #include "planner/preflight_internal.h"
 
+/* That of a table's name in the statement; absent: not known. */
+static struct sql_name keyspace_of(const struct preflight *p, struct sql_name written)
+{
+    const char *session = p->facts->session_keyspace;
+
+    if (written.len == 0 && session && *session)
+        return (struct sql_name){session, strlen(session)};
+    return written;
+}
+
+static bool differ(struct sql_name a, struct sql_name b)
+{
+    return a.len > 0 && b.len > 0 && (a.len != b.len || memcmp(a.text, b.text, a.len) != 0);
+}
+
+/* vtgate would refuse it, too: after what the shim does before a migration, and in other words. */
+void rule_keyspaces(struct preflight *p)
+{
+    struct sql_name first = keyspace_of(p, p->d->qualifier);
+
+    if (p->d->verb != DDL_DROP && p->d->verb != DDL_RENAME)
+        return;
+    EACH_ACTION(p, a)
+    {
+        struct sql_name from = keyspace_of(p, a->value);
+        bool renamed = a->kind == DDL_RENAME_TABLE;
+
+        if (a->kind != DDL_DROP_TABLE && !renamed)
+            continue;
+        if (renamed && differ(from, a->new_value)) {
+            preflight_find(p, 1450, "HY000", "Changing schema from '%.*s' to '%.*s' is not allowed",
+                           NAME(from), NAME(a->new_value));
+            return;
+        }
+        if (differ(first, from)) {
+            preflight_find(p, NOT_SUPPORTED,
+                           "tables of two keyspaces, %.*s and %.*s, in one statement are not "
+                           "supported: nothing was done; run one statement for each",
+                           NAME(first), NAME(from));
+            return;
+        }
+    }
+}
+
 void rule_rename_table(struct preflight *p)
 {
     EACH_ACTION(p, a)

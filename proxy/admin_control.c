@@ -5,8 +5,8 @@
  * unknown one from one that is past the change.
  *
  * A cut-over that a shim manages is another matter: COMPLETE and POSTPONE are told to the session
- * that follows it (control_managed.h), and COMPLETE is refused where another shim does, unless it
- * is to be by FORCE.
+ * that follows it (control_managed.h), or left for the shim that does (control_elsewhere.h), unless
+ * it is to be by FORCE.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 
 #include "planner/ddl.h"
 #include "proxy/admin_commands.h"
+#include "proxy/control_elsewhere.h"
 #include "proxy/control_query.h"
 #include "proxy/keeper.h"
 #include "proxy/log.h"
@@ -42,8 +43,10 @@ struct pending_control {
     const struct verb *verb;
     char uuid[ADMIN_UUID_MAX], keyspace[HOLD_NAME_MAX];
     char options[ADMIN_THROTTLE_MAX]; /* of THROTTLE */
-    bool checking;                    /* COMPLETE, REVERT: first it is only looked at */
-    bool managed;                     /* REVERT: the shim decides when what it starts cuts over */
+    bool checking;                    /* COMPLETE, POSTPONE, REVERT: first it is only looked at */
+    bool elsewhere;                   /* COMPLETE, POSTPONE: that manager is told */
+    struct manager manager;
+    bool managed; /* REVERT: the shim decides when what it starts cuts over */
     struct control_query *query;
     size_t look; /* the index of the look-up in it; the last statement is the command */
 };
@@ -91,6 +94,9 @@ static void reply(struct pending_control *p)
                           p->keyspace);
     } else if (q->code) {
         admin_reply_error(p->rq, q->code, q->state, "%s", q->error);
+    } else if (p->elsewhere) {
+        manager_format(&p->manager, p->rq->server, p->verb == &COMPLETE, info, sizeof(info));
+        admin_reply_ok(p->rq, last->affected, info);
     } else if (p->verb->counts && last->affected == 0) {
         admin_reply_error(p->rq, 1105, "HY000", "%s changed nothing: migration '%s' is %s",
                           p->verb->name, p->uuid, states);
@@ -102,24 +108,15 @@ static void reply(struct pending_control *p)
     }
 }
 
-/* Whether another shim waits to cut it over: its instance. */
-static bool other_manager(const struct control_result *look, char instance[9])
+/* Whether a shim waits to cut it over that is not this one, or is no more. */
+static bool find_manager(const struct control_result *look, struct manager *m)
 {
     for (size_t i = 0; i < look->rows; i++) {
-        const char *context = control_result_value(look, i, "migration_context");
-        const char *options = control_result_value(look, i, "options");
-        bool own = context && strncmp(context, DDL_CONTEXT_PREFIX, strlen(DDL_CONTEXT_PREFIX)) == 0;
-        bool user_postponed;
-        const char *status = control_result_value(look, i, "migration_status");
-        const char *postponed = control_result_value(look, i, "postpone_completion");
-
-        if (own)
-            snprintf(instance, 9, "%.8s", context + strlen(DDL_CONTEXT_PREFIX));
-        else if (!options || !ddl_mark_parse(options, strlen(options), instance, &user_postponed))
-            continue;
-        if (status &&
-            !migration_status_is_terminal(migration_status_parse(status, strlen(status))) &&
-            postponed && strcmp(postponed, "1") == 0)
+        if (manager_read(m, control_result_value(look, i, "migration_uuid"),
+                         control_result_value(look, i, "migration_context"),
+                         control_result_value(look, i, "options"),
+                         control_result_value(look, i, "migration_status"),
+                         control_result_value(look, i, "postpone_completion")))
             return true;
     }
     return false;
@@ -136,12 +133,10 @@ static bool is_copied(const struct control_result *look)
     return action && strcmp(action, "alter") == 0 && !(view && strcmp(view, "1") == 0);
 }
 
-/* COMPLETE of a migration that is none of this shim's. True: it is answered, or asked. */
+/* COMPLETE, POSTPONE, REVERT: it is known now what it is about. True: it is asked. */
 static bool check(struct pending_control *p)
 {
     const struct control_query *q = p->query;
-    char instance[9];
-    bool elsewhere = false;
 
     if (!p->checking || q->code || q->results[p->look].rows == 0)
         return false;
@@ -150,16 +145,7 @@ static bool check(struct pending_control *p)
         p->managed = is_copied(&q->results[p->look]) &&
                      p->rq->server->config->ddl_cutover != CONFIG_CUTOVER_VITESS;
     else
-        elsewhere = other_manager(&q->results[p->look], instance);
-    if (elsewhere) {
-        admin_reply_error(p->rq, 1105, "HY000",
-                          "Migration '%s' is managed by the shim of instance %s: COMPLETE it "
-                          "there, or with FORCE, which drains no transactions",
-                          p->uuid, instance);
-        control_query_destroy(p->query);
-        free(p);
-        return true;
-    }
+        p->elsewhere = find_manager(&q->results[p->look], &p->manager);
     control_query_destroy(p->query);
     ask(p);
     return true;
@@ -177,7 +163,7 @@ static void on_done(void *context, void *arg)
     log_info("migration_control", "verb:s uuid:s keyspace:s user:s peer:s code:u affected:u",
              p->verb->name, p->uuid, p->keyspace, p->rq->user, p->rq->peer, (uint64_t)q->code,
              q->results[q->n - 1].affected);
-    if (p->managed && !q->code)
+    if ((p->managed || p->elsewhere) && !q->code)
         keeper_look_soon(p->rq->server);
     reply(p);
     control_query_destroy(p->query);
@@ -221,6 +207,9 @@ static void ask(struct pending_control *p)
         else
             control_query_add(q, "SET @@ddl_strategy = 'vitess'");
         control_query_add(q, "REVERT VITESS_MIGRATION '%s'", p->uuid);
+    } else if (p->elsewhere) {
+        control_query_add(q, "ALTER VITESS_MIGRATION '%s' CUTOVER_THRESHOLD '%us'", p->uuid,
+                          manager_threshold_s(&p->manager, p->verb == &COMPLETE));
     } else {
         control_query_add(q, "ALTER VITESS_MIGRATION '%s' %s%s", p->uuid, p->verb->name,
                           p->options);
@@ -277,7 +266,7 @@ static void control(struct admin_request *rq, struct lexer *lx, const struct ver
                           "'%s' IN keyspace",
                           p->uuid, p->uuid);
     } else {
-        p->checking = verb == &REVERT || (verb == &COMPLETE && !force);
+        p->checking = verb == &REVERT || verb == &POSTPONE || (verb == &COMPLETE && !force);
         ask(p);
         return;
     }

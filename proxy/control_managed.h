@@ -1,5 +1,5 @@
 /*
- * What is said to Vitess about a migration whose cut-over this shim manages: COMPLETE there would
+ * What is said to Vitess about a migration whose cut-over a shim manages: COMPLETE there would
  * have the shards cut over at once, with no drain and each by itself, and POSTPONE COMPLETE would
  * change nothing. So both are told to the session that follows it, as a wish (migrations.h).
  */
@@ -14,12 +14,17 @@
 
 struct session;
 
+enum control_verdict {
+    CONTROL_PASSES,   /* it is vtgate's to answer */
+    CONTROL_ANSWERED, /* by one packet of that sequence number; or the session is gone */
+    CONTROL_ASKING    /* vtgate is asked something; then the command is planned again */
+};
+
 /*
- * ALTER VITESS_MIGRATION on the applications' port. False: it is vtgate's to answer. Else the
- * client has been answered (or is gone, with the session) with one packet of that sequence number,
- * and *succeeded tells how. `more`: results of the same command follow.
+ * ALTER VITESS_MIGRATION on the applications' port. `more`: results of the same command follow.
+ * *succeeded: with ANSWERED, whether by an OK.
  */
-bool control_managed(struct session *s, const struct statement *st, uint8_t sequence, bool more,
-                     bool *succeeded);
+enum control_verdict control_managed(struct session *s, const struct statement *st,
+                                     uint8_t sequence, bool more, bool *succeeded);
 
 #endif

@@ -35,6 +35,7 @@ struct executor_row {
     uint64_t rows_copied, table_rows; /* the latter an estimate */
     int64_t eta_s;                    /* -1: not known */
     uint32_t attempts;                /* cut-overs that were tried */
+    uint32_t threshold_s;             /* for its cut-over; 0: not known */
     int64_t looked;                   /* moves when the tablet looks at it: see cut_looks.h */
 };
 

@@ -16,6 +16,8 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
+#define LOOKS_BY_VTGATE 4 /* one of so many */
+
 static void abandon(struct vtctld_own *own)
 {
     if (own->call)
@@ -125,10 +127,17 @@ static void on_migrations(struct session *s, const struct vtctld_answer *answer)
     free(rows);
 }
 
+/* vtctld does not tell cut-over thresholds, in which other shims leave wishes: now and then vtgate
+   is asked instead. */
 static void look(struct session *s, executor_rows *seen)
 {
     Vtctldata__GetSchemaMigrationsRequest request = VTCTLDATA__GET_SCHEMA_MIGRATIONS_REQUEST__INIT;
     struct migration *m = s->migration;
+
+    if (m->managed && m->cut == CUT_NOT_YET && ++vtctld_own(s)->looks % LOOKS_BY_VTGATE == 0) {
+        executor_vtgate.look(s, seen);
+        return;
+    }
 
     m->seen = seen;
     request.keyspace = m->record.keyspace;
@@ -219,6 +228,13 @@ static void postpone(struct session *s, const char *uuid, executor_done *done)
     executor_vtgate.postpone(s, uuid, done);
 }
 
+/* vtctld could (ExecuteFetchAsDBA), but asks for the primary's alias, which may be another by then.
+ */
+static void mark(struct session *s, const char *shard, executor_done *done)
+{
+    executor_vtgate.mark(s, shard, done);
+}
+
 static void look_running(struct session *s, executor_rows *seen)
 {
     executor_vtgate.look_running(s, seen);
@@ -241,6 +257,7 @@ const struct executor executor_vtctld = {
     .complete = complete,
     .postpone = postpone,
     .threshold = threshold,
+    .mark = mark,
     .retry = retry,
     .let_go = let_go,
     .forget = forget,

@@ -16,6 +16,7 @@ typedef void answer_fn(struct session *s, const struct vtctld_answer *answer);
 struct vtctld_own {
     struct vtctld_answer *call; /* under way, or NULL */
     answer_fn *next;            /* whom its answer is for */
+    unsigned looks;             /* at the migration, so far */
     bool looking;               /* it may be let go: it changes nothing */
     struct loop_timer timer;    /* LOOK_AFTER_MS */
     bool lost, again;           /* a submission had no answer; it may be submitted again ... */

@@ -22,7 +22,6 @@ struct vtgate_own {
     char *old_strategy, *old_context;     /* quoted, to be put back */
     char (*keyspaces)[TOPOLOGY_NAME_MAX]; /* where it may be, while it is looked for */
     size_t keyspace_count, next_keyspace;
-    uint16_t mark_code; /* of the statement at a shard: 0, or of its error */
 };
 
 static struct vtgate_own *own_of(struct session *s)
@@ -154,6 +153,7 @@ enum {
     ETA,
     ATTEMPTS,
     LIVENESS,
+    THRESHOLD,
     USED_COLUMNS
 };
 
@@ -176,7 +176,8 @@ static bool find_columns(const struct answer *a, int column[USED_COLUMNS])
                                                     "table_rows",
                                                     "eta_seconds",
                                                     "cutover_attempts",
-                                                    "vitess_liveness_indicator"};
+                                                    "vitess_liveness_indicator",
+                                                    "cutover_threshold_seconds"};
 
     for (int i = 0; i < USED_COLUMNS; i++) {
         column[i] = answer_column(a, NAMES[i]);
@@ -234,6 +235,7 @@ static struct executor_row read_row(const struct bytes *value, const int column[
         .eta_s = number_at(value, column, ETA, -1),
         .attempts = (uint32_t)count_at(value, column, ATTEMPTS),
         .looked = number_at(value, column, LIVENESS, 0),
+        .threshold_s = (uint32_t)count_at(value, column, THRESHOLD),
     };
 }
 
@@ -406,12 +408,12 @@ static void on_back(struct session *s, const struct answer *a)
         session_finish(s, CLOSE_VTGATE_ERROR);
         return;
     }
-    s->migration->done(s, own_of(s)->mark_code);
+    s->migration->done(s, s->migration->mark_code);
 }
 
 static void go_back(struct session *s, const struct answer *a)
 {
-    own_of(s)->mark_code = !a ? 1105 : a->failed ? a->code : 0;
+    s->migration->mark_code = !a ? 1105 : a->failed ? a->code : 0;
     ask_use(s, s->database, on_back);
 }
 

@@ -37,10 +37,11 @@ struct gate {
     const char *passed; /* it goes to vtgate as it is, because of this; or NULL */
     struct hints hints;
     enum policy_action action;
-    char strategy[1024]; /* it runs with */
-    bool strategy_hint;  /* ... because a hint says so */
-    bool targeted;       /* the session targets a shard */
-    char keyspace[65];   /* "": not known */
+    char strategy[1024];       /* it runs with */
+    bool strategy_hint;        /* ... because a hint says so */
+    bool targeted;             /* the session targets a shard */
+    char keyspace[65];         /* "": not known */
+    char session_keyspace[65]; /* the session's; "": it has none */
     char table[GATE_NAME_MAX];
     char reference[2 * GATE_NAME_MAX]; /* `ks`.`t`, for questions; "": they cannot be asked */
     char literal[2 * GATE_NAME_MAX];   /* 't' */

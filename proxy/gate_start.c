@@ -57,10 +57,13 @@ static void copy_name(char *dst, size_t size, struct sql_name name)
 /* The target without shard and tablet type: the keyspace. */
 static void set_names(struct session *s, struct gate *g, const struct statement *st)
 {
-    struct sql_name keyspace = st->qualifier;
+    struct sql_name keyspace = st->qualifier, session = {NULL, 0};
 
-    if (keyspace.len == 0 && s->database)
-        keyspace = (struct sql_name){s->database, strcspn(s->database, "@:/[")};
+    if (s->database)
+        session = (struct sql_name){s->database, strcspn(s->database, "@:/[")};
+    if (keyspace.len == 0)
+        keyspace = session;
+    copy_name(g->session_keyspace, sizeof(g->session_keyspace), session);
     copy_name(g->keyspace, sizeof(g->keyspace), keyspace);
     copy_name(g->table, sizeof(g->table), st->name);
     /* Keyspaces have none of these (topo validates them), and names hardly ever: not worth more. */
@@ -161,6 +164,7 @@ static void set_facts(struct session *s, struct gate *g)
     struct preflight_facts *f = &g->facts;
 
     f->keyspace = g->keyspace;
+    f->session_keyspace = g->session_keyspace;
     f->vindexes = g->vindexes;
     f->versions = g->versions;
     if (c->ddl_watch_columns > 0)

@@ -345,10 +345,36 @@ static bool look(struct session *s, const struct executor_row *rows, size_t n, b
 
 static void on_wish_kept(struct session *s, uint16_t code)
 {
+    if (!code)
+        s->migration->said_s =
+            s->migration->later ? ddl_threshold_postponed_s(s->migration->record.threshold_s) : 0;
     if (code)
         log_warn("ddl_wish_not_kept", "session:u uuid:s code:u", s->id, s->migration->uuids[0],
                  (uint64_t)code);
     on_told_again(s, code);
+}
+
+/* What an operator told another shim is in the cut-over threshold (control_elsewhere.h): it becomes
+   a wish here. */
+static void note_said(struct session *s, const struct executor_row *rows, size_t n)
+{
+    struct migration *m = s->migration;
+    unsigned now_s = ddl_threshold_now_s(m->record.threshold_s), said_s = 0;
+    unsigned later_s = ddl_threshold_postponed_s(m->record.threshold_s);
+    struct migration_record ignored;
+
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].threshold_s == now_s || (rows[i].threshold_s == later_s && said_s != now_s))
+            said_s = rows[i].threshold_s;
+        if (rows[i].threshold_s == 0)
+            return; /* not known */
+    }
+    if (said_s == m->said_s || m->uuid_count != 1)
+        return;
+    m->said_s = said_s;
+    if (said_s)
+        migrations_set_wish(s->worker->server->migrations, m->uuids[0],
+                            said_s == now_s ? WISH_NOW : WISH_LATER, &ignored);
 }
 
 /* COMPLETE and POSTPONE MIGRATION. A new COMPLETE ends the pause after a drain that was put off,
@@ -368,7 +394,9 @@ static bool heed_wish(struct session *s)
     m->wishes = count;
     if (m->at_once && m->cut == CUT_NOT_YET)
         m->cut_ms = m->attempt_ms;
-    if (m->later == was_later || m->uuid_count != 1)
+    bool said_now = m->said_s == ddl_threshold_now_s(m->record.threshold_s);
+
+    if ((m->later == was_later && !said_now) || m->uuid_count != 1)
         return false;
     m->executor->threshold(s, m->uuids[0],
                            m->later ? ddl_threshold_postponed_s(m->record.threshold_s)
@@ -401,6 +429,7 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
         return false;
     if (m->cut == CUT_COMPLETING)
         return follow(s, rows, n);
+    note_said(s, rows, n);
     if (m->cut != CUT_DRAINING && heed_wish(s))
         return true;
     m->was_ready = m->was_ready || ready;

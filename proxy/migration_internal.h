@@ -43,6 +43,7 @@ struct migration {
     bool stopping;    /* one shard failed: the others were told to stop */
     bool own_context; /* not the shim's: the user chose it, or Vitess, which does for a revert */
     bool reverting;   /* REVERT VITESS_MIGRATION: see migration_revert.h */
+    bool binary;      /* ... prepared */
     bool locked;      /* nobody else may submit in its keyspace: see migration_lock.h */
     bool async;       /* the client waits for the submission only */
     bool adopted;     /* not submitted by this session: it follows what another has begun */
@@ -63,7 +64,8 @@ struct migration {
     unsigned unanswered;          /* LOOK_ASKED, and a tablet did not look: so often */
     struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */
     size_t cut_shard_count;
-    bool unmarked; /* marks in the shards' logs were refused */
+    bool unmarked;      /* marks in the shards' logs were refused */
+    uint16_t mark_code; /* of the last mark's statement: 0, or of its error */
     size_t next_told;
     bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
     int64_t told_ms;       /* COMPLETING: when a shard was last told */
@@ -71,6 +73,7 @@ struct migration {
     unsigned drains;       /* that were put off */
     unsigned wishes;       /* of operators that have been looked at */
     bool at_once, later;   /* ... what the last one is: WISH_NOW, WISH_LATER */
+    unsigned said_s;       /* the threshold by which another shim left a wish, as last seen; or 0 */
     bool was_ready;        /* all shards were, at some look */
     int64_t attempt_ms;    /* Vitess tries no cut-over before that */
     int64_t cut_ms;        /* when the next drain may begin; COMPLETING: when it was told */

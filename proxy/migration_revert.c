@@ -77,7 +77,7 @@ static void on_original(struct session *s, const struct answer *a)
 }
 
 bool migration_revert_start(struct session *s, const struct statement *st, uint8_t sequence,
-                            bool more)
+                            bool more, bool binary)
 {
     struct control_statement c;
     size_t keyspace = s->database ? strcspn(s->database, "@:/[") : 0;
@@ -94,6 +94,7 @@ bool migration_revert_start(struct session *s, const struct statement *st, uint8
     m->len = st->len;
     m->sequence = sequence;
     m->more = more;
+    m->binary = binary;
     m->async = m->reverting = m->own_context = m->settled = true;
     memcpy(m->record.keyspace, s->database, keyspace);
     snprintf(m->record.user, sizeof(m->record.user), "%s", s->user);
@@ -117,7 +118,10 @@ void migration_answer_reverting(struct session *s)
     audit_managed(s, m->ddl, m->len, true);
     buffer_init(&out, 16384);
     reply_columns(&out, &sequence, s->capabilities, status, COLUMNS, 1);
-    reply_row(&out, &sequence, (const char *const[]){m->uuids[0]}, 1);
+    if (m->binary)
+        reply_binary_row(&out, &sequence, (const char *const[]){m->uuids[0]}, 1);
+    else
+        reply_row(&out, &sequence, (const char *const[]){m->uuids[0]}, 1);
     if (m->more)
         status |= STATUS_MORE_RESULTS;
     reply_rows_end(&out, &sequence, s->capabilities, status);

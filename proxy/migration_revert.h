@@ -16,10 +16,10 @@ struct session;
 /*
  * Between two commands, as migration_start. False: it is no revert, or vtgate's alone (the session
  * has a strategy of its own, a transaction, or no keyspace; the shim manages nothing); nothing was
- * done.
+ * done. `binary`: it was prepared (COM_STMT_EXECUTE), and so its answer's row is a binary one.
  */
 bool migration_revert_start(struct session *s, const struct statement *st, uint8_t sequence,
-                            bool more);
+                            bool more, bool binary);
 
 /* migration.c: it is submitted. */
 void migration_answer_reverting(struct session *s);

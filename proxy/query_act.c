@@ -98,6 +98,28 @@ static size_t prepare_explain(struct session *s, const struct head *h, const cha
     return packet_length(h);
 }
 
+static size_t prepare_wrapped(struct session *s, const struct head *h, const struct plan *plan,
+                              const uint8_t *p, size_t n)
+{
+    const struct statement *st = &plan->statement;
+    struct buffer out;
+
+    (void)p, (void)n;
+    query_count_command(s, h->command);
+    effect_set(s, plan, head_text(h), h->available - 1, true);
+    buffer_init(&out, st->len + 64);
+    size_t mark = packet_begin(&out);
+
+    buffer_u8(&out, COM_STMT_PREPARE);
+    buffer_text(&out, "/*! ");
+    buffer_bytes(&out, st->text, st->len);
+    buffer_text(&out, " */");
+    packet_end(&out, mark, 0);
+    query_send_command(s, h->command, out.data, out.len);
+    buffer_release(&out);
+    return packet_length(h);
+}
+
 static size_t explain(struct session *s, const struct head *h, const struct plan *plan,
                       const uint8_t *p, size_t n)
 {
@@ -165,13 +187,19 @@ static bool takes_over(struct session *s, const struct head *h, const struct pla
     }
     if (plan->effect != EFFECT_CONTROL)
         return false;
-    if (control_managed(s, &plan->statement, reply_sequence(h), false, &succeeded)) {
+    switch (control_managed(s, &plan->statement, reply_sequence(h), false, &succeeded)) {
+    case CONTROL_ANSWERED:
         query_count_command(s, h->command);
         *used = answered(s, h, p, n);
         return true;
+    case CONTROL_ASKING:
+        *used = 0;
+        return true;
+    case CONTROL_PASSES:
+        break;
     }
-    if (h->command == COM_QUERY && h->whole &&
-        migration_revert_start(s, &plan->statement, reply_sequence(h), false)) {
+    if (h->whole && migration_revert_start(s, &plan->statement, reply_sequence(h), false,
+                                           h->command == COM_STMT_EXECUTE)) {
         query_count_command(s, h->command);
         *used = packet_length(h);
         return true;
@@ -203,6 +231,7 @@ static const struct {
     [PLAN_PARK] = {park, true},
     [PLAN_MIGRATE] = {migrate, false},
     [PLAN_EXPLAIN] = {explain, false},
+    [PLAN_WRAP] = {prepare_wrapped, false},
     [PLAN_RESOLVE] = {resolve, true},
     [PLAN_DENY] = {deny, true},
     [PLAN_KILL] = {kill_session, false},

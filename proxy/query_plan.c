@@ -115,8 +115,9 @@ static struct plan plan_statement_command(struct session *s, const struct head *
         plan = plan_execute(&facts, statements_get(s->statements, id));
         /* What the shim does itself it does with a whole command: DDL has no parameters, so that it
            is short. */
-        if (plan.action != PLAN_FORWARD && plan.action != PLAN_PARK && plan.action != PLAN_DENY &&
-            !h->whole)
+        bool done_here = plan.action != PLAN_FORWARD && plan.action != PLAN_PARK;
+
+        if ((done_here || plan.effect == EFFECT_CONTROL) && plan.action != PLAN_DENY && !h->whole)
             plan.action = h->length < PACKET_MAX_PAYLOAD ? PLAN_MORE : PLAN_FORWARD;
         return plan;
     }

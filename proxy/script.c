@@ -80,10 +80,24 @@ static void deny(struct session *s, const struct plan *plan)
         script_statement_done(s, false, (uint8_t)(sequence + 1));
 }
 
-static void control_done(struct session *s, bool succeeded, uint8_t sequence)
+/* False: it is vtgate's. */
+static bool control(struct session *s, const struct plan *plan)
 {
-    if (s->state != SESSION_DEAD)
-        script_statement_done(s, succeeded, (uint8_t)(sequence + 1));
+    uint8_t sequence = s->script->next_sequence;
+    bool more = !s->script->last, succeeded;
+
+    if (plan->effect != EFFECT_CONTROL)
+        return false;
+    switch (control_managed(s, &plan->statement, sequence, more, &succeeded)) {
+    case CONTROL_ANSWERED:
+        if (s->state != SESSION_DEAD)
+            script_statement_done(s, succeeded, (uint8_t)(sequence + 1));
+        return true;
+    case CONTROL_ASKING:
+        return true;
+    default:
+        return migration_revert_start(s, &plan->statement, sequence, more, false);
+    }
 }
 
 static void run_next(struct session *s)
@@ -109,7 +123,6 @@ static void run_next(struct session *s)
     facts.no_control = query_no_control(s);
     struct plan plan = query_plan(s, &facts, st.text, st.len, true, false, false);
     uint8_t sequence = script->next_sequence;
-    bool succeeded;
 
     if (notes_answer(s, st.text, st.len, &sequence, !script->last)) {
         if (s->state != SESSION_DEAD)
@@ -126,11 +139,7 @@ static void run_next(struct session *s)
         session_transition_start(s, &plan.statement, script->next_sequence);
     else if (plan.action == PLAN_KILL)
         kill_start(s, plan.kill_id, plan.kill_query, script->next_sequence);
-    else if (plan.effect == EFFECT_CONTROL &&
-             control_managed(s, &plan.statement, sequence, !script->last, &succeeded))
-        control_done(s, succeeded, sequence);
-    else if (plan.effect == EFFECT_CONTROL &&
-             migration_revert_start(s, &plan.statement, sequence, !script->last))
+    else if (control(s, &plan))
         return;
     else if (!(plan.action == PLAN_MIGRATE || plan.action == PLAN_EXPLAIN || plan.passed) ||
              !gate_start(s, &plan, NULL, 0, script->next_sequence, !script->last))

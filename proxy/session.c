@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "proxy/ask.h"
+#include "proxy/control_elsewhere.h"
 #include "proxy/fallback.h"
 #include "proxy/gate.h"
 #include "proxy/inner.h"
@@ -324,6 +325,7 @@ void session_free(struct session *s)
     free(s->database);
     free(s->temporary);
     free(s->touched);
+    control_elsewhere_forget(s);
     if (s->resolved) {
         prepared_fini(s->resolved);
         free(s->resolved);

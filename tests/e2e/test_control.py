@@ -491,11 +491,14 @@ def test_complete_of_a_managed_one(start_shim, bed, table, tmp_path):
         code, text = error_of(other.cursor().execute, "ALTER VITESS_MIGRATION COMPLETE ALL")
         assert code == 1105 and uuid in text, text
         elsewhere = start_shim(control_of(bed))
-        code, text = error_of(elsewhere.admin, f"COMPLETE MIGRATION '{uuid}' IN {bed.keyspace}")
-        assert code == 1105 and "managed by the shim" in text and "FORCE" in text, text
+        elsewhere.secrets.discard(uuid)
+        postponed = lambda: the_migration(shim, table)["stage"] == "postponed, waits for COMPLETE"
+        for verb in ("POSTPONE", "COMPLETE"):
+            info = admin_status(elsewhere, f"{verb} MIGRATION '{uuid}' IN {bed.keyspace}")[1]
+            assert "managed by the shim of instance" in info, info
+            until(lambda: postponed() == (verb == "POSTPONE"), "it was told", 20)
         assert running()
         holder.rollback()
-        assert admin_status(shim, f"COMPLETE MIGRATION '{uuid}'")[0] == 2
         thread.join(60)
     assert outcome == [None]
     assert_everywhere(bed, table, "later")
@@ -503,6 +506,37 @@ def test_complete_of_a_managed_one(start_shim, bed, table, tmp_path):
     taken, = audit_lines(log, event="control", verdict="managed")
     assert taken["uuid"] == uuid and taken["verb"] == "complete" and taken["outcome"] == "ok", taken
     assert len(audit_lines(log, event="control", verdict="refused")) == 1
+
+
+def test_complete_through_another_shim(start_shim, bed, table):
+    """In a client's session, of a migration whose shim is gone: it is kept until that one is back, which then drains and cuts
+    over at once. Nothing is completed behind its back."""
+    shim, thread, outcome, uuid = waiting_for_window(start_shim, bed, table, instance="gone-for-a-while")
+    other = start_shim(control_of(bed))
+    shim.process.kill()
+    shim.expected_status = -9
+    thread.join(30)
+    assert outcome[0]
+    with other.connect() as connection, connection.cursor() as cursor:
+        for verb in ("POSTPONE COMPLETE", "COMPLETE VITESS_SHARDS '-80'", "POSTPONE COMPLETE", "COMPLETE"):
+            cursor.execute(f"ALTER VITESS_MIGRATION '{uuid}' {verb}")
+        info = connection._result.message[1:].decode()  # behind its length
+        assert "managed by the shim of instance" in info and "cuts it over as soon as" in info, info
+        cursor.execute(f"PREPARE done FROM \"ALTER VITESS_MIGRATION '{uuid}' COMPLETE\"")
+        cursor.execute("EXECUTE done")
+        code, text = error_of(cursor.execute, "ALTER VITESS_MIGRATION COMPLETE ALL")
+        assert code == 1105 and uuid in text, text
+        cursor.execute("BEGIN")
+        assert error_of(cursor.execute, f"ALTER VITESS_MIGRATION '{uuid}' COMPLETE")
+        cursor.execute("ROLLBACK")
+    other.secrets.discard(uuid)  # no secret: other lines of the log name it, too
+    stays(lambda: {row["migration_status"] for row in bed.migrations(table)} == {"running"}, "no cut-over", 3)
+    again = start_shim({"ddl": {"cutover": "managed", "poll_interval_ms": 100, "cutover_window": [hours(120, 180)]},
+                        **control_of(bed), "instance": "gone-for-a-while"})
+    again.secrets.discard(uuid)
+    until(lambda: {row["migration_status"] for row in bed.migrations(table)} == {"complete"}, "it is complete", 60)
+    assert again.events("ddl_cut_over", uuid=uuid)
+    assert_everywhere(bed, table, "later")
 
 
 def test_complete_by_force(start_shim, bed, table):

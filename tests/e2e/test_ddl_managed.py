@@ -12,6 +12,7 @@ import pymysql
 import pytest
 from pymysql.cursors import DictCursor
 
+from lib.clients import connector
 from lib.poll import stays, until
 
 
@@ -253,6 +254,12 @@ def test_revert_async_and_own_context(start_shim, bed, table, managed):
         held.execute("ROLLBACK")
         until(lambda: not any("own" in columns for columns in bed.columns(table).values()), "it is reverted", 90)
     assert again.events("ddl_cut_over", uuid=reverting)
+    with connector(again) as connection, connection.cursor(prepared=True) as cursor:
+        cursor.execute(f"REVERT VITESS_MIGRATION '{reverting}'")
+        (once_more,), = cursor.fetchall()
+    again.secrets.discard(reverting)
+    until(lambda: has_column(bed, table, "own"), "that is reverted", 90)
+    assert again.events("ddl_cut_over", uuid=once_more)
 
 
 def test_same_statement_attaches(start_shim, bed, table, managed):

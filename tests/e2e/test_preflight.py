@@ -11,11 +11,13 @@ import time
 import pymysql
 import pytest
 
+from fake_vtgate import FakeVtgate, Rows
 from lib.bed import scratch_name
 from lib.clients import connector, mariadb_through
 from lib.ddl import INSTANT, POSTPONED, UUID, assert_everywhere
 from lib.poll import until
 from lib.shim import merge
+from lib.wire import Wire
 
 COLUMNS = ("id bigint NOT NULL PRIMARY KEY, v int, w varchar(32) NOT NULL DEFAULT '', e enum('a','b') NOT NULL DEFAULT "
            "'a', KEY by_v (v), KEY hidden (w) INVISIBLE")
@@ -25,6 +27,33 @@ COLUMNS = ("id bigint NOT NULL PRIMARY KEY, v int, w varchar(32) NOT NULL DEFAUL
 def wide(bed):
     with bed.scratch_table(COLUMNS) as name:
         yield name
+
+
+def test_back_to_a_long_target(start_shim):
+    """What the session's database is called is its own affair: the way back from a shard is as long as it takes."""
+    database = "d" * 3000
+    scripts = {"SHOW VITESS_SHARDS": [Rows([["ks/-"]], ("Shards",))]}
+    with FakeVtgate(scripts) as gate:
+        shim = start_shim({"vtgate": gate.endpoint})
+        with Wire(shim.listen) as client:
+            client.login("somebody", "anything", database=database)
+            assert client.query("EXPLAIN ALTER TABLE ks.t ADD COLUMN c int").error is None
+            assert "USE `ks/-`" in gate.queries and gate.queries[-1] == f"USE `{database}`", [q[:40] for q in gate.queries]
+            assert client.query("SELECT 1").error is None
+
+
+def test_two_keyspaces(start_shim, bed, table):
+    """One statement about tables of two keyspaces is refused before anything of it is done, also where it would run direct."""
+    shim = start_shim({"ddl": {"policy": ["direct"]}})
+    with shim.connect() as connection, connection.cursor() as cursor:
+        for sql, code, words in ((f"DROP TABLE {table}, elsewhere.t", 1235, f"two keyspaces, {bed.keyspace} and elsewhere"),
+                                 (f"DROP TABLE elsewhere.t, {table}", 1235, f"two keyspaces, elsewhere and {bed.keyspace}"),
+                                 (f"RENAME TABLE {table} TO elsewhere.t", None, f"'{bed.keyspace}' to 'elsewhere'"),
+                                 (f"ALTER TABLE {table} RENAME TO elsewhere.t", None, "elsewhere")):
+            found, text = refused(cursor, sql)
+            assert (code is None or found == code) and words in text, (sql, found, text)
+    assert_everywhere(bed, table, "id")
+    assert not bed.migrations(table)
 
 
 def refused(cursor, sql: str) -> tuple[int, str]:

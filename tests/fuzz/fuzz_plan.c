@@ -53,6 +53,9 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
         CHECK(facts->intercept && p->statement.kind == STATEMENT_EXPLAIN_DDL);
         CHECK(p->statement.body.len > 0 && !p->passed);
         break;
+    case PLAN_WRAP:
+        CHECK(whole && p->statement.kind == STATEMENT_MIGRATION && p->effect == EFFECT_PREPARE);
+        break;
     case PLAN_SCRIPT:
         CHECK(whole && facts->multi_statements);
         break;

@@ -197,10 +197,13 @@ static void thresholds_in_options(void **state)
         assert_int_equal(ddl_threshold_s(cases[i].options, strlen(cases[i].options)),
                          cases[i].seconds);
     for (unsigned s = 5; s <= 30; s++) {
-        unsigned postponed = ddl_threshold_postponed_s(s);
+        unsigned postponed = ddl_threshold_postponed_s(s), now = ddl_threshold_now_s(s);
 
         assert_int_not_equal(postponed, s);
+        assert_int_not_equal(now, s);
+        assert_int_not_equal(now, postponed);
         assert_in_range(postponed, 5, 30); /* what vttablet takes */
+        assert_in_range(now, 5, 30);
     }
 }
 

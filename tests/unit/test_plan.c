@@ -19,8 +19,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const char *const ACTIONS[] = {"FORWARD", "MORE",    "PARK",       "MIGRATE", "EXPLAIN",
-                                      "SCRIPT",  "RESOLVE", "TRANSITION", "KILL",    "DENY"};
+static const char *const ACTIONS[] = {"FORWARD",    "MORE", "PARK",   "MIGRATE",
+                                      "EXPLAIN",    "WRAP", "SCRIPT", "RESOLVE",
+                                      "TRANSITION", "KILL", "DENY"};
 
 static struct hold_set *no_holds, *all_held, *keyspace_held, *table_held; /* of ks, ks.t */
 
@@ -234,6 +235,9 @@ static const struct {
     {"", "select * from t", PLAN_FORWARD, NULL, NULL},
     {"", "insert into t values ('alter table t')", PLAN_FORWARD, NULL, NULL},
     {"", "explain alter table t add c int", PLAN_EXPLAIN, "explain alter table t add c int", NULL},
+    {"p", "revert vitess_migration 'u'", PLAN_WRAP, "revert vitess_migration 'u'", NULL},
+    {"p", "revert vitess_migration 'u' /* again */", PLAN_FORWARD, NULL, NULL},
+    {"p", "alter vitess_migration 'u' complete", PLAN_FORWARD, NULL, NULL},
     {"p", "explain alter table t add c int", PLAN_EXPLAIN, "explain alter table t add c int", NULL},
     {"s", "explain alter table t add c int", PLAN_EXPLAIN, "explain alter table t add c int", NULL},
     {"o", "explain alter table t add c int", PLAN_FORWARD, NULL, NULL},

@@ -127,6 +127,33 @@ static void missing_table(void **state)
     CHECK_ALL(cases, .online = true, .table_missing = true);
 }
 
+/* vtgate knows one keyspace for a statement. */
+static void keyspaces(void **state)
+{
+    static const char TWO[] = "tables of two keyspaces, ks and other, in one statement are not "
+                              "supported: nothing was done; run one statement for each";
+    static const struct test cases[] = {
+        {"DROP TABLE a, ks.b", NULL, "drop_table drop_table", 0, NULL, NULL},
+        {"DROP TABLE a, other.b", NULL, "!keyspaces drop_table drop_table", 1235, "42000", TWO},
+        {"DROP TABLE ks.a, `other`.b, third.c", NULL, "!keyspaces drop_table drop_table drop_table",
+         1235, "42000", TWO},
+        {"RENAME TABLE a TO b, ks.c TO ks.d", NULL, "", 0, NULL, NULL},
+        {"RENAME TABLE a TO b, other.c TO d", NULL, "!keyspaces", 1235, "42000", TWO},
+        {"RENAME TABLE a TO other.a", NULL, "!keyspaces", 1450, "HY000",
+         "Changing schema from 'ks' to 'other' is not allowed"},
+        {"RENAME TABLE other.a TO other.b", NULL, "", 0, NULL, NULL},
+        {"DROP TABLE other.a, other.b", NULL, "drop_table drop_table", 0, NULL, NULL},
+    };
+    static const struct test nowhere[] = {
+        {"DROP TABLE a, ks.b", NULL, "drop_table drop_table", 0, NULL, NULL},
+        {"RENAME TABLE a TO other.a", NULL, "", 0, NULL, NULL},
+        {"DROP TABLE ks.a, other.b", NULL, "!keyspaces drop_table drop_table", 1235, "42000", TWO},
+    };
+    (void)state;
+    CHECK_ALL(cases, .session_keyspace = "ks");
+    CHECK_ALL(nowhere, .session_keyspace = "");
+}
+
 /* What only an online change minds. */
 static void online_only(void **state)
 {
@@ -488,12 +515,12 @@ static void drop_of_several(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mysql_errors),    cmocka_unit_test(missing_table),
-        cmocka_unit_test(online_only),     cmocka_unit_test(vindexes),
-        cmocka_unit_test(warnings),        cmocka_unit_test(states),
-        cmocka_unit_test(allowing),        cmocka_unit_test(ways),
-        cmocka_unit_test(sequences),       cmocka_unit_test(several_shards),
-        cmocka_unit_test(drop_of_several),
+        cmocka_unit_test(mysql_errors),   cmocka_unit_test(missing_table),
+        cmocka_unit_test(keyspaces),      cmocka_unit_test(online_only),
+        cmocka_unit_test(vindexes),       cmocka_unit_test(warnings),
+        cmocka_unit_test(states),         cmocka_unit_test(allowing),
+        cmocka_unit_test(ways),           cmocka_unit_test(sequences),
+        cmocka_unit_test(several_shards), cmocka_unit_test(drop_of_several),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
