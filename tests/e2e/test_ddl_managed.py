@@ -13,7 +13,9 @@ import pytest
 from pymysql.cursors import DictCursor
 
 from lib.clients import connector
+from lib.ddl import through_vtctld
 from lib.poll import stays, until
+from lib.shim import merge
 
 
 @pytest.fixture
@@ -73,10 +75,11 @@ def marks(bed, since: dict[Path, tuple] | None = None) -> tuple[dict[Path, tuple
     return ends, counts
 
 
-def test_logs_are_marked(start_shim, bed, table, managed):
+@pytest.mark.parametrize("way", ["vtgate", "vtctld"])
+def test_logs_are_marked(start_shim, bed, table, managed, way):
     """While others write a cut-over's stream does not keep its place by itself: an event in the shard's log has it do so,
     once for each of its two waits at most. The session stays where it was."""
-    shim = start_shim(managed)
+    shim = start_shim(merge(managed, through_vtctld(bed)) if way == "vtctld" else managed)
     ended = threading.Event()
 
     def write() -> None:

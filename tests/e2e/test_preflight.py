@@ -38,7 +38,8 @@ def test_back_to_a_long_target(start_shim):
         with Wire(shim.listen) as client:
             client.login("somebody", "anything", database=database)
             assert client.query("EXPLAIN ALTER TABLE ks.t ADD COLUMN c int").error is None
-            assert "USE `ks/-`" in gate.queries and gate.queries[-1] == f"USE `{database}`", [q[:40] for q in gate.queries]
+            targets = [query for query in gate.queries if query.startswith("USE ")]
+            assert targets == ["USE `ks/-`", f"USE `{database}`"], [query[:40] for query in gate.queries]
             assert client.query("SELECT 1").error is None
 
 
@@ -48,7 +49,7 @@ def test_two_keyspaces(start_shim, bed, table):
     with shim.connect() as connection, connection.cursor() as cursor:
         for sql, code, words in ((f"DROP TABLE {table}, elsewhere.t", 1235, f"two keyspaces, {bed.keyspace} and elsewhere"),
                                  (f"DROP TABLE elsewhere.t, {table}", 1235, f"two keyspaces, elsewhere and {bed.keyspace}"),
-                                 (f"RENAME TABLE {table} TO elsewhere.t", None, f"'{bed.keyspace}' to 'elsewhere'"),
+                                 (f"RENAME TABLE {table} TO elsewhere.t", None, "elsewhere"),
                                  (f"ALTER TABLE {table} RENAME TO elsewhere.t", None, "elsewhere")):
             found, text = refused(cursor, sql)
             assert (code is None or found == code) and words in text, (sql, found, text)
