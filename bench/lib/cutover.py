@@ -115,9 +115,13 @@ def measure(way: Way, gate: int, statement: str, args: argparse.Namespace) -> di
 def start_shim(args: argparse.Namespace, gates: list[str], folder: Path) -> Way:
     port, admin = free_ports(2)
     config = folder / "vtshim.json"
+    ddl, more = {"poll_interval_ms": 200}, {}
+    if args.executor == "vtctld":
+        ddl |= {"executor": "vtctld", "vtctld_users": [os.environ["BED_USER"]]}
+        more = {"vtctld": {"addresses": os.environ["BED_VTCTLD"]}}
     config.write_text(json.dumps({
         "listen": f"{LOOPBACK}:{port}", "vtgate": gates, "admin": f"{LOOPBACK}:{admin}", "http": "", "log": {"level": "info"},
-        "control": {"user": os.environ["BED_USER"], "password": os.environ["BED_PASSWORD"]}, "ddl": {"poll_interval_ms": 200}}))
+        "control": {"user": os.environ["BED_USER"], "password": os.environ["BED_PASSWORD"]}, "ddl": ddl, **more}))
     config.chmod(0o600)
     program = Program("vtshim", [args.shim, "--config", str(config)], folder)
     program.wait_for(port)
@@ -148,7 +152,7 @@ def table_of(results: dict[str, list[dict]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("--load", "--shim", "--output", "--only"):
+    for name in ("--load", "--shim", "--output", "--only", "--executor"):
         parser.add_argument(name, required=True)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--straight-rounds", type=int, required=True)
