@@ -169,16 +169,22 @@ bool migrations_item_has_uuid(const struct item *it, const char *uuid)
     return false;
 }
 
+/* A session that only waits for what another sees to says less, and its leaving is not the end. */
+static int worth(const struct item *it)
+{
+    return it->record.ended_ms ? 0 : it->record.attached ? 1 : 2;
+}
+
 bool migrations_find(struct migrations *ms, const char *uuid, struct migration_record *r,
                      struct migration_shard **shards, size_t *n)
 {
-    struct item *it;
+    struct item *it = NULL, *other;
 
     pthread_mutex_lock(&ms->lock);
-    TAILQ_FOREACH_REVERSE(it, &ms->items, items, link)
+    TAILQ_FOREACH_REVERSE(other, &ms->items, items, link)
     {
-        if (migrations_item_has_uuid(it, uuid))
-            break;
+        if (migrations_item_has_uuid(other, uuid) && (!it || worth(other) > worth(it)))
+            it = other;
     }
     if (it) {
         *r = it->record;

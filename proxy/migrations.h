@@ -135,7 +135,8 @@ bool migrations_any_managed(struct migrations *ms, const char *keyspace, char uu
 void migrations_set_shards(struct migrations *ms, uint64_t id, const struct migration_shard *shards,
                            size_t n);
 
-/* The youngest migration with that uuid; *shards is a copy, free() it. False: there is none. */
+/* The migration with that uuid: of several records the one of who sees to it, else the youngest
+   under way, else the youngest; *shards is a copy, free() it. False: there is none. */
 bool migrations_find(struct migrations *ms, const char *uuid, struct migration_record *r,
                      struct migration_shard **shards, size_t *n);
 

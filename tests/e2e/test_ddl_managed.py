@@ -75,6 +75,7 @@ def marks(bed, since: dict[Path, tuple] | None = None) -> tuple[dict[Path, tuple
     return ends, counts
 
 
+@pytest.mark.alone  # other tests' marks and DDL in the same logs end a wait before it is seen, and would be counted
 @pytest.mark.parametrize("way", ["vtgate", "vtctld"])
 def test_logs_are_marked(start_shim, bed, table, managed, way):
     """While others write a cut-over's stream does not keep its place by itself: an event in the shard's log has it do so,
