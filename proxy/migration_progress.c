@@ -139,7 +139,7 @@ static void describe_ready(struct migration *m)
         snprintf(r->stage, sizeof(r->stage), "cut-over put off");
     else if (m->managed && m->cut_ms > clock_ms())
         snprintf(r->stage, sizeof(r->stage), "drain put off for the %u. time", m->drains);
-    else if (strstr(m->strategy, "postpone-completion"))
+    else if (r->attached || strstr(m->strategy, "postpone-completion"))
         snprintf(r->stage, sizeof(r->stage), "ready to complete");
     else
         snprintf(r->stage, sizeof(r->stage), "cut-over");

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -55,6 +56,31 @@ static void related_tables_wait(void **state)
     names_collect(&names, "CREATE VIEW w AS SELECT 1 FROM free", 35, true);
     assert_true(migrations_conflicts(ms, free_one, "w", &names));
     assert_false(migrations_conflicts(ms, child, "w", &names));
+    migrations_destroy(ms);
+}
+
+/* Who waits for it, too, and leaves, is not the migration's end. */
+static void who_sees_to_it_is_found(void **state)
+{
+    (void)state;
+    struct migrations *ms = migrations_create();
+    struct migration_record r = {.started_ms = 1, .uuid = "uuid-a"}, found;
+    struct migration_record waiting = {.started_ms = 2, .uuid = "uuid-a", .attached = true};
+    struct migration_shard *shards;
+    size_t n;
+
+    migrations_add(ms, &r, NULL, 0);
+    migrations_add(ms, &waiting, NULL, 0);
+    for (int ended = 0; ended < 3; ended++) {
+        assert_true(migrations_find(ms, "uuid-a", &found, &shards, &n));
+        free(shards);
+        assert_int_equal(found.id, ended < 2 ? r.id : waiting.id);
+        struct migration_record *next = ended == 0 ? &waiting : &r;
+
+        next->ended_ms = 3 + ended;
+        migrations_update(ms, next);
+    }
+    assert_false(migrations_find(ms, "uuid-b", &found, &shards, &n));
     migrations_destroy(ms);
 }
 
@@ -118,8 +144,8 @@ static void blockers_are_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(related_tables_wait),
-                                       cmocka_unit_test(wishes_are_for_managed_ones),
-                                       cmocka_unit_test(blockers_are_named)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(related_tables_wait), cmocka_unit_test(who_sees_to_it_is_found),
+        cmocka_unit_test(wishes_are_for_managed_ones), cmocka_unit_test(blockers_are_named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
