@@ -128,13 +128,16 @@ static void on_migrations(struct session *s, const struct vtctld_answer *answer)
 }
 
 /* vtctld does not tell cut-over thresholds, in which other shims leave wishes: now and then vtgate
-   is asked instead. */
+   is asked instead. So it is while the shards cut over, for it answers sooner, and what a shard
+   waits for then lasts a second. */
 static void look(struct session *s, executor_rows *seen)
 {
     Vtctldata__GetSchemaMigrationsRequest request = VTCTLDATA__GET_SCHEMA_MIGRATIONS_REQUEST__INIT;
     struct migration *m = s->migration;
 
-    if (m->managed && m->cut == CUT_NOT_YET && ++vtctld_own(s)->looks % LOOKS_BY_VTGATE == 0) {
+    bool wishes = m->cut == CUT_NOT_YET && ++vtctld_own(s)->looks % LOOKS_BY_VTGATE == 0;
+
+    if (m->managed && (wishes || m->cut == CUT_COMPLETING)) {
         executor_vtgate.look(s, seen);
         return;
     }
