@@ -59,7 +59,10 @@ class Trouble(threading.Thread):
     def hold(self) -> None:
         number = self.shim.hold(f"TABLE {self.shim.bed.keyspace}.demo FOR 5")
         time.sleep(0.2)
-        self.shim.admin(f"RELEASE {number}")
+        try:
+            self.shim.admin(f"RELEASE {number}")
+        except pymysql.Error as error:
+            assert error.args[0] == 1094, error  # its time was over, on a machine that is busy with others
 
     def reload(self) -> None:
         self.shim.write_config({"log": {"level": random.choice(["info", "warn"])}})
