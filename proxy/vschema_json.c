@@ -109,6 +109,24 @@ static bool read_list(struct reader *r, const char *path, const json_t *value, r
     return true;
 }
 
+/* An object whose members have names of the user's own: `add` makes the place for each. */
+static bool read_named(struct reader *r, const char *path, const json_t *value,
+                       const struct member *members, void *(*add)(void *to, const char *name),
+                       void *to)
+{
+    const char *name;
+    json_t *item;
+
+    if (!json_is_object(value))
+        return fail(r, path, "must be an object");
+    json_object_foreach((json_t *)value, name, item)
+    {
+        if (!read_object(r, vschema_path(r->arena, path, name), item, members, add(to, name)))
+            return false;
+    }
+    return true;
+}
+
 /* --- columns --------------------------------------------------------------------------------- */
 
 #define STRING_MEMBER(name, type, field)                                                           \
@@ -262,6 +280,11 @@ static bool table_columns(struct reader *r, const char *path, const json_t *valu
     return read_list(r, path, value, table_column, to);
 }
 
+static void *add_table(void *to, const char *name)
+{
+    return vschema_add_table(to, name);
+}
+
 static bool read_tables(struct reader *r, const char *path, const json_t *value, void *to)
 {
     static const struct member MEMBERS[] = {
@@ -274,18 +297,8 @@ static bool read_tables(struct reader *r, const char *path, const json_t *value,
         {"source", "source", table_source},
         {NULL, NULL, NULL},
     };
-    const char *name;
-    json_t *item;
 
-    if (!json_is_object(value))
-        return fail(r, path, "must be an object");
-    json_object_foreach((json_t *)value, name, item)
-    {
-        if (!read_object(r, vschema_path(r->arena, path, name), item, MEMBERS,
-                         vschema_add_table(to, name)))
-            return false;
-    }
-    return true;
+    return read_named(r, path, value, MEMBERS, add_table, to);
 }
 
 /* --- vindexes -------------------------------------------------------------------------------- */
@@ -309,6 +322,11 @@ static bool vindex_params(struct reader *r, const char *path, const json_t *valu
     return true;
 }
 
+static void *add_vindex(void *to, const char *name)
+{
+    return vschema_add_vindex(to, name);
+}
+
 static bool read_vindexes(struct reader *r, const char *path, const json_t *value, void *to)
 {
     static const struct member MEMBERS[] = {
@@ -317,18 +335,8 @@ static bool read_vindexes(struct reader *r, const char *path, const json_t *valu
         {"owner", "owner", vindex_owner},
         {NULL, NULL, NULL},
     };
-    const char *name;
-    json_t *item;
 
-    if (!json_is_object(value))
-        return fail(r, path, "must be an object");
-    json_object_foreach((json_t *)value, name, item)
-    {
-        if (!read_object(r, vschema_path(r->arena, path, name), item, MEMBERS,
-                         vschema_add_vindex(to, name)))
-            return false;
-    }
-    return true;
+    return read_named(r, path, value, MEMBERS, add_vindex, to);
 }
 
 /* --- the keyspace ---------------------------------------------------------------------------- */
