@@ -19,7 +19,7 @@
 
 #define KEPT_MAX     100
 #define ELSEWHERE_MS 1000
-#define LOOK_MS      200 /* at a transition that goes on after a restart */
+#define LOOK_MS      200      /* at a transition that goes on after a restart */
 #define TEXT_PAUSED  "paused" /* at the end of the text of a plan that is */
 
 struct plans {

@@ -208,17 +208,10 @@ static void retry_by_vtgate(struct session *s, const char *uuid, executor_done *
     executor_vtgate.retry(s, uuid, done);
 }
 
-static void complete_all_by_vtgate(struct session *s, const char *uuid, executor_done *done)
-{
-    executor_vtgate.complete(s, uuid, NULL, done);
-}
-
 CONTROL(cancel, "CancelSchemaMigration", CancelSchemaMigrationRequest,
         VTCTLDATA__CANCEL_SCHEMA_MIGRATION_REQUEST__INIT)
 CONTROL(retry, "RetrySchemaMigration", RetrySchemaMigrationRequest,
         VTCTLDATA__RETRY_SCHEMA_MIGRATION_REQUEST__INIT)
-CONTROL(complete_all, "CompleteSchemaMigration", CompleteSchemaMigrationRequest,
-        VTCTLDATA__COMPLETE_SCHEMA_MIGRATION_REQUEST__INIT)
 
 /* Vtctld has no call for it. */
 static void threshold(struct session *s, const char *uuid, uint32_t seconds, executor_done *done)
@@ -244,10 +237,11 @@ static void look_running(struct session *s, executor_rows *seen)
 }
 
 /* CompleteSchemaMigration knows no shards: all are told. */
+/* Vtctld runs it as an ApplySchema, which comes back when the cut-over is over: for as long nothing
+   would be seen of it, nor its waits be shortened. */
 static void complete(struct session *s, const char *uuid, const char *shard, executor_done *done)
 {
-    (void)shard;
-    complete_all(s, uuid, done);
+    executor_vtgate.complete(s, uuid, shard, done);
 }
 
 const struct executor executor_vtctld = {

@@ -74,7 +74,7 @@ static void on_restored(struct session *s, const struct answer *a)
 static void restore(struct session *s)
 {
     ask_format(s, on_restored, "SET @@ddl_strategy = %s, @@migration_context = %s",
-                  own_of(s)->old_strategy, own_of(s)->old_context);
+               own_of(s)->old_strategy, own_of(s)->old_context);
 }
 
 static void on_submitted(struct session *s, const struct answer *a)
@@ -122,7 +122,7 @@ static void on_read(struct session *s, const struct answer *a)
     char *strategy = quoted((struct bytes){(const uint8_t *)m->strategy, strlen(m->strategy)});
 
     ask_format(s, on_set, "SET @@ddl_strategy = %s, @@migration_context = '%s'", strategy,
-                  m->context);
+               m->context);
     free(strategy);
 }
 
@@ -267,8 +267,8 @@ static void on_rows(struct session *s, const struct answer *a)
 
 static void ask_migrations(struct session *s, ask_callback *done)
 {
-    ask_format(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'",
-                  s->migration->record.keyspace, s->migration->context);
+    ask_format(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", s->migration->record.keyspace,
+               s->migration->context);
 }
 
 static void look(struct session *s, executor_rows *seen)
@@ -281,7 +281,7 @@ static void look_running(struct session *s, executor_rows *seen)
 {
     s->migration->seen = seen;
     ask_format(s, on_rows, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE 'running'",
-                  s->migration->record.keyspace);
+               s->migration->record.keyspace);
 }
 
 /* --- control --------------------------------------------------------------------------------- */
@@ -302,7 +302,7 @@ static void complete(struct session *s, const char *uuid, const char *shard, exe
     s->migration->done = done;
     if (shard && !strpbrk(shard, "'\\"))
         ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE VITESS_SHARDS '%s'",
-                      uuid, shard);
+                   uuid, shard);
     else
         ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE", uuid);
 }
@@ -317,7 +317,7 @@ static void threshold(struct session *s, const char *uuid, uint32_t seconds, exe
 {
     s->migration->done = done;
     ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CUTOVER_THRESHOLD '%us'", uuid,
-                  (unsigned)seconds);
+               (unsigned)seconds);
 }
 
 static void retry(struct session *s, const char *uuid, executor_done *done)

@@ -2,8 +2,8 @@
  * Direct DDL: MySQL runs it, on one shard after the other, each with the session's target set to
  * it; an error leaves the shards behind it untouched, and says which ones have been changed. The
  * keyspace is taken away in front of its tables' names: a shard's MySQL does not know it by that
- * name. A statement whose keyspace is not known is run by vtgate, on all shards at once; one that is
- * about tables of two has been refused (preflight.def, keyspaces), or vtgate refuses it.
+ * name. A statement whose keyspace is not known is run by vtgate, on all shards at once; one that
+ * is about tables of two has been refused (preflight.def, keyspaces), or vtgate refuses it.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -30,7 +30,10 @@
 
 #define LOOK_POLL_MS        40    /* while the tablets' looks are watched */
 #define UNANSWERED_MAX      3     /* cut-overs put off because a tablet did not look */
-#define COMPLETE_AGAIN_MS   250   /* between two COMPLETEs for shards that have not begun */
+/* Between two COMPLETEs for shards that have not begun. Each has the tablet look a second later
+   (triggerNextCheckInterval in executor.go); and one that comes to a tablet which has just begun is
+   answered when its cut-over is over (migrationMutex), and for so long nothing is seen of any. */
+#define COMPLETE_AGAIN_MS 1200
 #define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
 #define ATTEMPT_BACKOFF_MS  61000 /* vttablet's own, after a first failure, is a minute */
 #define AFTER_BLIND_MS      10000 /* for a tablet's first look at its migrations */

@@ -226,16 +226,11 @@ static const struct {
     action *run;
     bool any; /* of a command that is not whole, too */
 } ACTIONS[] = {
-    [PLAN_FORWARD] = {pass, true},
-    [PLAN_MORE] = {wait_for_more, true},
-    [PLAN_PARK] = {park, true},
-    [PLAN_MIGRATE] = {migrate, false},
-    [PLAN_EXPLAIN] = {explain, false},
-    [PLAN_WRAP] = {prepare_wrapped, false},
-    [PLAN_RESOLVE] = {resolve, true},
-    [PLAN_DENY] = {deny, true},
-    [PLAN_KILL] = {kill_session, false},
-    [PLAN_TRANSITION] = {change_vschema, false},
+    [PLAN_FORWARD] = {pass, true},       [PLAN_MORE] = {wait_for_more, true},
+    [PLAN_PARK] = {park, true},          [PLAN_MIGRATE] = {migrate, false},
+    [PLAN_EXPLAIN] = {explain, false},   [PLAN_WRAP] = {prepare_wrapped, false},
+    [PLAN_RESOLVE] = {resolve, true},    [PLAN_DENY] = {deny, true},
+    [PLAN_KILL] = {kill_session, false}, [PLAN_TRANSITION] = {change_vschema, false},
     [PLAN_SCRIPT] = {run_script, false},
 };
 

@@ -70,7 +70,8 @@ static int load(enum config_seccomp mode)
         return -ENOMEM;
     int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 
-    /* What is refused is in the kernel's audit log, too; a kernel that cannot (before 4.14) does without. */
+    /* What is refused is in the kernel's audit log, too; a kernel that cannot (before 4.14) does
+     * without. */
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
     if (!error)
         error = fill(filter);

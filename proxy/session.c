@@ -33,7 +33,8 @@
 #include "proxy/worker.h"
 
 #define QUOTA_KEY_MAX 160
-#define FRESH_MS      1000 /* a drain leaves a session alone that is no older: it has come for something */
+#define FRESH_MS                                                                                   \
+    1000 /* a drain leaves a session alone that is no older: it has come for something */
 
 static_assert((int)CLOSE_COUNT <= METRICS_CLOSES, "a counter for each reason");
 static_assert((int)SHIM_ERROR_COUNT <= METRICS_ERRORS, "a counter for each error");

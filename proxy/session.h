@@ -196,7 +196,8 @@ bool session_count_user(struct session *s);
 /* Whether the session is between commands and outside of a transaction. */
 bool session_at_rest(const struct session *s);
 
-/* Whether a drain may close it: at rest, and not so fresh that what it has come for is on its way. */
+/* Whether a drain may close it: at rest, and not so fresh that what it has come for is on its way.
+ */
 bool session_may_drain(const struct session *s);
 
 /* Frees the memory: worker.c, at the end of a loop turn. */

@@ -36,8 +36,9 @@ void vtgate_control_kill(struct vtgate_control *control, struct vtgate *v, uint3
 
 /*
  * Has the control thread run the statements on a vtgate (q->vtgate, or a healthy one if there is
- * any) with control.user's login; then done(context, arg) is posted to the mailbox. q is the control thread's
- * until then. Without control.user, or when no vtgate lets it in, q says so. Any thread.
+ * any) with control.user's login; then done(context, arg) is posted to the mailbox. q is the
+ * control thread's until then. Without control.user, or when no vtgate lets it in, q says so. Any
+ * thread.
  */
 struct control_query;
 void vtgate_control_run(struct vtgate_control *control, struct control_query *q,

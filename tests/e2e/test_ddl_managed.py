@@ -102,9 +102,8 @@ def test_logs_are_marked(start_shim, bed, table, managed, way):
         thread.join()
     counts = marks(bed, before)[1]
     assert len(counts) == 2 and max(counts) <= 2, counts
+    assert sum(counts) >= 1, counts  # a wait may be over before it is seen, but not all four
     assert not shim.events("ddl_mark_refused") and not shim.events("ddl_target_lost")
-    if sum(counts) == 0:
-        pytest.skip("no wait was seen: it is marked only where a shard waits when it is looked at")
 
 
 def test_open_transaction_is_waited_for(start_shim, bed, table, managed):
