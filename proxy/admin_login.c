@@ -12,6 +12,7 @@
 
 #include "proxy/admin_internal.h"
 #include "proxy/log.h"
+#include "proxy/memory.h"
 #include "proxy/server.h"
 
 #define NATIVE "mysql_native_password"
@@ -48,7 +49,7 @@ void admin_login_greet(struct admin_client *c)
     if (c->admin->server->tls->client)
         g.capabilities |= CAP_SSL;
     if (RAND_bytes(c->salt, sizeof(c->salt)) != 1)
-        abort();
+        memory_exhausted(); /* the generator fails for nothing else once seeded by the kernel */
     for (size_t i = 0; i < sizeof(c->salt); i++)
         c->salt[i] = (uint8_t)(c->salt[i] % 94 + 33); /* clients read it as a string */
     memcpy(g.salt, c->salt, sizeof(g.salt));

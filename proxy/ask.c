@@ -4,7 +4,6 @@
 #include "proxy/ask.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,14 +74,12 @@ void ask_forget(struct session *s)
 void ask_format(struct session *s, ask_callback *done, const char *format, ...)
 {
     va_list args;
-    char *sql;
 
     va_start(args, format);
-    int len = vasprintf(&sql, format, args);
+    char *sql = memory_vformat(format, args);
+
     va_end(args);
-    if (len < 0)
-        abort();
-    ask_start(s, sql, (size_t)len, done);
+    ask_start(s, sql, strlen(sql), done);
     free(sql);
 }
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/memory.h"
+
 #define NATIVE_SIZE ((size_t)AUTH_NATIVE_SIZE)
 #define SHA2_SIZE   32u
 
@@ -20,7 +22,7 @@ static void digest(const EVP_MD *md, const void *a, size_t a_len, const void *b,
 
     if (!ctx || EVP_DigestInit_ex(ctx, md, NULL) != 1 || EVP_DigestUpdate(ctx, a, a_len) != 1 ||
         EVP_DigestUpdate(ctx, b, b_len) != 1 || EVP_DigestFinal_ex(ctx, out, NULL) != 1)
-        abort(); /* only out of memory */
+        memory_exhausted();
     EVP_MD_CTX_free(ctx);
 }
 

@@ -56,7 +56,7 @@ struct bridge *bridge_create(const struct handshake_response *hr, const uint8_t 
     handshake_response_append(&b->original, hr);
     memcpy(b->salt, salt, SALT_LENGTH);
     if (RAND_bytes(own_salt, sizeof(own_salt)) != 1)
-        abort();
+        memory_exhausted(); /* the generator fails for nothing else once seeded by the kernel */
     for (size_t i = 0; i < sizeof(own_salt); i++)
         own_salt[i] = (uint8_t)(own_salt[i] % 94 + 33); /* no NUL: clients read a string */
     auth_switch_append(say, SHA2, own_salt);

@@ -44,8 +44,7 @@ void control_query_add(struct control_query *q, const char *format, ...)
     if (q->n == CONTROL_STATEMENTS_MAX)
         abort(); /* nobody needs more */
     va_start(args, format);
-    if (vasprintf(&q->statements[q->n], format, args) < 0)
-        abort();
+    q->statements[q->n] = memory_vformat(format, args);
     va_end(args);
     q->n++;
 }

@@ -297,7 +297,7 @@ void plan_run_ddl(struct deploy_plan *p)
         return;
     }
     if (RAND_bytes(random, sizeof(random)) != 1)
-        abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
+        memory_exhausted(); /* the generator fails for nothing else once seeded by the kernel */
     ddl_uuid_format(step->uuid, random);
     plan_save(p);
     submit(p);

@@ -302,13 +302,13 @@ static void start_http2(struct grpc_connection *c)
     nghttp2_session_callbacks *callbacks;
 
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
-        abort(); /* out of memory */
+        memory_exhausted();
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     if (nghttp2_session_client_new(&c->http2, callbacks, c) != 0)
-        abort();
+        memory_exhausted();
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_submit_settings(c->http2, NGHTTP2_FLAG_NONE, settings,
                             sizeof(settings) / sizeof(settings[0]));

@@ -3,17 +3,22 @@
  */
 #include "proxy/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/log.h"
 
+void memory_exhausted(void)
+{
+    log_error("out_of_memory", "");
+    abort();
+}
+
 static void *memory_check(void *p)
 {
-    if (!p) {
-        log_error("out_of_memory", "");
-        abort();
-    }
+    if (!p)
+        memory_exhausted();
     return p;
 }
 
@@ -35,4 +40,13 @@ char *memory_copy(const char *text, size_t len)
         memcpy(copy, text, len);
     copy[len] = '\0';
     return copy;
+}
+
+char *memory_vformat(const char *format, va_list args)
+{
+    char *text;
+
+    if (vasprintf(&text, format, args) < 0)
+        memory_exhausted();
+    return text;
 }

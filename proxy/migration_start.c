@@ -109,7 +109,7 @@ void migration_set_context(struct session *s, const char *wanted)
     char digest[17];
 
     if (RAND_bytes(random, sizeof(random)) != 1)
-        abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
+        memory_exhausted(); /* the generator fails for nothing else once seeded by the kernel */
     ddl_digest_format(digest, s->user, m->record.keyspace, m->ddl, m->len);
     ddl_context_format(m->context, s->worker->server->instance, digest, random);
     if (!migration_is_managed_kind(s))

@@ -319,7 +319,7 @@ static void on_committed(struct session *s, const struct answer *a)
     ddl_unqualify(own->sql, m->ddl, m->len, m->record.keyspace);
     if (n < 2) {
         if (RAND_bytes(random, sizeof(random)) != 1)
-            abort(); /* OpenSSL's generator cannot fail once seeded by the kernel */
+            memory_exhausted(); /* the generator fails for nothing else once seeded by the kernel */
         ddl_uuid_format(own->uuid, random);
     }
     request.keyspace = m->record.keyspace;

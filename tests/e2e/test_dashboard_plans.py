@@ -71,6 +71,7 @@ def test_plans(shim, bed, name, tmp_path):
         browser.wait("#plans-list article:nth-child(2) h3", "paused")
         assert "did not end" in browser.text("#plans-list article:nth-child(2) .facts")
         assert is_png(browser.picture(pictures(tmp_path) / "plans.png"), 20_000) and wide(browser) == []
+        browser.wait("[aria-label='Give up plan 3']")  # its card is as old as the page's last look
         browser.run("document.querySelector('[aria-label=\"Give up plan 3\"]').focus()")
         browser.keys("Enter")
         browser.wait("#confirm", "plan 3")
@@ -78,6 +79,7 @@ def test_plans(shim, bed, name, tmp_path):
         until(lambda: states(shim)[2] == "cancelled", "plan 3 is given up")
         browser.wait("#plans-list article:nth-child(1) h3", "cancelled")
         assert browser.text("#plans-list article:nth-child(1) .facts").endswith("given up")
+        browser.wait("[aria-label='Resume plan 2']")
         browser.run("document.querySelector('[aria-label=\"Resume plan 2\"]').focus()")
         browser.keys("Enter")
         browser.wait("#confirm", "at step 1")

@@ -327,7 +327,8 @@ def test_traffic_that_changes(start_shim, bed, before, table, word, outcome):
     assert outcomes(shim) == [outcome]
     lines = {row["item"]: row["value"] for row in shim.admin("SHOW TRANSITION 1") if row["section"] == "watch"}
     before_percent, after_percent = (float(word) for word in re.findall(r"[\d.]+", lines["scatter_percent"]))
-    assert before_percent < 5 < 50 < after_percent, lines  # a statement or two of the cluster's own may count
+    # A statement or two of the cluster's own may count, and those from the release on until this test has seen it.
+    assert before_percent < 5 < 20 < after_percent, lines
     [row] = shim.admin("SHOW TRANSITION 1 JSON")
     whole = json.loads(row["transition"])
     assert whole["outcome"] == outcome and ["watch", "scatter_percent", lines["scatter_percent"]] in whole["lines"]

@@ -4,6 +4,7 @@ vtctld at all."""
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -148,7 +149,7 @@ def test_keyspace_of_the_statement(start_shim, bed, table):
         for text in (f"DROP TABLE {bed.keyspace}.{table}, other.t", f"DROP TABLE {bed.keyspace}.{table}, {table}",
                      f"CREATE VIEW {bed.keyspace}.never AS SELECT id FROM {table}",
                      f"CREATE TABLE {bed.keyspace}.never LIKE {table}"):
-            assert "one keyspace" in refused(connection, text)[1], text
+            assert re.search("one keyspace|two keyspaces", refused(connection, text)[1]), text
     with shim.connect(database=f"{bed.keyspace}@replica") as connection:
         assert "primaries" in refused(connection, f"ALTER TABLE {table} ADD COLUMN never int")[1]
 

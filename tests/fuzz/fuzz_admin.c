@@ -111,7 +111,10 @@ static char *write_reason(char *end, const char *reason)
 
     end += sprintf(end, " REASON '");
     for (const char *p = reason; *p && n + 2 < HOLD_REASON_MAX; p++) {
-        /* \% and \_ keep their backslash, so that it must not be escaped in front of them. */
+        /* \% and \_ keep their backslash, so that it must not be escaped in front of them, nor be the
+           last. */
+        if (*p == '\\' && (p[1] == '%' || p[1] == '_') && n + 3 >= HOLD_REASON_MAX)
+            break;
         if (*p == '\'' || (*p == '\\' && p[1] != '%' && p[1] != '_')) {
             *end++ = '\\';
             n++;
