@@ -17,10 +17,11 @@
 #include "proxy/sockets.h"
 #include "proxy/tls.h"
 
-#define WINDOW     (1 << 20)  /* bytes an answer may be ahead of us */
-#define BACKLOG    (1u << 20) /* more is not taken from nghttp2 while the socket is full */
-#define PING_MS    2000       /* how long a server may take to answer a ping */
-#define READ_BYTES 16384
+#define DEADLINE_SKEW_MS 100
+#define WINDOW           (1 << 20)  /* bytes an answer may be ahead of us */
+#define BACKLOG          (1u << 20) /* more is not taken from nghttp2 while the socket is full */
+#define PING_MS          2000       /* how long a server may take to answer a ping */
+#define READ_BYTES       16384
 /* A longer text of a refusal costs that call its text; beyond nghttp2's own 64 KiB it would cost
    the connection. */
 #define HEADERS_MAX 60000
@@ -247,9 +248,15 @@ static int on_frame(nghttp2_session *http2, const nghttp2_frame *frame, void *ar
     return 0;
 }
 
-/* What HTTP/2 says about a stream that ended without gRPC's own status. */
+/* What HTTP/2 says about a stream that ended without gRPC's own status. A server that knows the
+   deadline may cancel a moment before it passes here. */
 static void judge_reset(struct grpc_call *call, uint32_t code)
 {
+    if (code == NGHTTP2_CANCEL && clock_ms() >= call->deadline_ms - DEADLINE_SKEW_MS) {
+        grpc_call_fail(call, GRPC_DEADLINE_EXCEEDED, "%s did not answer in time",
+                       call->client->settings.what);
+        return;
+    }
     enum grpc_status status = code == NGHTTP2_CANCEL              ? GRPC_CANCELLED
                               : code == NGHTTP2_ENHANCE_YOUR_CALM ? GRPC_RESOURCE_EXHAUSTED
                                                                   : GRPC_INTERNAL;
