@@ -13,6 +13,7 @@ from typing import IO, Callable, Iterator
 import pytest
 
 from lib import bed as bed_module
+from lib import vschema
 from lib.bed import Bed
 from lib.certificates import Certificates
 from lib.plain import build_preset
@@ -105,6 +106,13 @@ def whole_cluster(request: pytest.FixtureRequest) -> Iterator[None]:
         fcntl.flock(users, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         if not alone:
             fcntl.flock(turnstile, fcntl.LOCK_UN)
+        yield
+
+
+@pytest.fixture
+def vschema_alone(bed: Bed) -> Iterator[None]:
+    """For tests that change the VSchema otherwise than by vschema.kept."""
+    with vschema.changing(bed):
         yield
 
 

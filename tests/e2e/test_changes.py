@@ -33,7 +33,7 @@ def ready(shim) -> None:
 
 
 @pytest.fixture
-def vindex(bed):
+def vindex(bed, vschema_alone):
     """The name of a vindex that is dropped in the end, if it was made."""
     name = scratch_name()
     yield name

@@ -300,7 +300,7 @@ def step(shim: Shim) -> str:
     return rows[-1]["step"] if rows else ""
 
 
-SLOW = "PROBE 'SELECT sleep(3) FROM dual'"  # on each of two vtgates
+SLOW = "PROBE 'SELECT sleep(2) FROM dual'"  # on each of two vtgates
 
 
 def test_a_deploy_parks_everywhere(deploying):

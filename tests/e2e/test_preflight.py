@@ -263,7 +263,7 @@ def test_submitted_and_left(start_shim, bed, wide):
     assert len(rows) == 2 and not any(row["migration_context"].startswith("vtshim:") for row in rows), rows
 
 
-def test_vschema_change_in_flight(start_shim, bed, wide):
+def test_vschema_change_in_flight(start_shim, bed, wide, vschema_alone):
     """Until an ALTER VSCHEMA of the table has reached all vtgates its DDL waits, or is refused."""
     waits = start_shim(merge(INSTANT, {"ddl": {"settle_ms": 3000}}))
     refuses = start_shim(merge(INSTANT, {"ddl": {"settle_ms": 3000, "on_conflict": "refuse"}}))

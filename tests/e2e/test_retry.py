@@ -338,6 +338,7 @@ def vindex_goes_and_comes(run: Callable[[str], object], table: str) -> None:
     run(f"ALTER VSCHEMA ON {table} ADD VINDEX hash(id)")
 
 
+@pytest.mark.usefixtures("vschema_alone")
 @pytest.mark.parametrize("from_outside", [False, True])
 def test_vindex_dropped_and_added_under_load(start_shim, bed, from_outside):
     """Straight on vtgate this gives hundreds of errors; through the shim, of which some changes come and some

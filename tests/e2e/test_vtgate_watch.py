@@ -63,7 +63,7 @@ def test_without_web_addresses(shim):
     assert shim.metric("vtshim_vtgate_vschemas") == 0
 
 
-def test_a_change_from_outside_is_seen(start_shim, bed, web):
+def test_a_change_from_outside_is_seen(start_shim, bed, web, vschema_alone):
     """A vindex made straight on one vtgate: both show a new digest, and the old one when it is gone."""
     shim = start_shim({"vtgate_web": {"addresses": web, "interval_ms": 100}})
     until(lambda: all(row["web"] == "up" and row["vschema"] for row in vtgates(shim)), "all pages are read")

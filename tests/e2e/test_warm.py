@@ -34,7 +34,7 @@ def shim(start_shim, web):
     return shim
 
 
-def test_plans_are_there_before_the_statements(shim, bed, web):
+def test_plans_are_there_before_the_statements(shim, bed, web, vschema_alone):
     """Texts and prepared statements of an application, on both vtgates, after a change threw all plans away."""
     mark = scratch_name()
     prepared = f"SELECT id AS {mark}_p FROM demo WHERE id = ?"

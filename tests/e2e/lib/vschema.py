@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from contextlib import contextmanager
 from typing import Iterator
@@ -44,14 +45,24 @@ def apply(bed: Bed, vschema: dict, keyspace: str | None = None) -> None:
 
 
 @contextmanager
+def changing(bed: Bed) -> Iterator[None]:
+    """The VSchema is this test's for the time, over all test processes: who applies a whole one would take back what
+    another test has changed in between."""
+    with open(bed.folder / "vschema", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def kept(bed: Bed) -> Iterator[dict]:
     """The bed's VSchema, which is put back if the test leaves another."""
-    before = current(bed)
-    try:
-        yield json.loads(json.dumps(before))
-    finally:
-        if current(bed) != before:
-            apply(bed, before)
+    with changing(bed):
+        before = current(bed)
+        try:
+            yield json.loads(json.dumps(before))
+        finally:
+            if current(bed) != before:
+                apply(bed, before)
 
 
 def with_table(vschema: dict, table: str, vindex: str = "hash", column: str = "id") -> dict:
