@@ -59,11 +59,29 @@ static double mean(double old, double newest)
     return old > 0 ? old * (1 - NEWEST_WEIGHT) + newest * NEWEST_WEIGHT : newest;
 }
 
-void copy_rates_note(struct copy_rates *rates, const char *keyspace, uint64_t rows, uint64_t bytes,
-                     int64_t ms)
+/* A lower bound, from a copy whose end was not seen, gives way to the first that was measured, and
+   counts by itself only where it is more than what is known. */
+static void take(struct copy_rate *rate, double rows_per_s, double bytes_per_s, bool at_least)
 {
-    if (ms <= 0 || rows == 0)
+    if (at_least && rate->copies > 0 && rows_per_s <= rate->rows_per_s)
         return;
+    if (rate->at_least) {
+        rate->rows_per_s = rate->bytes_per_s = 0;
+        rate->copies = at_least ? rate->copies : 0;
+    }
+    rate->at_least = at_least && (rate->at_least || rate->copies == 0);
+    rate->rows_per_s = mean(rate->rows_per_s, rows_per_s);
+    if (bytes_per_s > 0)
+        rate->bytes_per_s = mean(rate->bytes_per_s, bytes_per_s);
+    rate->copies++;
+}
+
+void copy_rates_note(struct copy_rates *rates, const char *keyspace, const struct copied *copied)
+{
+    if (copied->ms <= 0 || copied->rows == 0)
+        return;
+    double seconds = (double)copied->ms / 1000;
+
     pthread_mutex_lock(&rates->lock);
     size_t i = place_of(rates, keyspace);
     struct copy_rate *rate = &rates->items[i].rate;
@@ -72,10 +90,7 @@ void copy_rates_note(struct copy_rates *rates, const char *keyspace, uint64_t ro
         memset(rate, 0, sizeof(*rate));
         snprintf(rate->keyspace, sizeof(rate->keyspace), "%s", keyspace);
     }
-    rate->rows_per_s = mean(rate->rows_per_s, (double)rows * 1000 / (double)ms);
-    if (bytes > 0)
-        rate->bytes_per_s = mean(rate->bytes_per_s, (double)bytes * 1000 / (double)ms);
-    rate->copies++;
+    take(rate, (double)copied->rows / seconds, (double)copied->bytes / seconds, copied->at_least);
     rates->items[i].turn = ++rates->turns;
     pthread_mutex_unlock(&rates->lock);
 }
@@ -146,20 +161,35 @@ static bool is_zero(struct bytes ratio)
 }
 
 static void note(struct watched *s, struct copy_rates *rates, const char *keyspace,
-                 uint64_t row_bytes)
+                 uint64_t row_bytes, bool at_least)
 {
-    int64_t ms = s->last_ms - s->first_ms;
-    uint64_t rows = s->last_rows - s->first_rows;
+    struct copied copied = {
+        .rows = s->last_rows - s->first_rows, .ms = s->last_ms - s->first_ms, .at_least = at_least};
+
+    copied.bytes = copied.rows * row_bytes;
+    if (copied.ms >= COPY_MS_MIN && copied.rows >= COPY_ROWS_MIN)
+        copy_rates_note(rates, keyspace, &copied);
+}
+
+static void at_end(struct watched *s, struct copy_rates *rates, const char *keyspace,
+                   const struct executor_row *row, uint64_t row_bytes, int64_t now_ms)
+{
+    bool between_looks = s->last_rows == s->first_rows;
 
     s->done = true;
-    if (s->seen && ms >= COPY_MS_MIN && rows >= COPY_ROWS_MIN)
-        copy_rates_note(rates, keyspace, rows, rows * row_bytes, ms);
+    if (!s->seen)
+        return;
+    if (between_looks) {
+        s->last_rows = row->rows_copied;
+        s->last_ms = now_ms;
+    }
+    note(s, rates, keyspace, row_bytes, between_looks);
 }
 
 /* vttablet says how far it is with each of its looks, once a minute by default: so the time counts
    from when it was first seen to run (which makes short copies a little slower than they are) to
-   when rows were last seen to have come. It is ready up to a look after that: this does not count.
- */
+   when rows were last seen to have come. It is ready up to a look after that: this does not count,
+   but for a copy that began and ended between two looks, which was that fast at least. */
 void copy_watch_row(struct copy_watch **watch, struct copy_rates *rates, const char *keyspace,
                     const struct executor_row *row, uint64_t row_bytes, int64_t now_ms)
 {
@@ -172,7 +202,7 @@ void copy_watch_row(struct copy_watch **watch, struct copy_rates *rates, const c
     if (!is_zero(row->user_throttle) || (s->seen && row->rows_copied < s->last_rows)) {
         s->done = true; /* or begun anew */
     } else if (row->ready || migration_status_is_terminal(row->status)) {
-        note(s, rates, keyspace, row_bytes);
+        at_end(s, rates, keyspace, row, row_bytes, now_ms);
     } else if (row->status == MIGRATION_RUNNING && !s->seen) {
         s->seen = true;
         s->first_rows = s->last_rows = row->rows_copied;

@@ -19,14 +19,20 @@ struct copy_rate {
     double rows_per_s;  /* on one shard */
     double bytes_per_s; /* likewise; 0: not measured */
     uint64_t copies;    /* that it comes from: migrations times shards */
+    bool at_least;      /* only copies whose end was not seen: a lower bound */
+};
+
+/* What one shard has copied. */
+struct copied {
+    uint64_t rows, bytes; /* bytes: 0 if that is not known */
+    int64_t ms;
+    bool at_least; /* it took that long at most */
 };
 
 struct copy_rates *copy_rates_create(void);
 void copy_rates_destroy(struct copy_rates *rates);
 
-/* One shard has copied so many rows (bytes: 0 if that is not known) in that time. */
-void copy_rates_note(struct copy_rates *rates, const char *keyspace, uint64_t rows, uint64_t bytes,
-                     int64_t ms);
+void copy_rates_note(struct copy_rates *rates, const char *keyspace, const struct copied *copied);
 
 /* False: nothing was measured in that keyspace. */
 bool copy_rates_get(struct copy_rates *rates, const char *keyspace, struct copy_rate *rate);

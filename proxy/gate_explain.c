@@ -99,9 +99,10 @@ static void put_estimate(const struct session *s, struct sheet *sh, uint64_t row
     double by_bytes = rate.bytes_per_s > 0 ? (double)bytes / rate.bytes_per_s : 0;
 
     put(sh, "estimate", "seconds",
-        "%.0f to copy, at %.0f rows and %.0f bytes a second on each shard (measured: %" PRIu64
+        "%.0f to copy%s, at %.0f rows and %.0f bytes a second%s on each shard (measured: %" PRIu64
         " copies in this keyspace)",
-        by_rows > by_bytes ? by_rows : by_bytes, rate.rows_per_s, rate.bytes_per_s, rate.copies);
+        by_rows > by_bytes ? by_rows : by_bytes, rate.at_least ? " at most" : "", rate.rows_per_s,
+        rate.bytes_per_s, rate.at_least ? " at least" : "", rate.copies);
 }
 
 static void put_sizes(const struct session *s, struct sheet *sh, enum preflight_way way)

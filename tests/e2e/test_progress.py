@@ -183,7 +183,8 @@ def the_migration(shim: Shim, table: str, index: int = -1) -> dict:
 
 @pytest.mark.long
 def test_copy_rate_is_measured(start_shim, bed):
-    """EXPLAIN's estimate is by the setting until a copy has been watched, and by that afterwards."""
+    """EXPLAIN's estimate is by the setting until a copy has been watched, and by that afterwards; one that ends between
+    two looks of its tablet gives a lower bound."""
     shim = start_shim({"ddl": {"poll_interval_ms": 100, "copy_rows_per_second": 7}})
     with bed.scratch_table("id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, v varchar(200)") as name:
         for shard in bed.shards:

@@ -19,6 +19,13 @@ static struct bytes text(const char *t)
     return b;
 }
 
+static void note(struct copy_rates *rates, const char *keyspace, uint64_t rows, uint64_t bytes,
+                 int64_t ms, bool at_least)
+{
+    copy_rates_note(rates, keyspace,
+                    &(struct copied){.rows = rows, .bytes = bytes, .ms = ms, .at_least = at_least});
+}
+
 static void rates_are_means(void **state)
 {
     (void)state;
@@ -26,18 +33,46 @@ static void rates_are_means(void **state)
     struct copy_rate rate;
 
     assert_false(copy_rates_get(rates, "ks", &rate));
-    copy_rates_note(rates, "ks", 5000, 0, 1000);
+    note(rates, "ks", 5000, 0, 1000, false);
     assert_true(copy_rates_get(rates, "ks", &rate));
     assert_int_equal((int)rate.rows_per_s, 5000);
     assert_int_equal((int)rate.bytes_per_s, 0);
-    copy_rates_note(rates, "ks", 30000, 300000, 2000);
+    note(rates, "ks", 30000, 300000, 2000, false);
     assert_true(copy_rates_get(rates, "ks", &rate));
     assert_int_equal((int)(rate.rows_per_s + 0.5), 8000); /* 5000 * 0.7 + 15000 * 0.3 */
     assert_int_equal((int)rate.bytes_per_s, 150000);
     assert_int_equal((int)rate.copies, 2);
-    copy_rates_note(rates, "ks", 30000, 300000, 0); /* no time at all tells nothing */
+    note(rates, "ks", 30000, 300000, 0, false); /* no time at all tells nothing */
     assert_true(copy_rates_get(rates, "ks", &rate));
     assert_int_equal((int)rate.copies, 2);
+    copy_rates_destroy(rates);
+}
+
+/* Of a copy whose end was not seen only so much is known: it was that fast, or faster. */
+static void lower_bounds_give_way(void **state)
+{
+    (void)state;
+    struct copy_rates *rates = copy_rates_create();
+    static const struct {
+        uint64_t rows;
+        bool at_least;
+        int rows_per_s, copies;
+        bool bound;
+    } notes[] = {
+        {100, true, 100, 1, true},     {50, true, 100, 1, true},    {200, true, 200, 2, true},
+        {1000, false, 1000, 1, false}, {500, true, 1000, 1, false}, {2000, true, 1300, 2, false},
+        {1300, false, 1300, 3, false},
+    };
+    for (size_t i = 0; i < sizeof(notes) / sizeof(*notes); i++) {
+        struct copy_rate rate = {.rows_per_s = 0};
+
+        note(rates, "ks", notes[i].rows, notes[i].rows * 10, 1000, notes[i].at_least);
+        assert_true(copy_rates_get(rates, "ks", &rate));
+        assert_int_equal((int)(rate.rows_per_s + 0.5), notes[i].rows_per_s);
+        assert_int_equal((int)(rate.bytes_per_s + 0.5), notes[i].rows_per_s * 10);
+        assert_int_equal((int)rate.copies, notes[i].copies);
+        assert_int_equal(rate.at_least, notes[i].bound);
+    }
     copy_rates_destroy(rates);
 }
 
@@ -51,10 +86,10 @@ static void the_oldest_is_forgotten(void **state)
 
     for (int i = 0; i < COPY_RATE_KEYSPACES_MAX; i++) {
         snprintf(name, sizeof(name), "ks%d", i);
-        copy_rates_note(rates, name, 1000, 0, 1000);
+        note(rates, name, 1000, 0, 1000, false);
     }
-    copy_rates_note(rates, "ks0", 1000, 0, 1000);
-    copy_rates_note(rates, "another", 1000, 0, 1000);
+    note(rates, "ks0", 1000, 0, 1000, false);
+    note(rates, "another", 1000, 0, 1000, false);
     assert_true(copy_rates_get(rates, "ks0", &rate));
     assert_false(copy_rates_get(rates, "ks1", &rate));
     assert_true(copy_rates_get(rates, "another", &rate));
@@ -89,7 +124,8 @@ static void a_copy_is_measured(void **state)
           {8000, 5000, false, "0"},
           {9000, 5000, true, "0"}},
          4000}, /* no rows for a while: waiting to be ready */
-        {{{0, 1000, false, "0"}, {1000, 5000, true, "0"}}, 0}, /* seen under way once */
+        {{{0, 1000, false, "0"}, {1000, 5000, true, "0"}}, 4000}, /* all of it between two looks */
+        {{{0, 5000, true, "0"}}, 0},                              /* not seen under way */
         {{{0, 10, false, "0"}, {1000, 900, false, "0"}, {2000, 900, true, "0"}}, 0}, /* too few */
         {{{0, 1, false, "0"}, {400, 9000, false, "0"}, {800, 9000, true, "0"}}, 0},  /* too short */
         {{{0, 1000, false, "0"}, {1000, 5000, false, "0.5"}, {2000, 9000, true, "0"}}, 0},
@@ -126,8 +162,8 @@ static void a_copy_is_measured(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rates_are_means),
-                                       cmocka_unit_test(the_oldest_is_forgotten),
-                                       cmocka_unit_test(a_copy_is_measured)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rates_are_means), cmocka_unit_test(lower_bounds_give_way),
+        cmocka_unit_test(the_oldest_is_forgotten), cmocka_unit_test(a_copy_is_measured)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
