@@ -251,6 +251,12 @@ static bool check_control(const struct config *c, struct config_error *err)
     if (c->ddl_cutover == CONFIG_CUTOVER_MANAGED && !is_set(c->control_user)) {
         return config_error_set(err, "ddl.cutover: managed needs control.user");
     }
+    if (c->ddl_cutover_window.n > 0 &&
+        (c->ddl_cutover == CONFIG_CUTOVER_VITESS || !is_set(c->control_user))) {
+        return config_error_set(err, "ddl.cutover_window: the shim has to cut over itself to keep "
+                                     "it, which needs control.user, and ddl.cutover auto or "
+                                     "managed");
+    }
     if (is_set(c->control_password) && !is_set(c->control_user)) {
         return config_error_set(err, "control.password: needs control.user");
     }

@@ -552,12 +552,18 @@ def test_complete_by_force(start_shim, bed, table):
 
 
 def test_window_text_is_checked(program, bed, tmp_path):
+    """Its form, and that the shim can keep it: without a user of its own it cuts nothing over."""
     settings = tmp_path / "settings.json"
-    for text, fine in (("02:00-25:00", False), ("always", False), ("22:30-01:00", True)):
-        settings.write_text(json.dumps({"vtgate": bed.endpoints[0], "ddl": {"cutover_window": [text]}}))
+    user = {"control": {"user": "vtshim"}}
+    for text, cutover, control, wrong in (
+            ("02:00-25:00", "auto", user, "02:00-25:00"), ("always", "managed", user, "always"),
+            ("22:30-01:00", "auto", user, ""), ("22:30-01:00", "managed", user, ""),
+            ("22:30-01:00", "auto", {}, "needs control.user"), ("22:30-01:00", "vitess", user, "ddl.cutover auto or managed")):
+        settings.write_text(json.dumps({"vtgate": bed.endpoints[0], **control,
+                                        "ddl": {"cutover": cutover, "cutover_window": [text]}}))
         done = subprocess.run([str(program), "--config", str(settings), "--check"], capture_output=True, text=True,
                               check=False, timeout=60)
-        assert (done.returncode == 0) == fine and (fine or text in done.stderr), done
+        assert (done.returncode == 0) == (not wrong) and wrong in done.stderr, done
 
 
 # Metrics.
