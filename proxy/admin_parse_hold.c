@@ -14,7 +14,7 @@
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
-/* A whole number from 1 to max, at most 19 digits. */
+/* A whole number from 1 to max, at most 19 digits; *n is left alone when it is none. */
 static bool read_number(struct lexer *lx, int64_t max, const char *what, int64_t *n,
                         struct admin_error *error)
 {
@@ -22,9 +22,12 @@ static bool read_number(struct lexer *lx, int64_t max, const char *what, int64_t
     char digits[24], *end = digits, expected[sizeof(error->expected)];
 
     snprintf(digits, sizeof(digits), "%.*s", (int)(t.len < 19 ? t.len : 19), t.text);
-    *n = t.kind == TOKEN_NUMBER ? strtoll(digits, &end, 10) : 0;
-    if (t.kind == TOKEN_NUMBER && t.len < 19 && !*end && *n >= 1 && *n <= max)
+    int64_t number = t.kind == TOKEN_NUMBER ? strtoll(digits, &end, 10) : 0;
+
+    if (t.kind == TOKEN_NUMBER && t.len < 19 && !*end && number >= 1 && number <= max) {
+        *n = number;
         return true;
+    }
     snprintf(expected, sizeof(expected), "%s from 1 to %" PRId64, what, max);
     return admin_parse_refuse(error, &t, expected);
 }

@@ -3,13 +3,17 @@
  */
 #include <jansson.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/bytes.h"
 #include "proxy/memory.h"
 #include "proxy/topo_watch.h"
+#include "topodata.pb-c.h"
 
-#define KEY_MAX_BYTES 1024
+#define KEY_MAX_BYTES  1024
+#define LOCK_MAX_BYTES 4096 /* what stands in a lock: some hundred bytes of JSON */
 
 /* --- keys ------------------------------------------------------------------------------------ */
 
@@ -20,26 +24,34 @@ static bool ends_with(const char *key, size_t len, const char *end)
     return len >= n && memcmp(key + len - n, end, n) == 0;
 }
 
-/* What follows "/keyspaces/", up to the next '/'. */
-static bool find_keyspace(const char *key, size_t len, char keyspace[HOLD_NAME_MAX])
+/* What follows the word, up to the next '/'; *rest begins there. */
+static bool find_name(const char *key, size_t len, const char *word, char name[HOLD_NAME_MAX],
+                      struct bytes *rest)
 {
-    static const char WORD[] = "/keyspaces/";
-    const char *at = memmem(key, len, WORD, strlen(WORD));
+    const char *at = memmem(key, len, word, strlen(word));
 
     if (!at)
         return false;
-    at += strlen(WORD);
+    at += strlen(word);
     const char *end = memchr(at, '/', (size_t)(key + len - at));
 
     if (!end || end == at || (size_t)(end - at) >= HOLD_NAME_MAX)
         return false;
-    memcpy(keyspace, at, (size_t)(end - at));
-    keyspace[end - at] = '\0';
+    memcpy(name, at, (size_t)(end - at));
+    name[end - at] = '\0';
+    *rest = (struct bytes){(const uint8_t *)end, (size_t)(key + len - end)};
     return true;
+}
+
+static bool begins_with(struct bytes b, const char *word)
+{
+    return b.len >= strlen(word) && memcmp(b.p, word, strlen(word)) == 0;
 }
 
 bool topo_key_read(const char *key, size_t len, struct change *t)
 {
+    struct bytes rest;
+
     memset(t, 0, sizeof(*t));
     t->source = CHANGE_ETCD;
     t->kind = CHANGE_VSCHEMA;
@@ -47,7 +59,89 @@ bool topo_key_read(const char *key, size_t len, struct change *t)
         return true;
     t->kind = CHANGE_SERVING;
     return (ends_with(key, len, "/SrvKeyspace") || ends_with(key, len, "/Shard")) &&
-           find_keyspace(key, len, t->keyspace);
+           find_name(key, len, "/keyspaces/", t->keyspace, &rest);
+}
+
+/* How many bytes; 0: it is not base64, or too much. */
+static size_t decode(unsigned char *dst, size_t size, const char *text, size_t len)
+{
+    if (len < 4 || len % 4 != 0 || len / 4 * 3 > size)
+        return 0;
+    int n = EVP_DecodeBlock(dst, (const unsigned char *)text, (int)len);
+
+    n -= (text[len - 1] == '=') + (text[len - 2] == '='); /* it counts the padding */
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* --- locks ----------------------------------------------------------------------------------- */
+
+static void read_action(const struct topo_event *e, struct topo_lock *lock)
+{
+    unsigned char value[LOCK_MAX_BYTES];
+    size_t n = decode(value, sizeof(value), e->value, e->value_len);
+    json_t *all = n ? json_loadb((const char *)value, n, 0, NULL) : NULL;
+    const char *action = json_string_value(json_object_get(all, "Action"));
+
+    snprintf(lock->action, sizeof(lock->action), "%s", action ? action : "");
+    json_decref(all);
+}
+
+/* Vitess's go/vt/topo: Lock.ToJSON is what stands in it, etcd2topo/lock.go names the key. */
+bool topo_lock_read(const struct topo_event *e, struct topo_lock *lock)
+{
+    struct bytes rest;
+
+    memset(lock, 0, sizeof(*lock));
+    if (!find_name(e->key, e->len, "/keyspaces/", lock->keyspace, &rest))
+        return false;
+    if (begins_with(rest, "/shards/") &&
+        !find_name((const char *)rest.p, rest.len, "/shards/", lock->shard, &rest))
+        return false;
+    if (!begins_with(rest, "/locks/"))
+        return false;
+    if (!e->deleted)
+        read_action(e, lock);
+    return true;
+}
+
+/* --- a shard's record ------------------------------------------------------------------------ */
+
+static void add_denied(struct topo_denied *d, const char *table)
+{
+    if (strlen(table) >= HOLD_NAME_MAX)
+        return;
+    d->tables = memory_resize(d->tables, (d->n + 1) * sizeof(*d->tables));
+    snprintf(d->tables[d->n++], HOLD_NAME_MAX, "%s", table);
+}
+
+struct topo_denied *topo_denied_read(const struct topo_event *e)
+{
+    struct topo_denied *d = memory_zalloc(sizeof(*d));
+    unsigned char *value = memory_zalloc(e->value_len + 1);
+    size_t n = decode(value, e->value_len, e->value, e->value_len);
+    struct bytes rest;
+    bool ok = ends_with(e->key, e->len, "/Shard") && n > 0 &&
+              find_name(e->key, e->len, "/keyspaces/", d->keyspace, &rest);
+    Topodata__Shard *shard = ok ? topodata__shard__unpack(NULL, n, value) : NULL;
+
+    for (size_t i = 0; shard && i < shard->n_tablet_controls; i++) {
+        for (size_t k = 0; k < shard->tablet_controls[i]->n_denied_tables; k++)
+            add_denied(d, shard->tablet_controls[i]->denied_tables[k]);
+    }
+    if (!shard) {
+        topo_denied_free(d);
+        d = NULL;
+    }
+    topodata__shard__free_unpacked(shard, NULL);
+    free(value);
+    return d;
+}
+
+void topo_denied_free(struct topo_denied *d)
+{
+    if (d)
+        free(d->tables);
+    free(d);
 }
 
 /* --- lines ----------------------------------------------------------------------------------- */
@@ -63,17 +157,19 @@ static int64_t number(const json_t *object, const char *name)
 
 static void tell_key(const json_t *event, topo_changed_fn *changed, void *arg)
 {
-    const char *text = json_string_value(json_object_get(json_object_get(event, "kv"), "key"));
+    const json_t *kv = json_object_get(event, "kv");
+    const char *text = json_string_value(json_object_get(kv, "key"));
+    const char *type = json_string_value(json_object_get(event, "type")); /* PUT is not written */
+    const json_t *value = json_object_get(kv, "value");
     unsigned char key[KEY_MAX_BYTES];
-    size_t len = text ? strlen(text) : 0;
+    struct topo_event e = {.key = (const char *)key,
+                           .deleted = type && strcmp(type, "DELETE") == 0,
+                           .value = json_is_string(value) ? json_string_value(value) : "",
+                           .value_len = json_string_length(value)};
 
-    if (len < 4 || len % 4 != 0 || len / 4 * 3 > sizeof(key))
-        return;
-    int n = EVP_DecodeBlock(key, (const unsigned char *)text, (int)len);
-
-    n -= (text[len - 1] == '=') + (text[len - 2] == '='); /* it counts the padding */
-    if (n > 0)
-        changed(arg, (const char *)key, (size_t)n);
+    e.len = text ? decode(key, sizeof(key), text, strlen(text)) : 0;
+    if (e.len > 0)
+        changed(arg, &e);
 }
 
 bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_changed_fn *changed,

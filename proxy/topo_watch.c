@@ -15,6 +15,7 @@
 #include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/tls.h"
+#include "proxy/topo_lock.h"
 #include "proxy/web_client.h"
 
 #define LINE_MAX_BYTES (4u << 20) /* a line with a large SrvVSchema in it */
@@ -45,6 +46,7 @@ struct stream_of_root {
 
 struct topo_watch {
     struct server *server;
+    struct topo_locks *locks;
     struct place places[ADDRESSES_MAX];
     size_t place_count;
     struct stream_of_root streams[ROOTS_MAX];
@@ -68,13 +70,14 @@ static void begin_later(struct stream_of_root *s)
 
 /* --- what comes ------------------------------------------------------------------------------ */
 
-static void on_key(void *arg, const char *key, size_t len)
+static void on_key(void *arg, const struct topo_event *event)
 {
     const struct stream_of_root *s = arg;
     struct change what;
 
-    if (topo_key_read(key, len, &what))
+    if (topo_key_read(event->key, event->len, &what))
         changes_notice(s->watch->server->changes, &what, true);
+    topo_locks_note(s->watch->locks, event);
 }
 
 /* False: the stream is of no use any more. */
@@ -239,6 +242,7 @@ struct topo_watch *topo_watch_create(struct server *server)
     struct topo_watch *w = memory_zalloc(sizeof(*w));
 
     w->server = server;
+    w->locks = topo_locks_create(server);
     for (size_t i = 0; i < es->n && i < ADDRESSES_MAX; i++)
         resolve(w, &es->items[i]);
     for (size_t i = 0; i < roots->n && i < ROOTS_MAX && w->place_count > 0; i++) {
@@ -268,6 +272,8 @@ void topo_watch_destroy(struct topo_watch *w)
         event_free(w->streams[i].timer);
         free(w->streams[i].line);
     }
+    if (w)
+        topo_locks_destroy(w->locks);
     free(w);
 }
 

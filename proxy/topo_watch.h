@@ -5,6 +5,8 @@
  *   <cell root>/SrvVSchema                       what the cell's vtgates serve with
  *   <cell root>/keyspaces/<ks>/SrvKeyspace       which shards serve (reshard, MoveTables)
  *   <global root>/keyspaces/<ks>/shards/<s>/Shard  who is primary (reparent), denied tables
+ *   <global root>/keyspaces/<ks>[/shards/<s>]/locks/<lease>  who is about to change that
+ * (topo_lock.h)
  *
  * It is etcd's JSON gateway (POST /v3/watch, "api_reference_v3" of etcd's documentation), which is
  * a stream of one JSON object a line. Control loop only.
@@ -35,14 +37,47 @@ bool topo_watch_is_up(const struct topo_watch *w);
  */
 bool topo_key_read(const char *key, size_t len, struct change *t);
 
+/* A key that was written or deleted; borrowed. */
+struct topo_event {
+    const char *key;
+    size_t len;
+    bool deleted;
+    const char *value; /* in base64, value_len characters; "": none */
+    size_t value_len;
+};
+
 /*
  * One line of the stream (topo_key.c, pure but for jansson): calls changed for each key in it.
  * False: it is no such line, or says that the watch has ended; *revision becomes the latest one,
  * or 0 when the watch must begin anew from now.
  */
-typedef void topo_changed_fn(void *arg, const char *key, size_t len);
+typedef void topo_changed_fn(void *arg, const struct topo_event *event);
 bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_changed_fn *changed,
                     void *arg);
+
+/*
+ * Whether the key is one of a lock (topo_key.c, pure but for jansson). What it is for is known
+ * where it is taken, not where it is given back: action is "" then, or cut to fit.
+ */
+struct topo_lock {
+    char keyspace[HOLD_NAME_MAX];
+    char shard[HOLD_NAME_MAX]; /* "": the keyspace's lock */
+    char action[64];           /* as its owner calls it: "SwitchWrites" */
+};
+bool topo_lock_read(const struct topo_event *event, struct topo_lock *lock);
+
+/*
+ * The tables that a shard's record names as denied: those of a MoveTables whose writes are being
+ * switched (topo_key.c, pure but for protobuf-c). NULL: it is no shard's record, or a broken one.
+ * topo_denied_free it.
+ */
+struct topo_denied {
+    char keyspace[HOLD_NAME_MAX];
+    size_t n;
+    char (*tables)[HOLD_NAME_MAX]; /* without those whose names are too long */
+};
+struct topo_denied *topo_denied_read(const struct topo_event *event);
+void topo_denied_free(struct topo_denied *denied); /* NULL is fine */
 
 /* The body of the request that watches all keys below a root, from a revision on (0: from now).
    Allocated. */

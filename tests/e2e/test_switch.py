@@ -11,17 +11,15 @@ from lib import vschema
 from lib.clients import Load
 from lib.poll import until
 from lib.shim import Shim
+from lib.topology import primary
 
 
 @pytest.fixture
 def switcher(start_shim, bed) -> Shim:
-    return start_shim(vschema.settings(bed) | {"transition": {"drain_ms": 300}})
-
-
-def primary(bed, shard: str) -> str:
-    row, = [row for row in bed.run("SHOW VITESS_TABLETS")
-            if (row["Keyspace"], row["Shard"], row["TabletType"]) == (bed.keyspace, shard, "PRIMARY")]
-    return row["Alias"]
+    shim = start_shim(vschema.settings(bed) | {
+        "transition": {"drain_ms": 300}, "topo": {"addresses": [bed.environment["BED_ETCD"]], "roots": ["/vitess/global"]}})
+    shim.wait_event("topo_watched", root="/vitess/global")
+    return shim
 
 
 def refused(shim: Shim, command: str) -> str:
@@ -44,6 +42,7 @@ def test_a_reparent_under_load(switcher, bed):
     assert primary(bed, "-80") == alias
     [row] = switcher.admin("SHOW TRANSITIONS")
     assert (row["what"], row["keyspace"], row["outcome"]) == ("REPARENT", bed.keyspace, "done")
+    assert not [event for event in switcher.events("hold_set") if event["owner"].startswith("lock of")]
     assert switcher.admin("SHOW HOLDS") == []
     assert "REPARENT again" in refused(switcher, "ROLLBACK TRANSITION 1")
 

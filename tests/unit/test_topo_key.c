@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,12 +54,13 @@ struct seen {
     char last[128];
 };
 
-static void note(void *arg, const char *key, size_t len)
+static void note(void *arg, const struct topo_event *event)
 {
     struct seen *seen = arg;
 
     seen->n++;
-    snprintf(seen->last, sizeof(seen->last), "%.*s", (int)len, key);
+    snprintf(seen->last, sizeof(seen->last), "%s%.*s", event->deleted ? "gone: " : "",
+             (int)event->len, event->key);
 }
 
 static const struct {
@@ -77,6 +79,9 @@ static const struct {
     {"{\"result\":{\"header\":{\"revision\":\"5\"},\"events\":[{\"type\":\"DELETE\",\"kv\":{"
      "\"key\":\"L2E=\"}},{\"kv\":{\"key\":\"L2Fi\"}}]}}",
      true, 7, 2, "/ab"},
+    {"{\"result\":{\"header\":{\"revision\":\"9\"},\"events\":[{\"kv\":{\"key\":\"L2Fi\"}},{"
+     "\"type\":\"DELETE\",\"kv\":{\"key\":\"L2E=\"}}]}}",
+     true, 9, 2, "gone: /a"},
     {"{\"result\":{\"header\":{\"revision\":\"60\"},\"canceled\":true,\"compact_revision\":\"55\"}"
      "}",
      false, 0, 0, ""},
@@ -105,6 +110,94 @@ static void lines_are_read(void **state)
             assert_string_equal(seen.last, LINES[i].last);
         }
     }
+}
+
+#define LOCK_OF(action) "{\"Action\": \"" action "\", \"HostName\": \"h\", \"Status\": \"Running\"}"
+
+static const struct {
+    const char *key, *value; /* NULL: deleted */
+    bool is_lock;
+    const char *keyspace, *shard, *action;
+} LOCKS[] = {
+    {"/vitess/global/keyspaces/commerce/locks/7587", LOCK_OF("SwitchWrites"), true, "commerce", "",
+     "SwitchWrites"},
+    {"/vitess/global/keyspaces/commerce/shards/-80/locks/7587",
+     LOCK_OF("PlannedReparentShard(<nil>, AvoidPrimary = <nil>)"), true, "commerce", "-80",
+     "PlannedReparentShard(<nil>, AvoidPrimary = <nil>)"},
+    {"/vitess/global/keyspaces/commerce/shards/-80/locks/7587", NULL, true, "commerce", "-80", ""},
+    {"/vitess/global/keyspaces/commerce/locks/1", "", true, "commerce", "", ""},
+    {"/vitess/global/keyspaces/commerce/locks/1", "{\"Action\": 5}", true, "commerce", "", ""},
+    {"/vitess/global/keyspaces/commerce/locks/1", "{\"Action", true, "commerce", "", ""},
+    {"/vitess/global/keyspaces/locks/locks/1", LOCK_OF("a"), true, "locks", "", "a"},
+    {"/vitess/global/keyspaces/commerce/shards/-80/Shard", "x", false, "", "", ""},
+    {"/vitess/global/keyspaces/commerce/shards/locks/1", "x", false, "", "", ""},
+    {"/vitess/global/keyspaces/commerce/shards//locks/1", "x", false, "", "", ""},
+    {"/vitess/global/keyspaces/commerce/Keyspace", "x", false, "", "", ""},
+    {"/vitess/global/locks/1", "x", false, "", "", ""},
+    {"", "x", false, "", "", ""},
+};
+
+static void locks_are_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(LOCKS); i++) {
+        char value[512] = "";
+        const char *text = LOCKS[i].value ? LOCKS[i].value : "";
+        struct topo_event e = {.key = LOCKS[i].key,
+                               .len = strlen(LOCKS[i].key),
+                               .deleted = !LOCKS[i].value,
+                               .value = value};
+        struct topo_lock lock;
+
+        e.value_len = (size_t)EVP_EncodeBlock((unsigned char *)value, (const unsigned char *)text,
+                                              (int)strlen(text));
+        if (topo_lock_read(&e, &lock) != LOCKS[i].is_lock)
+            fail_msg("%s", LOCKS[i].key);
+        if (!LOCKS[i].is_lock)
+            continue;
+        assert_string_equal(lock.keyspace, LOCKS[i].keyspace);
+        assert_string_equal(lock.shard, LOCKS[i].shard);
+        assert_string_equal(lock.action, LOCKS[i].action);
+    }
+}
+
+/* Of "commerce/-80" as a MoveTables of two tables leaves it: an alias (field 1), a control (6) with
+   its type (1) and tables (4), and primary_serving (7). */
+static const uint8_t SHARD[] = "\x0a\x09\x0a\x05zone1\x10\x64\x32\x10\x08\x01\x22\x04"
+                               "demo\x22\x06"
+                               "second\x38\x01";
+
+static struct topo_denied *denied_of(const char *key, const uint8_t *value, size_t len)
+{
+    char text[512] = "";
+    struct topo_event e = {.key = key, .len = strlen(key), .value = text};
+
+    e.value_len = (size_t)EVP_EncodeBlock((unsigned char *)text, value, (int)len);
+    return topo_denied_read(&e);
+}
+
+static void denied_tables_are_read(void **state)
+{
+    static const char KEY[] = "/vitess/global/keyspaces/commerce/shards/-80/Shard";
+    struct topo_denied *d = denied_of(KEY, SHARD, sizeof(SHARD) - 1);
+
+    (void)state;
+    assert_non_null(d);
+    assert_string_equal(d->keyspace, "commerce");
+    assert_int_equal(d->n, 2);
+    assert_string_equal(d->tables[0], "demo");
+    assert_string_equal(d->tables[1], "second");
+    topo_denied_free(d);
+    d = denied_of(KEY, (const uint8_t *)"\x38\x01", 2); /* nothing is denied */
+    assert_non_null(d);
+    assert_int_equal(d->n, 0);
+    topo_denied_free(d);
+    for (size_t len = 0; len < sizeof(SHARD) - 1; len++) /* cut off anywhere */
+        topo_denied_free(denied_of(KEY, SHARD, len));
+    assert_null(denied_of(KEY, SHARD, 0));
+    assert_null(denied_of(KEY, SHARD, sizeof(SHARD) - 2));
+    assert_null(denied_of("/vitess/global/keyspaces/commerce/Keyspace", SHARD, sizeof(SHARD) - 1));
+    assert_null(denied_of("/Shard", SHARD, sizeof(SHARD) - 1));
 }
 
 static void the_request_has_a_range(void **state)
@@ -154,10 +247,9 @@ static void a_login_is_asked_for_and_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_are_told_apart),
-        cmocka_unit_test(lines_are_read),
-        cmocka_unit_test(the_request_has_a_range),
-        cmocka_unit_test(a_login_is_asked_for_and_read),
+        cmocka_unit_test(keys_are_told_apart),     cmocka_unit_test(lines_are_read),
+        cmocka_unit_test(locks_are_read),          cmocka_unit_test(denied_tables_are_read),
+        cmocka_unit_test(the_request_has_a_range), cmocka_unit_test(a_login_is_asked_for_and_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

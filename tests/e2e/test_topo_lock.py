@@ -1,0 +1,162 @@
+"""Locks that vtctld takes in the topology before it changes who serves: what would get an error waits from then on."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import threading
+import urllib.request
+
+import pytest
+
+from lib.bed import Bed
+from lib.clients import Load
+from lib.poll import until
+from lib.shim import Shim
+from lib.topology import primary
+
+DENIES_DEMO = b"\x32\x08\x08\x01\x22\x04demo"  # a Shard (topodata.proto): tablet_controls (6) with denied_tables (4)
+
+
+class Topology:
+    """Keys of a root of our own in the bed's etcd: no vtgate and no tablet reads them."""
+
+    def __init__(self, bed: Bed):
+        self.url = f"http://{bed.environment['BED_ETCD']}/v3/kv/"
+        self.root = f"/test-{secrets.token_hex(4)}"
+
+    def _ask(self, what: str, **request: bytes) -> None:
+        body = json.dumps({name: base64.b64encode(value).decode() for name, value in request.items()})
+        with urllib.request.urlopen(urllib.request.Request(self.url + what, body.encode()), timeout=10) as answer:
+            answer.read()
+
+    def put(self, key: str, value: bytes) -> None:
+        self._ask("put", key=f"{self.root}/{key}".encode(), value=value)
+
+    def delete(self, key: str) -> None:
+        self._ask("deleterange", key=f"{self.root}/{key}".encode())
+
+    def lock(self, place: str, action: str) -> str:
+        key = f"keyspaces/{place}/locks/{secrets.randbits(62)}"
+        self.put(key, json.dumps({"Action": action, "HostName": "h", "UserName": "u", "Status": "Running"}, indent=2).encode())
+        return key
+
+    def clear(self) -> None:
+        self._ask("deleterange", key=f"{self.root}/".encode(), range_end=f"{self.root}0".encode())
+
+
+@pytest.fixture
+def topology(bed):
+    topology = Topology(bed)
+    yield topology
+    topology.clear()
+
+
+def start(start_shim, bed, topology: Topology, **topo: object) -> Shim:
+    shim = start_shim({"topo": {"addresses": [bed.environment["BED_ETCD"]], "roots": [topology.root], **topo}})
+    shim.wait_event("topo_watched", root=topology.root)
+    return shim
+
+
+def holds(shim: Shim) -> set[tuple[str, str]]:
+    return {(row["scope"], row["kinds"]) for row in shim.admin("SHOW HOLDS") if row["state"] == "held"}
+
+
+def parked(shim: Shim) -> int:
+    return sum(int(row["parked"]) for row in shim.admin("SHOW HOLDS"))
+
+
+def transaction(shim: Shim, table: str) -> threading.Thread:
+    """One that begins now, in a thread of its own."""
+    def run() -> None:
+        with shim.connect(autocommit=False) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {table} WHERE id = -1")
+            connection.commit()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_transactions_wait_for_a_switch_of_writes(start_shim, bed, topology):
+    """Those that begin; what stands alone goes on, and so does a transaction that is open."""
+    shim = start(start_shim, bed, topology)
+    with shim.connect(autocommit=False) as open_one, open_one.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+        key = topology.lock(bed.keyspace, "SwitchWrites")
+        until(lambda: holds(shim) == {(f"keyspace {bed.keyspace}", "transactions")}, "the lock is seen", 5)
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -2")
+        open_one.commit()
+    shim.run("DELETE FROM demo WHERE id = -1")
+    late = transaction(shim, "demo")
+    until(lambda: parked(shim) == 1, "it waits", 5)
+    [row] = shim.admin("SHOW HOLDS")
+    assert (row["owner"], row["reason"]) == (f"lock of {bed.keyspace}", "SwitchWrites")
+    topology.delete(key)
+    late.join(5)
+    assert not late.is_alive() and not holds(shim)
+    assert shim.wait_event("hold_released", owner=f"lock of {bed.keyspace}")["parked"] == "1"
+
+
+def test_only_the_tables_that_move(start_shim, bed, topology):
+    """The shard's record names them a moment later; both keyspaces of the MoveTables are locked."""
+    shim = start(start_shim, bed, topology)
+    keys = [topology.lock(place, "SwitchWrites") for place in (bed.keyspace, "elsewhere")]
+    until(lambda: len(holds(shim)) == 2, "the locks are seen", 5)
+    topology.put(f"keyspaces/{bed.keyspace}/shards/-80/Shard", DENIES_DEMO)
+    until(lambda: holds(shim) == {(f"table {bed.keyspace}.demo", "transactions"), ("table elsewhere.demo", "transactions")},
+          "the tables are known", 5)
+    other = transaction(shim, "customer")
+    other.join(10)
+    assert not other.is_alive()
+    moving = transaction(shim, "demo")
+    until(lambda: parked(shim) == 1, "it waits", 5)
+    for key in keys:
+        topology.delete(key)
+    moving.join(5)
+    assert not moving.is_alive() and not holds(shim)
+
+
+@pytest.mark.parametrize("action", ["PlannedReparentShard(<nil>, AvoidPrimary = <nil>)", "EmergencyReparentShard",
+                                    "VTOrc Recovery for DeadPrimary on zone1-0000000100"])
+def test_writes_wait_for_a_primary(start_shim, bed, topology, action):
+    """Reads do not; and a lock that is never given back holds for topo.lock_hold_ms."""
+    shim = start(start_shim, bed, topology, lock_hold_ms=2000)
+    topology.lock(f"{bed.keyspace}/shards/-80", action)
+    until(lambda: holds(shim) == {(f"keyspace {bed.keyspace}", "writes, transactions")}, "the lock is seen", 5)
+    shim.run("SELECT count(*) FROM demo WHERE id = -1")
+    shim.run("DELETE FROM demo WHERE id = -1")
+    assert 1000 < int(shim.wait_event("hold_expired", owner=f"lock of {bed.keyspace}/-80")["age_ms"]) < 10000
+    assert not holds(shim)
+
+
+def test_other_locks_hold_nothing(start_shim, bed, topology):
+    shim = start(start_shim, bed, topology)
+    for action in ("ApplySchemaKeyspace", "SwitchReads", "VTOrc Recovery for ReplicationStopped on zone1-0000000100", ""):
+        topology.lock(bed.keyspace, action)
+        topology.lock(f"{bed.keyspace}/shards/-80", action)
+    topology.put(f"keyspaces/{bed.keyspace}/shards/-80/Shard", DENIES_DEMO)
+    topology.lock("the_last_one", "SwitchWrites")
+    until(lambda: holds(shim) == {("keyspace the_last_one", "transactions")}, "all of it was read", 5)
+
+
+def test_it_can_be_turned_off(start_shim, bed, topology):
+    shim = start(start_shim, bed, topology, lock_hold_ms=0)
+    topology.lock(bed.keyspace, "SwitchWrites")
+    topology.put(f"keyspaces/{bed.keyspace}/shards/-80/Shard", DENIES_DEMO)
+    until(lambda: any(row["source"] == "etcd" for row in shim.admin("SHOW CHANGES")), "what came later was read", 5)
+    assert not shim.events("hold_set")
+
+
+def test_a_reparent_behind_its_back(start_shim, bed):
+    """vtctldclient hands a shard over, to the primary that it has: its lock is seen, and nobody notices."""
+    shim = start_shim({"topo": {"addresses": [bed.environment["BED_ETCD"]], "roots": ["/vitess/global", "/vitess/zone1"]}})
+    shim.wait_event("topo_watched", root="/vitess/global")
+    alias = primary(bed, "-80")
+    with Load(shim.dsn(), 5) as load:
+        bed.vtctl("PlannedReparentShard", f"{bed.keyspace}/-80", "--new-primary", alias)
+        outcome = load.report()
+    assert shim.wait_event("hold_released", owner=f"lock of {bed.keyspace}/-80")
+    seen = {text: n for text, n in outcome["errors"].items() if "Error 1213 (40001)" not in text}  # the load's own deadlocks
+    assert not seen and outcome["operations"] > 50, outcome["errors"]
