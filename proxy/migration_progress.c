@@ -17,6 +17,7 @@
 #define REPORT_MS      5000 /* also when nothing has changed: it keeps the connection alive */
 #define REPORT_BACKLOG (16u << 10) /* a client that takes nothing is told nothing */
 #define STAGES         2           /* copying, cutting over */
+#define READY          "ready to complete"
 
 /* --- what is kept ---------------------------------------------------------------------------- */
 
@@ -140,7 +141,7 @@ static void describe_ready(struct migration *m)
     else if (m->managed && m->cut_ms > clock_ms())
         snprintf(r->stage, sizeof(r->stage), "drain put off for the %u. time", m->drains);
     else if (r->attached || strstr(m->strategy, "postpone-completion"))
-        snprintf(r->stage, sizeof(r->stage), "ready to complete");
+        snprintf(r->stage, sizeof(r->stage), READY);
     else
         snprintf(r->stage, sizeof(r->stage), "cut-over");
 }
@@ -169,11 +170,22 @@ void migration_describe(struct migration *m)
                  *m->behind ? " behind " : "", m->behind);
 }
 
+/* What keeps a migration that another session here sees to from its cut-over is known there. */
+static void describe_leader(struct migrations *ms, struct migration *m)
+{
+    struct migration_record *r = &m->record;
+    char stage[MIGRATION_STAGE_MAX];
+
+    if (r->attached && strcmp(r->stage, READY) == 0 && migrations_leader_stage(ms, r->uuid, stage))
+        memcpy(r->stage, stage, sizeof(stage));
+}
+
 void migration_show(struct session *s)
 {
     struct migration *m = s->migration;
 
     migration_describe(m);
+    describe_leader(s->worker->server->migrations, m);
     migrations_update(s->worker->server->migrations, &m->record);
     if (*m->record.stage && strcmp(m->record.stage, m->logged) != 0) {
         log_info("ddl_stage", "session:u table:s uuid:s stage:s progress:u ms:d", s->id,

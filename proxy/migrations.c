@@ -197,6 +197,22 @@ bool migrations_find(struct migrations *ms, const char *uuid, struct migration_r
     return it != NULL;
 }
 
+bool migrations_leader_stage(struct migrations *ms, const char *uuid,
+                             char stage[MIGRATION_STAGE_MAX])
+{
+    struct item *it;
+
+    *stage = '\0';
+    pthread_mutex_lock(&ms->lock);
+    TAILQ_FOREACH(it, &ms->items, link)
+    {
+        if (worth(it) == 2 && migrations_item_has_uuid(it, uuid))
+            snprintf(stage, MIGRATION_STAGE_MAX, "%s", it->record.stage);
+    }
+    pthread_mutex_unlock(&ms->lock);
+    return *stage;
+}
+
 void migration_blockers_format(const struct migration_blockers *b, char *dst, size_t size)
 {
     size_t named = 0, at = 0;

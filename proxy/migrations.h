@@ -14,6 +14,7 @@
 struct migrations;
 
 #define MIGRATION_NAME_MAX     65 /* of tables: MySQL's 64 characters and a NUL */
+#define MIGRATION_STAGE_MAX    64
 #define MIGRATION_MORE_MAX     32 /* tables of a DROP TABLE besides the first that are kept in mind */
 #define MIGRATION_BLOCKERS_MAX 8 /* sessions named of those that a drain waited for */
 #define MIGRATION_SHARDS_MAX                                                                       \
@@ -64,7 +65,7 @@ struct migration_record {
     uint32_t shards, shards_complete;
     uint32_t progress;                  /* percent, of the slowest shard */
     uint32_t shards_ready;              /* could cut over, or have */
-    char stage[64];                     /* what it is doing or waiting for, in words */
+    char stage[MIGRATION_STAGE_MAX];    /* what it is doing or waiting for, in words */
     char slowest[64];                   /* the shard with the least progress */
     char throttled[160];                /* why one shard is held up by the throttler, or was last */
     uint64_t rows_copied, table_rows;   /* of all shards */
@@ -139,6 +140,11 @@ void migrations_set_shards(struct migrations *ms, uint64_t id, const struct migr
    under way, else the youngest; *shards is a copy, free() it. False: there is none. */
 bool migrations_find(struct migrations *ms, const char *uuid, struct migration_record *r,
                      struct migration_shard **shards, size_t *n);
+
+/* The stage of who sees to the migration with that uuid, if that is a session here which knows one.
+   False: it is elsewhere. */
+bool migrations_leader_stage(struct migrations *ms, const char *uuid,
+                             char stage[MIGRATION_STAGE_MAX]);
 
 /* --- metrics --------------------------------------------------------------------------------- */
 

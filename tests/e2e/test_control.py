@@ -447,7 +447,7 @@ def hours(from_now: int, until_then: int) -> str:
 
 
 def test_window(start_shim, bed, table):
-    """A managed cut-over waits until its window opens; SHOW MIGRATIONS says so."""
+    """A managed cut-over waits until its window opens; SHOW MIGRATIONS says so, of who is attached to it, too."""
     window = hours(120, 180)
     shim = start_shim({"ddl": {"cutover": "managed", "poll_interval_ms": 100, "cutover_window": [window]},
                        "control": {"user": bed.user, "password": bed.password}})
@@ -458,10 +458,14 @@ def test_window(start_shim, bed, table):
     stays(lambda: all(row["migration_status"] == "running" for row in bed.migrations(table)), "no cut-over", 2)
     assert shim.events("ddl_waiting_for_window")
     assert len(shim.events("ddl_waiting_for_window")) == 1
+    attached, outcome_of_attached = start(shim, table, "later")  # the same statement: it waits, too, and for the same thing
+    until(lambda: [r["stage"] for r in shim.admin("SHOW MIGRATIONS") if r["table"] == table] == [row["stage"]] * 2, "both say so", 30)
+    assert shim.events("ddl_attached") and len(shim.events("ddl_waiting_for_window")) == 1
     shim.write_config({"ddl": {"cutover_window": [window, hours(-10, 50)]}})
     shim.admin("RELOAD")
     thread.join(150)
-    assert outcome == [None]
+    attached.join(30)
+    assert outcome == outcome_of_attached == [None]
     assert_everywhere(bed, table, "later")
 
 

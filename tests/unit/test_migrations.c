@@ -84,6 +84,31 @@ static void who_sees_to_it_is_found(void **state)
     migrations_destroy(ms);
 }
 
+/* What a session that is attached to it shows while that one knows better. */
+static void the_leader_has_the_stage(void **state)
+{
+    (void)state;
+    struct migrations *ms = migrations_create();
+    struct migration_record r = {.started_ms = 1, .uuid = "uuid-a"};
+    struct migration_record waiting = {
+        .started_ms = 2, .uuid = "uuid-a", .attached = true, .stage = "ready to complete"};
+    char stage[MIGRATION_STAGE_MAX];
+
+    migrations_add(ms, &waiting, NULL, 0);
+    assert_false(migrations_leader_stage(ms, "uuid-a", stage)); /* it is elsewhere */
+    migrations_add(ms, &r, NULL, 0);
+    assert_false(migrations_leader_stage(ms, "uuid-a", stage)); /* it does not know yet */
+    snprintf(r.stage, sizeof(r.stage), "waiting for window");
+    migrations_update(ms, &r);
+    assert_false(migrations_leader_stage(ms, "uuid-b", stage));
+    assert_true(migrations_leader_stage(ms, "uuid-a", stage));
+    assert_string_equal(stage, "waiting for window");
+    r.ended_ms = 3;
+    migrations_update(ms, &r);
+    assert_false(migrations_leader_stage(ms, "uuid-a", stage));
+    migrations_destroy(ms);
+}
+
 static void wishes_are_for_managed_ones(void **state)
 {
     (void)state;
@@ -146,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(related_tables_wait), cmocka_unit_test(who_sees_to_it_is_found),
-        cmocka_unit_test(wishes_are_for_managed_ones), cmocka_unit_test(blockers_are_named)};
+        cmocka_unit_test(the_leader_has_the_stage), cmocka_unit_test(wishes_are_for_managed_ones),
+        cmocka_unit_test(blockers_are_named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
