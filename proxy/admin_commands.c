@@ -101,6 +101,17 @@ bool admin_command_right(const char *text, size_t len, enum config_role *right)
     return row >= 0;
 }
 
+void admin_each_show(enum config_role role, void (*fn)(void *arg, const char *name), void *arg)
+{
+    for (size_t i = 0; i < COMMAND_ROWS; i++) {
+        const struct command_row *row = &COMMANDS[i];
+
+        if (strncmp(row->words, "SHOW ", 5) == 0 && strcmp(row->words, row->syntax) == 0 &&
+            role >= row->right)
+            fn(arg, row->words + 5);
+    }
+}
+
 void admin_help(struct admin_request *rq, struct lexer *lx)
 {
     static const char *const NAMES[] = {"Command", "Help", "Right"};

@@ -23,6 +23,10 @@ admin_handler admin_show_transactions, admin_show_parked, admin_show_workers, ad
     admin_show_digests, admin_show_errors, admin_show_memory, admin_show_users, admin_show_audit,
     admin_show_options;
 
+/* admin_mysql.c */
+admin_handler admin_show_processlist, admin_show_full_processlist, admin_show_variables,
+    admin_show_status, admin_show_databases, admin_show_tables;
+
 /* admin_process.c */
 admin_handler admin_set, admin_log_level, admin_drain, admin_resume, admin_shutdown,
     admin_kill_session;
@@ -37,6 +41,9 @@ admin_handler admin_deploy_plan, admin_resume_plan, admin_cancel_plan, admin_sho
     admin_show_plans;
 admin_handler admin_deploy_vschema, admin_deploy_routing, admin_switch_traffic, admin_reparent,
     admin_rollback_transition, admin_show_transitions, admin_show_transition;
+
+/* Calls fn with the last words of each SHOW without arguments that the role may give. */
+void admin_each_show(enum config_role role, void (*fn)(void *arg, const char *name), void *arg);
 
 /* Answers with that syntax error (1064). */
 void admin_refuse(struct admin_request *rq, const struct admin_error *error);

@@ -320,7 +320,11 @@ void admin_kill_query(struct admin_request *rq, struct lexer *lx)
         admin_refuse(rq, &error);
     else if (!admin_kill(rq->server->admin, id, query_only,
                          rq->role >= CONFIG_ROLE_OPERATOR ? NULL : rq->user))
-        admin_reply_error(rq, 1094, "HY000", "Unknown thread id: %" PRIu32, id);
+        admin_reply_error(
+            rq, 1094, "HY000",
+            "Unknown thread id: %" PRIu32
+            " (of a connection to this port; KILL SESSION id ends a client's session)",
+            id);
     else
         admin_reply_ok(rq, 0, NULL);
 }

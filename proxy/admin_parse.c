@@ -35,6 +35,13 @@ void admin_error_format(const struct admin_error *error, char text[ADMIN_ERROR_M
                  error->expected, (int)(near->len < 64 ? near->len : 64), near->text);
 }
 
+/* SHOW GLOBAL VARIABLES and its like: there is only one of each here. */
+static bool is_scope(const struct token *t, const char *word)
+{
+    return (strcmp(word, "VARIABLES") == 0 || strcmp(word, "STATUS") == 0) &&
+           (token_is(t, "GLOBAL") || token_is(t, "SESSION") || token_is(t, "LOCAL"));
+}
+
 /* Whether the text begins with these words; *lx then stands behind them. */
 static bool match_words(struct lexer *lx, const char *words)
 {
@@ -46,6 +53,8 @@ static bool match_words(struct lexer *lx, const char *words)
         struct token t = lexer_next(&at);
 
         snprintf(word, sizeof(word), "%.*s", (int)n, words);
+        if (is_scope(&t, word))
+            t = lexer_next(&at);
         if (!token_is(&t, word))
             return false;
         words += n + strspn(words + n, " ");

@@ -7,11 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-struct variable {
-    const char *name, *value;
-};
-
-static const struct variable VARIABLES[] = {
+static const struct admin_variable VARIABLES[] = {
     {"version", "8.4.0-vtshim-" VTSHIM_VERSION},
     {"version_comment", "vtshim admin port"},
     {"max_allowed_packet", "1048576"},
@@ -36,6 +32,12 @@ static const struct variable VARIABLES[] = {
     {"tx_isolation", "REPEATABLE-READ"},
     {"license", "Apache-2.0"},
 };
+
+const struct admin_variable *admin_variables(size_t *n)
+{
+    *n = sizeof(VARIABLES) / sizeof(VARIABLES[0]);
+    return VARIABLES;
+}
 
 static void copy_token(char *dst, const struct token *t)
 {
@@ -96,7 +98,8 @@ static bool read_column(const char *account, struct admin_column *it, struct lex
     }
     if (!ok)
         return admin_parse_refuse(error, t,
-                                  "a system variable or constant known to the admin port");
+                                  "a system variable or constant of the admin port (SHOW HELP "
+                                  "lists its commands)");
     *t = lexer_next(lx);
     if (token_is(t, "AS")) {
         *t = lexer_next(lx);

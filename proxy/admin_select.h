@@ -14,6 +14,12 @@ struct admin_column {
     char name[ADMIN_TEXT_MAX], value[ADMIN_TEXT_MAX];
 };
 
+/* The system variables that clients ask for. */
+struct admin_variable {
+    const char *name, *value;
+};
+const struct admin_variable *admin_variables(size_t *n);
+
 /* The one row. account: what USER() is. */
 bool admin_select_parse(struct lexer *lx, const char *account,
                         struct admin_column columns[ADMIN_SELECT_MAX], size_t *n,

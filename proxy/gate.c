@@ -265,6 +265,14 @@ void gate_decide(struct session *s)
 
 /* --- leaving --------------------------------------------------------------------------------- */
 
+const char *gate_text(const struct session *s, size_t *len)
+{
+    if (!s->gate || !s->gate->text)
+        return NULL;
+    *len = s->gate->st.len;
+    return s->gate->st.text;
+}
+
 bool gate_client_gone(struct session *s)
 {
     if (!s->gate->running_direct)

@@ -24,6 +24,9 @@ struct config;
 bool gate_start(struct session *s, const struct plan *plan, const uint8_t *packet, size_t len,
                 uint8_t sequence, bool more);
 
+/* The statement that is at the gate, without a NUL, while that lasts. NULL: there is none. */
+const char *gate_text(const struct session *s, size_t *len);
+
 /* The client left. True: shards are being changed; the session lives until that is over. */
 bool gate_client_gone(struct session *s);
 

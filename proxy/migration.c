@@ -83,6 +83,14 @@ const char *migration_name(const struct migration *m)
     return m->uuid_count ? m->uuids[0] : m->context;
 }
 
+const char *migration_text(const struct session *s, size_t *len)
+{
+    if (!s->migration || !s->migration->ddl)
+        return NULL;
+    *len = s->migration->len;
+    return s->migration->ddl;
+}
+
 void migration_detach(struct session *s)
 {
     struct migration *m = s->migration;

@@ -53,6 +53,9 @@ void migration_managed_strategy(char *dst, size_t size, const char *strategy, co
 bool migration_ask_same(struct session *s, const char *keyspace, const char *ddl, size_t len,
                         void (*done)(struct session *s, const struct answer *a));
 
+/* The statement of s->migration, without a NUL, while that lasts. NULL: there is none. */
+const char *migration_text(const struct session *s, size_t *len);
+
 /* The context of the one that runs already. False: there is none. */
 bool migration_same_found(const struct answer *a, char context[64]);
 

@@ -128,6 +128,7 @@ struct session {
     int64_t locks_touched_ms;
     void (*locks_then)(struct session *s); /* what follows keeping them alive */
     int64_t since_ms;   /* IDLE: when the last command was seen to have ended; CLOSING: began */
+    int64_t busy_ms;    /* when the command under way was first seen by a sweep */
     int64_t stalled_ms; /* since when the client takes none of what waits for it; 0: it does */
     size_t stalled_backlog;
     int64_t parked_us;               /* PARKED: when it parked first */

@@ -71,6 +71,8 @@ static void sweep_session(struct session *s, int64_t now)
         return;
     }
     /* The number of commands tells whether anything happened since the last look. */
+    if (s->commands != s->swept_commands)
+        s->busy_ms = now;
     if (s->state != SESSION_IDLE || s->commands != s->swept_commands) {
         s->swept_commands = s->commands;
         s->since_ms = s->state == SESSION_CLOSING ? s->since_ms : now;

@@ -201,6 +201,46 @@ def test_unknown_commands(shim):
     assert {row["hit_percent"] for row in shim.admin("SHOW VTGATES")} == {None}
 
 
+def test_what_mysql_shows(start_shim, bed):
+    """PROCESSLIST, VARIABLES, STATUS, DATABASES, TABLES by habit: MySQL's columns, no literal, no secret; the rest names SHOW HELP."""
+    shim = start_shim({"control": {"user": bed.user, "password": bed.password}})
+    with shim.wire() as idle, shim.wire() as parked:
+        assert idle.query("BEGIN").error is None
+        hold = shim.hold("TABLE commerce.demo FOR 60")
+        parked.send(3, "SELECT id FROM demo WHERE id = 987654321 AND name = 'a-literal-of-mine'" + " AND id IS NOT NULL" * 9)
+        until(lambda: shim.admin("SHOW PARKED"), "it is parked")
+        rows = {row["id"]: row for row in shim.admin("SHOW PROCESSLIST")}
+        row = rows[str(parked.greeting.connection_id)]
+        assert (row["user"], row["command"], row["state"]) == (bed.user, "Query", f"parked behind hold {hold}")
+        assert re.fullmatch(r"127\.0\.0\.1:\d+", row["host"]) and 0 <= int(row["time"]) < 30
+        assert row["info"].startswith("SELECT id FROM demo WHERE id = ? AND name = ?") and len(row["info"]) <= 100, row
+        full, = shim.admin("SHOW FULL PROCESSLIST WHERE Info LIKE 'SELECT id FROM demo%'")
+        assert full["info"].count("IS NOT NULL") == 9 and "literal-of" not in str(full)
+        other = rows[str(idle.greeting.connection_id)]
+        assert (other["command"], other["state"], other["info"]) == ("Sleep", "in transaction", None)
+        with shim.admin_connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW PROCESSLIST")
+            assert [c[0] for c in cursor.description] == ["Id", "User", "Host", "db", "Command", "Time", "State", "Info"]
+        with pytest.raises(pymysql.Error) as own:
+            shim.admin("KILL 4000000000")
+        assert own.value.args[0] == 1094 and "KILL SESSION" in own.value.args[1]
+        shim.admin("RELEASE ALL")
+        parked.read_response()
+    variables = {row["variable_name"]: row["value"] for row in shim.admin("SHOW GLOBAL VARIABLES")}
+    assert variables["hold.max_wait_ms"] == "30000" and variables["lower_case_table_names"] == "0"
+    assert bed.password not in variables.values() and variables["control.user"] == bed.user
+    assert [row["value"] for row in shim.admin("SHOW VARIABLES WHERE Variable_name = 'version_comment'")] == ["vtshim admin port"]
+    assert int(shim.admin("SHOW SESSION STATUS LIKE 'vtshim\\_commands\\_total'")[0]["value"]) > 0
+    assert int(shim.admin("SHOW STATUS LIKE 'Uptime'")[0]["value"]) >= 0
+    assert shim.admin("SHOW DATABASES") == [{"database": "vtshim"}]
+    tables = [row["tables_in_vtshim"] for row in shim.admin("SHOW TABLES FROM `vtshim`")]
+    assert len(tables) > 20 and all(shim.admin(f"SHOW {name} LIKE 'no such thing'") == [] for name in tables if name != "help")
+    for text in ("SHOW ENGINES", "SHOW TABLES FROM commerce", "SELECT * FROM sessions", "SELECT NOW()", "EXPLAIN SELECT 1"):
+        with pytest.raises(pymysql.Error) as refused:
+            shim.admin(text)
+        assert refused.value.args[0] == 1064 and "SHOW HELP" in refused.value.args[1], refused.value
+
+
 def test_what_a_command_line_asks(shim):
     """Its status, its vertical form, a database that it changes to: nothing of it is an error."""
     done = mariadb(shim.admin_address, "sre", "", "\\s\nSHOW VERSION LIKE 'vtshim'\\G\nuse commerce\nSHOW WARNINGS;\n", "-v")

@@ -48,7 +48,15 @@ static void commands_are_found_by_their_words(void **state)
         {"select @@version", "SELECT"},
         {"", NULL},
         {"show", NULL},
-        {"show tables", NULL},
+        {"show tables", "SHOW TABLES"},
+        {"show full processlist", "SHOW FULL PROCESSLIST"},
+        {"show processlist", "SHOW PROCESSLIST"},
+        {"show global variables like 'a%'", "SHOW VARIABLES"},
+        {"show session status", "SHOW STATUS"},
+        {"show local variables", "SHOW VARIABLES"},
+        {"show global holds", NULL},
+        {"show global sessions", NULL},
+        {"show engines", NULL},
         {"drain", "DRAIN"},
         {"drain;", "DRAIN"},
         {"set ddl.poll_interval_ms = 5", "SET OPTION"},
@@ -199,10 +207,10 @@ static void limits_of_holds_are_read(void **state)
         if (!admin_parse_hold(&lx, MAX_S, &said, &error))
             fail_msg("%s", cases[i].text);
         if (!hold_is_same(h, want) || said.sticky != cases[i].want.sticky ||
-            said.local != cases[i].want.local ||
-            said.seconds != cases[i].want.seconds || h->max_wait_ms != want->max_wait_ms ||
-            h->max_parked != want->max_parked || h->rate != want->rate ||
-            h->ramp_ms != want->ramp_ms || strcmp(h->reason, want->reason) != 0)
+            said.local != cases[i].want.local || said.seconds != cases[i].want.seconds ||
+            h->max_wait_ms != want->max_wait_ms || h->max_parked != want->max_parked ||
+            h->rate != want->rate || h->ramp_ms != want->ramp_ms ||
+            strcmp(h->reason, want->reason) != 0)
             fail_msg("%s", cases[i].text);
     }
 }
