@@ -118,7 +118,7 @@ static int64_t state_since_ms(const struct session *s, int64_t now)
         return s->since_ms;
     if (s->commands != s->swept_commands)
         return now;
-    return s->state == SESSION_IDLE ? s->since_ms : s->busy_ms;
+    return s->state == SESSION_IDLE ? s->since_ms : (int64_t)s->busy_s * 1000;
 }
 
 static void add_process(struct admin_table *t, const struct session *s, int64_t now, size_t info)

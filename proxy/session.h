@@ -128,7 +128,6 @@ struct session {
     int64_t locks_touched_ms;
     void (*locks_then)(struct session *s); /* what follows keeping them alive */
     int64_t since_ms;   /* IDLE: when the last command was seen to have ended; CLOSING: began */
-    int64_t busy_ms;    /* when the command under way was first seen by a sweep */
     int64_t stalled_ms; /* since when the client takes none of what waits for it; 0: it does */
     size_t stalled_backlog;
     int64_t parked_us;               /* PARKED: when it parked first */
@@ -138,7 +137,8 @@ struct session {
     int64_t transaction_ms;    /* when the open transaction was first seen */
     int64_t began_us, sent_us; /* timing.h; began_us 0: the command is not measured */
     uint32_t added_us;
-    uint64_t parked_by;                /* PARKED: the hold's id */
+    uint32_t busy_s;    /* CLOCK_MONOTONIC when a sweep first saw the command under way */
+    uint64_t parked_by; /* PARKED: the hold's id */
     uint64_t commands, swept_commands; /* the latter: as the last sweep found it */
     TAILQ_ENTRY(session) link;         /* of worker->sessions, then worker->dead */
     TAILQ_ENTRY(session) parked_link;  /* PARKED: of worker->parked */

@@ -72,7 +72,7 @@ static void sweep_session(struct session *s, int64_t now)
     }
     /* The number of commands tells whether anything happened since the last look. */
     if (s->commands != s->swept_commands)
-        s->busy_ms = now;
+        s->busy_s = (uint32_t)(now / 1000);
     if (s->state != SESSION_IDLE || s->commands != s->swept_commands) {
         s->swept_commands = s->commands;
         s->since_ms = s->state == SESSION_CLOSING ? s->since_ms : now;
