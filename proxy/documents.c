@@ -158,8 +158,13 @@ static void print_errors(void)
 {
     print_head(
         "Errors", "protocol/errors.def",
-        "The errors that come from the shim itself and not from vtgate. Codes and states are "
-        "MySQL's, so that\nclients treat them as they treat the like of a server.",
+        "The errors that the shim itself sends to applications. Codes and states are MySQL's, so "
+        "that clients treat\nthem as they treat the like of a server; `SHOW ERRORS` on the admin "
+        "port "
+        "counts them. Not in the list, for\ntheir codes depend on what was found: refusals of the "
+        "preflight of a DDL (MySQL's own code and text where it has\none), of `ALTER VSCHEMA`, and "
+        "of "
+        "vtctld. What to do about an error is in the [guide](GUIDE.md#errors-of-the-shim).",
         "Code | SQLSTATE | Text | When");
     for (enum shim_error e = 0; e < SHIM_ERROR_COUNT; e++) {
         const struct shim_error_row *row = shim_error_row(e);
