@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import subprocess
@@ -67,6 +68,16 @@ def test_states_are_drawn():
     picture = next(block for block in re.findall(r"```text\n(.*?)```", (DOCS / "ARCHITECTURE.md").read_text(), re.DOTALL) if "IDLE" in block)
     drawn = {name for line in picture.splitlines() for name in re.findall(r"\b[A-Z]{4,}\b", re.split(r" {3,}(?=\S)", line.strip())[0])}
     assert len(states) > 10 and drawn == states
+
+
+def test_files_are_named():
+    """ARCHITECTURE.md names each source and table of the four folders (its header will do), and none that there is not."""
+    files = [path.name for folder in ("config", "planner", "protocol", "proxy") for path in (REPOSITORY / folder).rglob("*") if path.is_file()]
+    named = set(re.findall(r"`(?:[\w-]+/)*([\w.*-]+\.(?:c|h|def|proto|cmake))`", (DOCS / "ARCHITECTURE.md").read_text()))
+    assert [name for name in sorted(named) if not fnmatch.filter(files, name)] == []
+    sources = [name for name in files if name.endswith((".c", ".def"))]
+    assert len(sources) > 200 and [name for name in sorted(sources) if not any(
+        fnmatch.fnmatch(name, each) or fnmatch.fnmatch(re.sub(r"\.c$", ".h", name), each) for each in named)] == []
 
 
 def test_metrics_are_documented(shim):
