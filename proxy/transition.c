@@ -1,6 +1,6 @@
 /*
- * The way of a transition through its steps, and the registry of them. What a step does is in the
- * other files; none of them knows which step comes next.
+ * The way of a transition through its steps. What a step does is in the other files; none of them
+ * knows which step comes next.
  */
 #include "proxy/transition.h"
 
@@ -21,21 +21,10 @@
 #include "proxy/vtctld_error.h"
 #include "proxy/vtgate_control.h"
 
-#define KEPT_MAX      100 /* that have ended */
 #define LINES_MAX     600
 #define PAUSE_MS      20
-#define ELSEWHERE_MS  1000
 #define PAUSE_MAX_MS  500
 #define LINE_TEXT_MAX 2048
-
-struct transitions {
-    struct server *server;
-    uint64_t last_id;
-    bool stopped;
-    TAILQ_HEAD(, transition) list;
-    size_t ended;
-    struct transition_tally tally;
-};
 
 _Static_assert(TRANSITION_STEPS <= TRANSITION_TALLY_STEPS, "each step has its counter");
 
@@ -89,6 +78,11 @@ static bool is_kept(enum transition_step step)
 const char *transition_step_name(enum transition_step step)
 {
     return STEPS[step].name;
+}
+
+const char *transition_step_text(enum transition_step step)
+{
+    return STEPS[step].text;
 }
 
 enum transition_step transition_step_find(const char *name)
@@ -237,7 +231,7 @@ void transition_query(struct transition *t, struct control_query *q, transition_
     vtgate_control_run(server->control, q, &server->mailbox, on_queried, server, t);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+void transition_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct transition *t = arg;
 
@@ -264,27 +258,6 @@ int64_t transition_pause_ms(const struct transition *t)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-static void transition_free(struct transition *t)
-{
-    TAILQ_REMOVE(&t->all->list, t, link);
-    if (t->timer)
-        event_free(t->timer);
-    vtgate_watch_look_cancel(&t->look);
-    transition_facts_free(t->facts);
-    transition_measure_free(t->measure);
-    subject_free(&t->before);
-    subject_free(&t->after);
-    subject_free(&t->now);
-    vschema_diff_free(t->diff);
-    vschema_findings_free(&t->findings);
-    transition_order_free(&t->order);
-    arena_free(&t->arena);
-    free(t->before_json);
-    free(t->after_json);
-    free(t->reloads);
-    free(t);
-}
-
 /* What only a transition under way needs. */
 static void shed(struct transition *t)
 {
@@ -299,20 +272,6 @@ static void shed(struct transition *t)
     t->diff = NULL;
     vschema_findings_free(&t->findings);
     event_del(t->timer);
-}
-
-static void forget_old(struct transitions *ts)
-{
-    struct transition *t, *next;
-
-    for (t = TAILQ_FIRST(&ts->list); t && ts->ended > KEPT_MAX; t = next) {
-        next = TAILQ_NEXT(t, link);
-        if (!t->ended || t->busy)
-            continue;
-        transition_store_remove(t);
-        transition_free(t);
-        ts->ended--;
-    }
 }
 
 /* The last words: what happened at which step, and how things stand now. */
@@ -354,25 +313,6 @@ static void audit(struct transition *t)
     audit_write(t->server->audit, &e);
 }
 
-/* The oldest one of the same keyspace, or of the routing rules, that has not ended. */
-static struct transition *oldest(const struct transitions *ts, const struct transition_order *order)
-{
-    struct transition *t;
-
-    TAILQ_FOREACH(t, &ts->list, link)
-    {
-        if (!t->ended && t->order.what == order->what &&
-            strcmp(t->order.keyspace, order->keyspace) == 0)
-            return t;
-    }
-    return NULL;
-}
-
-static void begin(struct transition *t)
-{
-    transition_go(t, STEP_LOCK);
-}
-
 void transition_end(struct transition *t)
 {
     transition_hold_forget(t);
@@ -392,265 +332,5 @@ void transition_end(struct transition *t)
         t->done(t->done_arg, t);
     t->done = NULL;
     shed(t);
-    t->all->ended++;
-    struct transition *next = oldest(t->all, &t->order);
-
-    if (next)
-        transition_wait(next, 0, begin);
-    forget_old(t->all);
-}
-
-/* --- the registry ---------------------------------------------------------------------------- */
-
-void transitions_stop(struct transitions *ts)
-{
-    struct transition *t;
-
-    if (!ts)
-        return;
-    ts->stopped = true;
-    TAILQ_FOREACH(t, &ts->list, link)
-    {
-        if (t->ended)
-            continue;
-        event_del(t->timer);
-        vtgate_watch_look_cancel(&t->look);
-        t->lock = NULL; /* it ends with the fleet */
-        log_warn("transition_interrupted", "transition:u keyspace:s step:s", t->id,
-                 t->order.keyspace, STEPS[t->step].name);
-        t->code = 1053;
-        t->outcome = "interrupted";
-        snprintf(t->state, sizeof(t->state), "08S01");
-        snprintf(t->text, sizeof(t->text), "%s: the shim is ending%s", STEPS[t->step].name,
-                 t->may_hold && !t->undoing ? "; the change may be in force" : "");
-        if (t->done)
-            t->done(t->done_arg, t);
-        t->done = NULL;
-    }
-}
-
-void transitions_destroy(struct transitions *ts)
-{
-    if (!ts)
-        return;
-    while (!TAILQ_EMPTY(&ts->list))
-        transition_free(TAILQ_FIRST(&ts->list));
-    free(ts);
-}
-
-/* Why it cannot begin, or true. */
-static bool may_start(const struct transitions *ts, const struct transition_order *order,
-                      char error[TRANSITION_TEXT_MAX])
-{
-    const struct transition *t = oldest(ts, order);
-
-    *error = '\0';
-    if (!ts->server->vtctld)
-        snprintf(error, TRANSITION_TEXT_MAX, "%s needs vtctld.addresses", order->verb);
-    else if (ts->stopped)
-        snprintf(error, TRANSITION_TEXT_MAX, "the shim is ending");
-    else if (t && !order->queues)
-        snprintf(error, TRANSITION_TEXT_MAX, "transition %" PRIu64 " of %s%s is under way: %s",
-                 t->id, *order->keyspace ? "keyspace " : "the routing rules", order->keyspace,
-                 STEPS[t->step].name);
-    return !*error;
-}
-
-uint64_t transition_start(struct transitions *ts, const struct transition_order *order,
-                          transition_done *done, void *arg, char error[TRANSITION_TEXT_MAX])
-{
-    if (!may_start(ts, order, error))
-        return 0;
-    struct transition *t = memory_zalloc(sizeof(*t));
-
-    t->all = ts;
-    t->server = ts->server;
-    t->id = ++ts->last_id;
-    transition_order_copy(&t->order, order);
-    t->done = done;
-    t->done_arg = arg;
-    t->held_ms = -1;
-    t->started_ms = clock_ms();
-    log_time(t->started);
-    t->timer = evtimer_new(ts->server->base, on_timer, t);
-    TAILQ_INSERT_TAIL(&ts->list, t, link);
-    log_info("transition_started", "transition:u keyspace:s verb:s user:s peer:s dry_run:u", t->id,
-             t->order.keyspace, t->order.verb, t->order.user, t->order.peer,
-             (uint64_t)t->order.dry_run);
-    if (oldest(ts, order) == t)
-        transition_wait(t, 0, begin);
-    return t->id;
-}
-
-static void look_elsewhere(struct transition *t);
-
-/* One of another life of the process. */
-static void on_file(void *arg, uint64_t id, const json_t *json)
-{
-    struct transitions *ts = arg;
-    struct transition *t = memory_zalloc(sizeof(*t));
-
-    t->all = ts;
-    t->server = ts->server;
-    t->id = id;
-    t->timer = evtimer_new(ts->server->base, on_timer, t);
-    TAILQ_INSERT_TAIL(&ts->list, t, link);
-    if (id > ts->last_id)
-        ts->last_id = id;
-    if (!transition_store_read(t, json)) {
-        log_warn("transition_file_malformed", "transition:u", id);
-        transition_free(t);
-        return;
-    }
-    t->ended = strcmp(t->outcome, "running") != 0;
-    t->ended_ms = clock_ms();
-    if (t->ended) {
-        ts->ended++;
-        return;
-    }
-    t->outcome = NULL;
-    if (transition_store_is_elsewhere(json)) {
-        transition_wait(t, ELSEWHERE_MS, look_elsewhere);
-    } else if (!t->may_hold) {
-        t->code = 1053;
-        snprintf(t->state, sizeof(t->state), "08S01");
-        snprintf(t->text, sizeof(t->text), "%s: the shim ended", STEPS[t->step].name);
-        t->outcome = "failed";
-        transition_end(t);
-    } else {
-        log_info("transition_resumed", "transition:u keyspace:s step:s", id, t->order.keyspace,
-                 STEPS[t->step].name);
-        transition_wait(t, 0, transition_lock_resume);
-    }
-}
-
-/* What has become of one that another process is about. */
-static void look_elsewhere(struct transition *t)
-{
-    struct transitions *ts = t->all;
-    uint64_t id = t->id;
-    json_t *json = transition_store_again(ts->server, id);
-
-    transition_free(t);
-    if (json)
-        on_file(ts, id, json);
-    json_decref(json);
-}
-
-struct transitions *transitions_create(struct server *server)
-{
-    struct transitions *ts = memory_zalloc(sizeof(*ts));
-
-    ts->server = server;
-    TAILQ_INIT(&ts->list);
-    return ts;
-}
-
-void transitions_load(struct transitions *ts)
-{
-    if (ts->server->vtctld)
-        transition_store_load(ts->server, on_file, ts);
-}
-
-void transition_forget(struct transitions *ts, uint64_t id)
-{
-    struct transition *t = transitions_find(ts, id);
-
-    if (t)
-        t->done = NULL;
-}
-
-struct transition *transitions_next(struct transitions *ts, const struct transition *after)
-{
-    return after ? TAILQ_NEXT(after, link) : TAILQ_FIRST(&ts->list);
-}
-
-const struct transition_tally *transitions_tally(const struct transitions *ts)
-{
-    return &ts->tally;
-}
-
-size_t transitions_running(const struct transitions *ts)
-{
-    const struct transition *t;
-    size_t n = 0;
-
-    TAILQ_FOREACH(t, &ts->list, link)
-    n += !t->ended;
-    return n;
-}
-
-const char *transitions_step_name(size_t step)
-{
-    return step < TRANSITION_STEPS ? STEPS[step].name : NULL;
-}
-
-struct transition *transitions_find(struct transitions *ts, uint64_t id)
-{
-    struct transition *t;
-
-    TAILQ_FOREACH(t, &ts->list, link)
-    {
-        if (t->id == id)
-            return t;
-    }
-    return NULL;
-}
-
-void transition_describe(const struct transition *t, struct transition_row *row)
-{
-    *row = (struct transition_row){
-        .id = t->id,
-        .verb = t->order.verb,
-        .keyspace = t->order.keyspace,
-        .user = t->order.user,
-        .peer = t->order.peer,
-        .step = t->ended ? STEPS[t->step].name : STEPS[t->step].name,
-        .outcome = t->outcome && (t->ended || t->all->stopped) ? t->outcome : "running",
-        .text = t->code ? t->text : STEPS[t->step].text,
-        .started = t->started,
-        .took_ms = (t->ended ? t->ended_ms : clock_ms()) - t->started_ms,
-        .held_ms = t->held_ms,
-        .changes = t->changes,
-        .code = t->code,
-    };
-    memcpy(row->state, t->state, sizeof(row->state));
-}
-
-const struct transition_line *transition_lines(const struct transition *t, size_t *n)
-{
-    *n = t->line_count;
-    return t->lines;
-}
-
-bool transition_inverse(struct transitions *ts, uint64_t id, struct transition_order *order,
-                        char error[TRANSITION_TEXT_MAX])
-{
-    const struct transition *t = transitions_find(ts, id);
-
-    if (!t)
-        snprintf(error, TRANSITION_TEXT_MAX, "Unknown transition: %" PRIu64, id);
-    else if (!t->ended)
-        snprintf(error, TRANSITION_TEXT_MAX, "Transition %" PRIu64 " is under way", id);
-    else if (t->order.what != TRANSITION_VSCHEMA && t->order.what != TRANSITION_ROUTING)
-        snprintf(error, TRANSITION_TEXT_MAX, "Transition %" PRIu64 " was Vitess's to do: %s", id,
-                 t->order.what == TRANSITION_TRAFFIC ? "SWITCH TRAFFIC .. REVERSE takes it back"
-                                                     : "REPARENT again takes it back");
-    else if (!t->may_hold || !t->before_json ||
-             (strcmp(t->outcome, "done") != 0 && strcmp(t->outcome, "stuck") != 0))
-        snprintf(error, TRANSITION_TEXT_MAX, "Transition %" PRIu64 " changed nothing (%s)", id,
-                 t->outcome);
-    else {
-        *order = (struct transition_order){.what = t->order.what,
-                                           .verb = "ROLLBACK TRANSITION",
-                                           .undoes = id,
-                                           .allow = "all",
-                                           .user = "",
-                                           .peer = ""};
-        order->keyspace = arena_string(&order->arena, t->order.keyspace);
-        order->source = arena_string(&order->arena, t->before_json);
-        order->base = arena_string(&order->arena, t->after_json);
-        return true;
-    }
-    return false;
+    transitions_ended(t);
 }

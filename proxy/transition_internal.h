@@ -1,9 +1,9 @@
 /*
  * What the files of a transition share. For them only.
  *
- * transition.c: the way through the steps, the registry. transition_lock.c: one at a time in a
- * fleet. transition_subject.c: what there is to say to vtctld about VSchemas and routing rules.
- * transition_facts.c: what MySQL has. transition_judge.c: target, difference, checks.
+ * transition.c: the way through the steps. transitions.c: the registry. transition_lock.c: one at a
+ * time in a fleet. transition_subject.c: what there is to say to vtctld about VSchemas and routing
+ * rules. transition_facts.c: what MySQL has. transition_judge.c: target, difference, checks.
  * transition_hold.c: hold, drain, release. transition_apply.c: compare, apply, see, undo.
  * transition_probe.c: probes.
  */
@@ -55,6 +55,15 @@ struct hold_drain;
 /* The answer of vtctld, or of the control thread, to what a step has asked. */
 typedef void transition_answered(struct transition *t, const struct vtctld_answer *answer);
 typedef void transition_queried(struct transition *t, const struct control_query *q);
+
+struct transitions {
+    struct server *server;
+    uint64_t last_id;
+    bool stopped;
+    TAILQ_HEAD(, transition) list;
+    size_t ended;
+    struct transition_tally tally;
+};
 
 struct transition {
     TAILQ_ENTRY(transition) link;
@@ -122,6 +131,11 @@ struct transition {
     void *done_arg;
 };
 
+/* transitions.c: it has ended; another of the same thing begins. May free t. */
+void transitions_ended(struct transition *t);
+/* Of t->timer: calls t->on_timer. */
+void transition_on_timer(evutil_socket_t fd, short what, void *arg);
+
 /* The step is done: the next one begins. */
 void transition_next(struct transition *t);
 /* On to that one. */
@@ -150,6 +164,7 @@ void transition_wait(struct transition *t, int64_t ms, void (*then)(struct trans
 int64_t transition_pause_ms(const struct transition *t);
 
 const char *transition_step_name(enum transition_step step);
+const char *transition_step_text(enum transition_step step); /* what it does, in words */
 enum transition_step transition_step_find(const char *name); /* STEP_READ for an unknown one */
 
 /* transition_judge.c: JSON of the order's kind. False: it failed over it; `what` stands before the
