@@ -115,8 +115,16 @@ void admin_each_show(enum config_role role, void (*fn)(void *arg, const char *na
 void admin_help(struct admin_request *rq, struct lexer *lx)
 {
     static const char *const NAMES[] = {"Command", "Help", "Right"};
+    struct admin_error error;
 
-    if (!admin_expect_end(rq, lx))
+    /* HELP 'topic', as the mysql clients send it. */
+    if (!rq->filter && !admin_parse_end(lx, &error)) {
+        admin_parse_refuse(&error, &error.near,
+                           "nothing more (SHOW HELP LIKE '%hold%' finds commands)");
+        admin_refuse(rq, &error);
+        return;
+    }
+    if (rq->filter && !admin_expect_end(rq, lx))
         return;
     struct admin_table *t = admin_table_create(NAMES, 3);
 

@@ -235,7 +235,7 @@ def test_what_mysql_shows(start_shim, bed):
     assert shim.admin("SHOW DATABASES") == [{"database": "vtshim"}]
     tables = [row["tables_in_vtshim"] for row in shim.admin("SHOW TABLES FROM `vtshim`")]
     assert len(tables) > 20 and all(shim.admin(f"SHOW {name} LIKE 'no such thing'") == [] for name in tables if name != "help")
-    for text in ("SHOW ENGINES", "SHOW TABLES FROM commerce", "SELECT * FROM sessions", "SELECT NOW()", "EXPLAIN SELECT 1"):
+    for text in ("SHOW ENGINES", "SHOW TABLES FROM commerce", "SELECT * FROM sessions", "SELECT NOW()", "EXPLAIN SELECT 1", "HELP 'processlist'"):
         with pytest.raises(pymysql.Error) as refused:
             shim.admin(text)
         assert refused.value.args[0] == 1064 and "SHOW HELP" in refused.value.args[1], refused.value
