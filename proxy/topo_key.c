@@ -35,7 +35,8 @@ static bool find_name(const char *key, size_t len, const char *word, char name[H
     at += strlen(word);
     const char *end = memchr(at, '/', (size_t)(key + len - at));
 
-    if (!end || end == at || (size_t)(end - at) >= HOLD_NAME_MAX)
+    if (!end || end == at || (size_t)(end - at) >= HOLD_NAME_MAX ||
+        memchr(at, '\0', (size_t)(end - at)))
         return false;
     memcpy(name, at, (size_t)(end - at));
     name[end - at] = '\0';
