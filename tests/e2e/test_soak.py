@@ -103,6 +103,11 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def heap_used(shim: Shim) -> int:
+    """What the program has allocated, without what the allocator keeps."""
+    return next(int(row["bytes"]) for row in shim.admin("SHOW MEMORY") if row["name"] == "heap_used")
+
+
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -135,6 +140,7 @@ def test_soak(bed, tmp_path, table):
     trouble = Trouble(shim, table)
     memory: list[tuple[float, float]] = []
     files: list[tuple[float, float]] = []
+    heap: list[tuple[float, float]] = []
     counts: list[str] = []
     began = time.monotonic()
     process = subprocess.Popen(
@@ -149,7 +155,9 @@ def test_soak(bed, tmp_path, table):
             at = time.monotonic() - began
             memory.append((at, resident(pid)))
             files.append((at, descriptors(pid)))
-            (tmp_path / "samples").open("a").write(f"{at:.0f} {memory[-1][1]} {files[-1][1]} {counts[-1] if counts else '-'}\n")
+            heap.append((at, heap_used(shim)))
+            (tmp_path / "samples").open("a").write(
+                f"{at:.0f} {memory[-1][1]} {heap[-1][1]} {files[-1][1]} {counts[-1] if counts else '-'}\n")
             assert shim.process.poll() is None, "the shim has ended"
             time.sleep(EVERY_S)
     finally:
@@ -160,9 +168,10 @@ def test_soak(bed, tmp_path, table):
     took = time.monotonic() - began
     words = counts[-1].split()
     found = dict(zip(words[::2], map(int, words[1::2])))
-    steady = [point for point in memory if point[0] > took * WARM_UP]
+    steady, used = ([point for point in points if point[0] > took * WARM_UP] for points in (memory, heap))
     report = (f"{found} in {took:.0f} s ({found['statements'] / took:.0f}/s), meanwhile {trouble.done}; "
-              f"resident {steady[0][1] / 1e6:.1f} to {steady[-1][1] / 1e6:.1f} MB, growth {growth(steady) * 100:+.2f} %; "
+              f"resident {steady[0][1] / 1e6:.1f} to {steady[-1][1] / 1e6:.1f} MB, growth {growth(steady) * 100:+.2f} % "
+              f"(allocated {used[0][1] / 1e6:.2f} to {used[-1][1] / 1e6:.2f} MB, {growth(used) * 100:+.2f} %); "
               f"descriptors {min(y for _, y in files[2:]):.0f} to {max(y for _, y in files):.0f}")
     print(report)
     (REPOSITORY / "build" / "soak.txt").write_text(report + "\n")
