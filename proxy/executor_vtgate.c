@@ -7,6 +7,7 @@
  * Each step is a callback of ask.c that starts the next. A step that fails after ours was set goes
  * through "restore" all the same, so that the session is as it was.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,39 +292,79 @@ static void on_controlled(struct session *s, const struct answer *a)
     s->migration->done(s, !a ? 1105 : a->failed ? a->code : 0);
 }
 
+static void on_control_back(struct session *s, const struct answer *a)
+{
+    if (!a || a->failed) {
+        log_warn("ddl_target_lost", "session:u", s->id);
+        migration_vtgate_lost(s);
+        session_finish(s, CLOSE_VTGATE_ERROR);
+        return;
+    }
+    s->migration->done(s, s->migration->mark_code);
+}
+
+static void control_back(struct session *s, const struct answer *a)
+{
+    s->migration->mark_code = !a ? 1105 : a->failed ? a->code : 0;
+    ask_use(s, s->database, on_control_back);
+}
+
+static void on_control_there(struct session *s, const struct answer *a)
+{
+    if (!a || a->failed)
+        control_back(s, a);
+    else
+        ask_format(s, control_back, "%s", s->migration->control);
+}
+
+/* ALTER VITESS_MIGRATION reaches the shards of the session's keyspace alone (vtgate guesses it
+   where there is one only): from another, or none, it goes there and back. */
+__attribute__((format(printf, 3, 4))) static void control(struct session *s, executor_done *done,
+                                                          const char *format, ...)
+{
+    struct migration *m = s->migration;
+    size_t len = s->database ? strcspn(s->database, ":/@[") : 0;
+    bool here = !*m->record.keyspace || (len == strlen(m->record.keyspace) && len > 0 &&
+                                         memcmp(s->database, m->record.keyspace, len) == 0);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(m->control, sizeof(m->control), format, args);
+    va_end(args);
+    m->done = done;
+    if (here)
+        ask_format(s, on_controlled, "%s", m->control);
+    else
+        ask_use(s, m->record.keyspace, on_control_there);
+}
+
 static void cancel(struct session *s, const char *uuid, executor_done *done)
 {
-    s->migration->done = done;
-    ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CANCEL", uuid);
+    control(s, done, "ALTER VITESS_MIGRATION '%s' CANCEL", uuid);
 }
 
 static void complete(struct session *s, const char *uuid, const char *shard, executor_done *done)
 {
-    s->migration->done = done;
     if (shard && !strpbrk(shard, "'\\"))
-        ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE VITESS_SHARDS '%s'",
-                   uuid, shard);
+        control(s, done, "ALTER VITESS_MIGRATION '%s' COMPLETE VITESS_SHARDS '%s'", uuid, shard);
     else
-        ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' COMPLETE", uuid);
+        control(s, done, "ALTER VITESS_MIGRATION '%s' COMPLETE", uuid);
 }
 
 static void postpone(struct session *s, const char *uuid, executor_done *done)
 {
-    s->migration->done = done;
-    ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' POSTPONE COMPLETE", uuid);
+    control(s, done, "ALTER VITESS_MIGRATION '%s' POSTPONE COMPLETE", uuid);
 }
 
 static void threshold(struct session *s, const char *uuid, uint32_t seconds, executor_done *done)
 {
-    s->migration->done = done;
-    ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' CUTOVER_THRESHOLD '%us'", uuid,
-               (unsigned)seconds);
+    control(s, done, "ALTER VITESS_MIGRATION '%s' CUTOVER_THRESHOLD '%us'", uuid,
+            (unsigned)seconds);
 }
 
 static void retry(struct session *s, const char *uuid, executor_done *done)
 {
-    s->migration->done = done;
-    ask_format(s, on_controlled, "ALTER VITESS_MIGRATION '%s' RETRY", uuid);
+    control(s, done, "ALTER VITESS_MIGRATION '%s' RETRY", uuid);
 }
 
 /* --- locating -------------------------------------------------------------------------------- */

@@ -65,7 +65,8 @@ struct migration {
     struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */
     size_t cut_shard_count;
     bool unmarked;      /* marks in the shards' logs were refused */
-    uint16_t mark_code; /* of the last mark's statement: 0, or of its error */
+    char control[320];  /* the control statement that is to be asked in the migration's keyspace */
+    uint16_t mark_code; /* of the last mark's or control statement: 0, or of its error */
     size_t next_told;
     bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
     int64_t told_ms;       /* COMPLETING: when a shard was last told */
