@@ -115,25 +115,35 @@ static void add_denied(struct topo_denied *d, const char *table)
     snprintf(d->tables[d->n++], HOLD_NAME_MAX, "%s", table);
 }
 
+static void add_tables(struct topo_denied *d, const Topodata__Shard *shard)
+{
+    for (size_t i = 0; i < shard->n_tablet_controls; i++) {
+        const Topodata__Shard__TabletControl *control = shard->tablet_controls[i];
+
+        for (size_t k = 0; k < control->n_denied_tables; k++)
+            add_denied(d, control->denied_tables[k]);
+    }
+}
+
 struct topo_denied *topo_denied_read(const struct topo_event *e)
 {
-    struct topo_denied *d = memory_zalloc(sizeof(*d));
+    char keyspace[HOLD_NAME_MAX];
+    struct bytes rest;
+
+    if (!ends_with(e->key, e->len, "/Shard") ||
+        !find_name(e->key, e->len, "/keyspaces/", keyspace, &rest))
+        return NULL;
     unsigned char *value = memory_zalloc(e->value_len + 1);
     size_t n = decode(value, e->value_len, e->value, e->value_len);
-    struct bytes rest;
-    bool ok = ends_with(e->key, e->len, "/Shard") && n > 0 &&
-              find_name(e->key, e->len, "/keyspaces/", d->keyspace, &rest);
-    Topodata__Shard *shard = ok ? topodata__shard__unpack(NULL, n, value) : NULL;
+    Topodata__Shard *shard = n > 0 ? topodata__shard__unpack(NULL, n, value) : NULL;
+    struct topo_denied *d = NULL;
 
-    for (size_t i = 0; shard && i < shard->n_tablet_controls; i++) {
-        for (size_t k = 0; k < shard->tablet_controls[i]->n_denied_tables; k++)
-            add_denied(d, shard->tablet_controls[i]->denied_tables[k]);
+    if (shard) {
+        d = memory_zalloc(sizeof(*d));
+        memcpy(d->keyspace, keyspace, sizeof(d->keyspace));
+        add_tables(d, shard);
+        topodata__shard__free_unpacked(shard, NULL);
     }
-    if (!shard) {
-        topo_denied_free(d);
-        d = NULL;
-    }
-    topodata__shard__free_unpacked(shard, NULL);
     free(value);
     return d;
 }

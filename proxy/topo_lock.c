@@ -21,10 +21,10 @@
  * and go/vt/vtorc/logic/topology_recovery.go. Reads are retried in any case, and so is what a
  * tablet has refused outside of a transaction.
  */
-static const struct {
-    const char *action; /* it begins so */
-    unsigned kinds;     /* what is held */
-    bool may_narrow;    /* tables may move, not all of the keyspace */
+static const struct action {
+    const char *begin; /* of what the lock says */
+    unsigned kinds;    /* what is held */
+    bool may_narrow;   /* tables may move, not all of the keyspace */
 } ACTIONS[] = {
     {"SwitchWrites", HOLD_TRANSACTIONS, true},
     {"PlannedReparentShard", HOLD_TRANSACTIONS | HOLD_WRITES, false},
@@ -121,12 +121,12 @@ static void add(struct topo_locks *ls, struct held *h, const char *table)
 }
 
 static void hold(struct topo_locks *ls, const struct topo_event *e, const struct topo_lock *lock,
-                 size_t action)
+                 const struct action *action)
 {
     const struct config *c = ls->server->config;
     struct held *h = memory_zalloc(sizeof(*h) + e->len);
 
-    h->like = (struct hold){.kinds = ACTIONS[action].kinds, .retries_pass = true};
+    h->like = (struct hold){.kinds = action->kinds, .retries_pass = true};
     snprintf(h->like.keyspace, sizeof(h->like.keyspace), "%s", lock->keyspace);
     snprintf(h->like.owner, sizeof(h->like.owner), "lock of %s%s%s", lock->keyspace,
              *lock->shard ? "/" : "", lock->shard);
@@ -135,7 +135,7 @@ static void hold(struct topo_locks *ls, const struct topo_event *e, const struct
     if (h->like.max_wait_ms < 2 * c->topo_lock_hold_ms)
         h->like.max_wait_ms = 2 * c->topo_lock_hold_ms;
     h->until_ms = clock_ms() + c->topo_lock_hold_ms;
-    h->may_narrow = ACTIONS[action].may_narrow;
+    h->may_narrow = action->may_narrow;
     h->len = e->len;
     memcpy(h->key, e->key, e->len);
     TAILQ_INSERT_HEAD(&ls->list, h, link);
@@ -155,43 +155,57 @@ static void narrow(struct topo_locks *ls, struct held *h, const struct topo_deni
     release(ls, &wide, 1);
 }
 
-/* Tables of one keyspace are denied: they move between all that are locked for it, two as a rule.
- */
-static void note_denied(struct topo_locks *ls, const struct topo_event *e)
+/* Whether tables of that keyspace may be about to move. */
+static bool is_switched(const struct topo_locks *ls, const char *keyspace)
 {
-    struct topo_denied *denied = TAILQ_EMPTY(&ls->list) ? NULL : topo_denied_read(e);
-    struct held *h;
-    bool ours = false;
+    const struct held *h;
 
     TAILQ_FOREACH(h, &ls->list, link)
     {
-        ours = ours || (denied && h->may_narrow && strcmp(h->like.keyspace, denied->keyspace) == 0);
-    }
-    TAILQ_FOREACH(h, &ls->list, link)
-    {
-        if (ours && h->may_narrow && denied->n > 0 && denied->n <= TABLES_MAX &&
-            clock_ms() < h->until_ms)
-            narrow(ls, h, denied);
-    }
-    topo_denied_free(denied);
-}
-
-/* False: nothing that is held. */
-static bool find_action(const char *action, size_t *which)
-{
-    for (size_t i = 0; i < sizeof(ACTIONS) / sizeof(*ACTIONS); i++) {
-        *which = i;
-        if (strncmp(action, ACTIONS[i].action, strlen(ACTIONS[i].action)) == 0)
+        if (h->may_narrow && strcmp(h->like.keyspace, keyspace) == 0)
             return true;
     }
     return false;
+}
+
+/* Tables of one keyspace are denied: they move between all that are locked for it, two as a rule.
+ */
+static void narrow_all(struct topo_locks *ls, const struct topo_denied *denied)
+{
+    struct held *h;
+
+    if (denied->n == 0 || denied->n > TABLES_MAX || !is_switched(ls, denied->keyspace))
+        return;
+    TAILQ_FOREACH(h, &ls->list, link)
+    {
+        if (h->may_narrow && clock_ms() < h->until_ms)
+            narrow(ls, h, denied);
+    }
+}
+
+static void note_denied(struct topo_locks *ls, const struct topo_event *e)
+{
+    struct topo_denied *denied = TAILQ_EMPTY(&ls->list) ? NULL : topo_denied_read(e);
+
+    if (denied)
+        narrow_all(ls, denied);
+    topo_denied_free(denied);
+}
+
+/* NULL: nothing that is held. */
+static const struct action *find_action(const char *text)
+{
+    for (size_t i = 0; i < sizeof(ACTIONS) / sizeof(*ACTIONS); i++) {
+        if (strncmp(text, ACTIONS[i].begin, strlen(ACTIONS[i].begin)) == 0)
+            return &ACTIONS[i];
+    }
+    return NULL;
 }
 
 void topo_locks_note(struct topo_locks *ls, const struct topo_event *e)
 {
     struct topo_lock lock;
     struct held *h;
-    size_t action;
 
     if (!topo_lock_read(e, &lock)) {
         note_denied(ls, e);
@@ -203,8 +217,10 @@ void topo_locks_note(struct topo_locks *ls, const struct topo_event *e)
             let_go(ls, h);
         return;
     }
-    if (!find_action(lock.action, &action) || ls->server->config->topo_lock_hold_ms == 0 ||
-        find(ls, e) || is_our_doing(ls, lock.keyspace))
+    const struct action *action = find_action(lock.action);
+
+    if (!action || ls->server->config->topo_lock_hold_ms == 0 || find(ls, e) ||
+        is_our_doing(ls, lock.keyspace))
         return;
     prune(ls);
     hold(ls, e, &lock, action);
