@@ -8,17 +8,13 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "proxy/audit.h"
-#include "proxy/flights.h"
 #include "proxy/log.h"
-#include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/transition_internal.h"
 #include "proxy/transition_store.h"
-#include "proxy/vtctld_error.h"
 #include "proxy/vtgate_control.h"
 
 #define LINES_MAX     600
@@ -258,22 +254,6 @@ int64_t transition_pause_ms(const struct transition *t)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-/* What only a transition under way needs. */
-static void shed(struct transition *t)
-{
-    transition_facts_free(t->facts);
-    t->facts = NULL;
-    transition_measure_free(t->measure);
-    t->measure = NULL;
-    subject_free(&t->before);
-    subject_free(&t->after);
-    subject_free(&t->now);
-    vschema_diff_free(t->diff);
-    t->diff = NULL;
-    vschema_findings_free(&t->findings);
-    event_del(t->timer);
-}
-
 /* The last words: what happened at which step, and how things stand now. */
 static void conclude(struct transition *t)
 {
@@ -331,6 +311,5 @@ void transition_end(struct transition *t)
     if (t->done)
         t->done(t->done_arg, t);
     t->done = NULL;
-    shed(t);
     transitions_ended(t);
 }

@@ -17,19 +17,28 @@
 #define KEPT_MAX     100 /* that have ended */
 #define ELSEWHERE_MS 1000
 
-static void transition_free(struct transition *t)
+/* What only a transition under way needs. */
+static void shed(struct transition *t)
 {
-    TAILQ_REMOVE(&t->all->list, t, link);
-    if (t->timer)
-        event_free(t->timer);
-    vtgate_watch_look_cancel(&t->look);
     transition_facts_free(t->facts);
+    t->facts = NULL;
     transition_measure_free(t->measure);
+    t->measure = NULL;
     subject_free(&t->before);
     subject_free(&t->after);
     subject_free(&t->now);
     vschema_diff_free(t->diff);
+    t->diff = NULL;
     vschema_findings_free(&t->findings);
+    event_del(t->timer);
+}
+
+static void transition_free(struct transition *t)
+{
+    TAILQ_REMOVE(&t->all->list, t, link);
+    shed(t);
+    event_free(t->timer);
+    vtgate_watch_look_cancel(&t->look);
     transition_order_free(&t->order);
     arena_free(&t->arena);
     free(t->before_json);
@@ -76,6 +85,7 @@ void transitions_ended(struct transition *t)
     struct transitions *ts = t->all;
     struct transition *next;
 
+    shed(t);
     ts->ended++;
     next = oldest(ts, &t->order);
     if (next)
