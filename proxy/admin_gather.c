@@ -8,7 +8,6 @@
 
 #include "proxy/memory.h"
 #include "proxy/server.h"
-#include "proxy/worker.h"
 
 struct gather {
     struct admin_request *rq;

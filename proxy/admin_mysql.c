@@ -16,7 +16,6 @@
 #include "proxy/admin_select.h"
 #include "proxy/admin_values.h"
 #include "proxy/gate.h"
-#include "proxy/kept.h"
 #include "proxy/migration.h"
 #include "proxy/server.h"
 #include "proxy/session.h"

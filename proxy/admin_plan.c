@@ -9,7 +9,6 @@
 #include "proxy/admin_commands.h"
 #include "proxy/admin_transition.h"
 #include "proxy/deploy_plan.h"
-#include "proxy/memory.h"
 #include "proxy/server.h"
 
 static struct admin_table *steps_of(const struct deploy_plan *p)

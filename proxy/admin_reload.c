@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "proxy/admin_commands.h"
-#include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/vtctld.h"
 #include "vtctldata.pb-c.h"

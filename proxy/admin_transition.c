@@ -9,7 +9,6 @@
 
 #include "proxy/admin_commands.h"
 #include "proxy/admin_transition.h"
-#include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/transition.h"
 

@@ -5,7 +5,6 @@
 
 #include "planner/digest.h"
 #include "proxy/admin_commands.h"
-#include "proxy/admin_parse.h"
 #include "proxy/admin_values.h"
 #include "proxy/server.h"
 #include "proxy/shapes.h"

@@ -14,7 +14,6 @@
 #include "proxy/fleet.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
-#include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
 #include "proxy/server.h"

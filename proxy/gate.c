@@ -14,7 +14,6 @@
 #include "proxy/audit_session.h"
 #include "proxy/gate_internal.h"
 #include "proxy/log.h"
-#include "proxy/memory.h"
 #include "proxy/migration.h"
 #include "proxy/notes.h"
 #include "proxy/script.h"

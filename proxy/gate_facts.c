@@ -14,9 +14,7 @@
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
-#include "proxy/server.h"
 #include "proxy/visible.h"
-#include "proxy/worker.h"
 
 bool gate_is_alter(const struct gate *g)
 {

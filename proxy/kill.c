@@ -18,7 +18,6 @@
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/vtgate_control.h"
-#include "proxy/vtgates.h"
 #include "proxy/worker.h"
 
 /* Only one worker has the victim, so that only one writes here; the mailboxes order the accesses.

@@ -18,7 +18,6 @@
 #include "proxy/migration_lock.h"
 #include "proxy/migration_revert.h"
 #include "proxy/notes.h"
-#include "proxy/script.h"
 #include "proxy/server.h"
 #include "proxy/visible.h"
 #include "proxy/worker.h"

@@ -10,7 +10,6 @@
 #include "planner/ddl.h"
 #include "planner/ddl_tables.h"
 #include "proxy/audit_session.h"
-#include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
 #include "proxy/migration_internal.h"

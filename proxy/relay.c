@@ -10,7 +10,6 @@
 #include "proxy/migration.h"
 #include "proxy/retry.h"
 #include "proxy/script.h"
-#include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/timing.h"
 #include "proxy/worker.h"

@@ -16,7 +16,6 @@
 #include "proxy/memory.h"
 #include "proxy/migration_revert.h"
 #include "proxy/notes.h"
-#include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/session_transition.h"
 #include "proxy/worker.h"

@@ -17,7 +17,6 @@
 #include "planner/vschema_alter.h"
 #include "planner/vschema_text.h"
 #include "proxy/ask.h"
-#include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/script.h"
 #include "proxy/server.h"

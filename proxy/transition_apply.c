@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/transition_internal.h"

@@ -10,8 +10,6 @@
 
 #include "planner/vschema_alter.h"
 #include "proxy/flights.h"
-#include "proxy/log.h"
-#include "proxy/memory.h"
 #include "proxy/migrations.h"
 #include "proxy/retry.h"
 #include "proxy/server.h"

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/lexer.h"
 #include "planner/names.h"
 #include "planner/sample.h"
 #include "proxy/control_warm.h"

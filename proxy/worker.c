@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "proxy/locks.h"
-#include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/park.h"
 #include "proxy/server.h"
