@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "planner/control.h"
+#include "planner/target.h"
 #include "planner/traffic.h"
 
 static const struct names EVERYTHING = {.everything = true};
@@ -24,11 +25,6 @@ static char *copy_text(const char *text, size_t len)
     memcpy(copy, text, len);
     copy[len] = '\0';
     return copy;
-}
-
-bool plan_target_is_shard(const char *database)
-{
-    return database && strpbrk(database, ":/[") != NULL;
 }
 
 /* The effect of running a statement, besides its result. */
@@ -62,7 +58,7 @@ static const char *pass_reason(const struct plan_facts *facts, const struct stat
         return "intercept_off";
     if (st->kind == STATEMENT_DIRECT_DDL)
         return "direct";
-    if (plan_target_is_shard(facts->database))
+    if (target_is_shard(facts->database))
         return "targeted";
     if (facts->temporary && names_may_contain(facts->temporary, st->name.text, st->name.len))
         return "temporary"; /* vtgate knows which, and runs it in the session */

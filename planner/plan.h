@@ -106,10 +106,6 @@ struct plan {
                            will refuse them; "too_long": not all of the text was seen */
 };
 
-/* Whether a target names a shard, key range or destination ("ks:-80", "ks/-80", "ks[..]"): DDL in
-   such a session bypasses online DDL in vtgate (go/vt/vtgate/engine/ddl.go, plan for a target). */
-bool plan_target_is_shard(const char *database);
-
 /*
  * Whether a whole COM_QUERY is as nearly all are: plan_text would say FORWARD, with no effect and
  * nothing to log. The short way there, as long as there is no hold and no fence, and nothing is

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "planner/target.h"
 #include "protocol/bytes.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -422,10 +423,10 @@ void changes_note_error(struct session *s, const uint8_t *p, size_t len)
         !change_suspected((uint16_t)load_u16(p + 1), (const char *)p + ERROR_FIELD,
                           len - ERROR_FIELD, &what.kind))
         return;
-    size_t n = s->database ? strcspn(s->database, ":/@[") : 0;
+    struct sql_name keyspace = target_keyspace(s->database);
 
-    if (n < sizeof(what.keyspace))
-        memcpy(what.keyspace, s->database, n);
+    if (keyspace.len < sizeof(what.keyspace))
+        memcpy(what.keyspace, keyspace.text, keyspace.len);
     s->worker->suspected_ms = now;
     changes_notice(s->worker->server->changes, &what, false);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/target.h"
 #include "proxy/ask.h"
 #include "proxy/keeper.h"
 #include "proxy/log.h"
@@ -143,6 +144,7 @@ static void on_told(struct session *s, const struct answer *a)
 
 static void look(struct session *s, const struct control_statement *c, bool all)
 {
+    struct sql_name keyspace = target_keyspace(s->database);
     struct elsewhere_found *f = s->elsewhere = memory_zalloc(sizeof(*f));
     char sql[600];
     int n;
@@ -150,8 +152,7 @@ static void look(struct session *s, const struct control_statement *c, bool all)
     f->asked = *c;
     f->asked_ms = clock_ms();
     f->complete = strcmp(c->verb, "postpone") != 0;
-    snprintf(f->keyspace, sizeof(f->keyspace), "%.*s", (int)strcspn(s->database, "@:/["),
-             s->database);
+    snprintf(f->keyspace, sizeof(f->keyspace), "%.*s", (int)keyspace.len, keyspace.text);
     if (all)
         n = snprintf(sql, sizeof(sql),
                      "SHOW VITESS_MIGRATIONS FROM `%s` WHERE postpone_completion = 1 AND "
@@ -194,11 +195,11 @@ enum elsewhere control_elsewhere(struct session *s, const struct control_stateme
 {
     bool all = strcmp(c->verb, "complete all") == 0;
     bool one = strcmp(c->verb, "complete") == 0 || strcmp(c->verb, "postpone") == 0;
-    size_t keyspace = s->database ? strcspn(s->database, "@:/[") : 0;
+    struct sql_name keyspace = target_keyspace(s->database);
     enum elsewhere result = ELSEWHERE_NOBODY;
 
-    if (!(all || (one && *c->uuid)) || !s->worker->server->config->ddl_intercept || !keyspace ||
-        keyspace > 64 || strchr(s->database, '`'))
+    if (!(all || (one && *c->uuid)) || !s->worker->server->config->ddl_intercept ||
+        keyspace.len == 0 || keyspace.len > 64 || strchr(keyspace.text, '`'))
         return ELSEWHERE_NOBODY;
     if (!is_about(s->elsewhere, c)) {
         control_elsewhere_forget(s);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/target.h"
 #include "proxy/audit_session.h"
 #include "proxy/changes.h"
 #include "proxy/effect.h"
@@ -32,10 +33,10 @@ static void begin_vschema_change(struct session *s, const char *table, size_t le
 {
     const struct server *server = s->worker->server;
     struct change what = {.kind = CHANGE_VSCHEMA, .source = CHANGE_OWN};
-    size_t n = s->database ? strcspn(s->database, ":/@[") : 0;
+    struct sql_name keyspace = target_keyspace(s->database);
 
-    if (n < sizeof(what.keyspace))
-        memcpy(what.keyspace, s->database ? s->database : "", n);
+    if (keyspace.len < sizeof(what.keyspace))
+        memcpy(what.keyspace, keyspace.text, keyspace.len);
     if (len > 0)
         change_add_table(&what, table, len);
     flights_begin(server->flights, table, len);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "planner/ddl.h"
+#include "planner/target.h"
 #include "planner/traffic.h"
 #include "proxy/audit_session.h"
 #include "proxy/flights.h"
@@ -54,13 +55,10 @@ static void copy_name(char *dst, size_t size, struct sql_name name)
     dst[n] = '\0';
 }
 
-/* The target without shard and tablet type: the keyspace. */
 static void set_names(struct session *s, struct gate *g, const struct statement *st)
 {
-    struct sql_name keyspace = st->qualifier, session = {NULL, 0};
+    struct sql_name keyspace = st->qualifier, session = target_keyspace(s->database);
 
-    if (s->database)
-        session = (struct sql_name){s->database, strcspn(s->database, "@:/[")};
     if (keyspace.len == 0)
         keyspace = session;
     copy_name(g->session_keyspace, sizeof(g->session_keyspace), session);
@@ -214,7 +212,7 @@ static struct gate *create(struct session *s, const struct plan *plan)
         if (s->strategy_own)
             g->passed = "strategy";
     }
-    g->targeted = plan_target_is_shard(s->database);
+    g->targeted = target_is_shard(s->database);
     g->ddl = ddl_parse(g->st.text, g->st.len);
     set_names(s, g, &g->st);
     set_tables(g);

@@ -10,6 +10,7 @@
 
 #include "planner/control.h"
 #include "planner/ddl.h"
+#include "planner/target.h"
 #include "proxy/audit_session.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
@@ -80,13 +81,14 @@ bool migration_revert_start(struct session *s, const struct statement *st, uint8
                             bool more, bool binary)
 {
     struct control_statement c;
-    size_t keyspace = s->database ? strcspn(s->database, "@:/[") : 0;
+    struct sql_name keyspace = target_keyspace(s->database);
 
     control_statement_parse(&c, st->text ? st->text : "", st->text ? st->len : 0);
     if (strcmp(c.verb, "revert") != 0 || !*c.uuid || s->strategy_own ||
         s->status & STATUS_IN_TRANSACTION || !s->worker->server->config->ddl_intercept ||
-        !migration_can_manage(s) || keyspace == 0 || s->database[keyspace] != '\0' ||
-        keyspace >= sizeof(((struct migration_record *)0)->keyspace) || strchr(s->database, '`'))
+        !migration_can_manage(s) || keyspace.len == 0 || keyspace.text[keyspace.len] != '\0' ||
+        keyspace.len >= sizeof(((struct migration_record *)0)->keyspace) ||
+        strchr(keyspace.text, '`'))
         return false;
     struct migration *m = migration_create(s);
 
@@ -96,7 +98,7 @@ bool migration_revert_start(struct session *s, const struct statement *st, uint8
     m->more = more;
     m->binary = binary;
     m->async = m->reverting = m->own_context = m->settled = true;
-    memcpy(m->record.keyspace, s->database, keyspace);
+    memcpy(m->record.keyspace, keyspace.text, keyspace.len);
     snprintf(m->record.user, sizeof(m->record.user), "%s", s->user);
     snprintf(m->record.status, sizeof(m->record.status), "submitting");
     m->record.session = s->id;

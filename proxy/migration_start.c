@@ -9,6 +9,7 @@
 
 #include "planner/ddl.h"
 #include "planner/ddl_tables.h"
+#include "planner/target.h"
 #include "proxy/audit_session.h"
 #include "proxy/memory.h"
 #include "proxy/migration.h"
@@ -84,8 +85,8 @@ static void set_names(struct session *s, const struct statement *ddl)
     struct migration_record *r = &s->migration->record;
     struct sql_name keyspace = ddl->qualifier;
 
-    if (keyspace.len == 0 && s->database)
-        keyspace = (struct sql_name){s->database, strcspn(s->database, "@")};
+    if (keyspace.len == 0)
+        keyspace = target_keyspace(s->database);
     /* Keyspace names have no backtick (topo validates them): one would end the quoting above. */
     if (keyspace.len > 0 && keyspace.len < sizeof(r->keyspace) &&
         !memchr(keyspace.text, '`', keyspace.len))

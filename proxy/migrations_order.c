@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "planner/target.h"
 #include "proxy/memory.h"
 #include "proxy/migrations_internal.h"
 
@@ -232,7 +233,7 @@ void migration_wish_format(const struct migration_record *r, char *dst, size_t s
 
 bool migrations_any_managed(struct migrations *ms, const char *keyspace, char uuid[64])
 {
-    size_t len = strcspn(keyspace, "@:/[");
+    size_t len = target_keyspace(keyspace).len;
     const struct item *it;
 
     pthread_mutex_lock(&ms->lock);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/target.h"
 #include "planner/trouble.h"
 #include "proxy/changes.h"
 #include "proxy/flights.h"
@@ -257,7 +258,7 @@ struct retry_decision retry_judge(struct session *s, const char *text, size_t le
     f.first = s->kept->first;
     f.restartable = s->plain_begin;
     f.transactions = server->config->retry_in_transactions;
-    f.one_shard = plan_target_is_shard(s->database);
+    f.one_shard = target_is_shard(s->database);
     f.transition = retry_is_held(s) || retry_is_in_transition(s);
     f.started_ms = r->started_ms;
     f.attempts = r->attempts;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "planner/plan.h"
+#include "planner/target.h"
 #include "planner/vschema_alter.h"
 #include "planner/vschema_text.h"
 #include "proxy/ask.h"
@@ -49,7 +50,7 @@ bool session_transition_wanted(const struct session *s)
     const struct server *server = s->worker->server;
 
     return s->collected || (server->vtctld && server->config->transition_alter_vschema &&
-                            server->config->ddl_intercept && !plan_target_is_shard(s->database) &&
+                            server->config->ddl_intercept && !target_is_shard(s->database) &&
                             !(s->status & STATUS_IN_TRANSACTION));
 }
 
@@ -217,8 +218,8 @@ static void ask_right(struct session *s)
 /* False: it has been answered. */
 static bool begin(struct session *s, struct sql_name keyspace, uint8_t sequence)
 {
-    if (keyspace.len == 0 && s->database)
-        keyspace = (struct sql_name){s->database, strcspn(s->database, "@:/[")};
+    if (keyspace.len == 0)
+        keyspace = target_keyspace(s->database);
     if (keyspace.len == 0 || keyspace.len > 64 || memchr(keyspace.text, '`', keyspace.len)) {
         answer_error(s, sequence, 1046, "3D000", "No database selected");
         return false;

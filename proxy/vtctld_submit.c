@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "planner/ddl_tables.h"
+#include "planner/target.h"
 #include "proxy/executor_vtctld.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -242,8 +243,8 @@ static bool other_keyspace(const struct session *s, const struct ddl_table *tabl
                            char name[65])
 {
     const struct migration *m = s->migration;
-    const char *own = m->record.keyspace, *session = s->database ? s->database : "";
-    bool same = strncmp(session, own, strlen(own)) == 0 && strcspn(session, "@") == strlen(own);
+    const char *own = m->record.keyspace;
+    bool same = target_is_of(s->database, own);
     struct statement st;
 
     classify_next(m->ddl, m->len, &st);
@@ -258,7 +259,7 @@ static bool other_keyspace(const struct session *s, const struct ddl_table *tabl
         }
         elsewhere = elsewhere || (q->len == 0 && !same);
     }
-    snprintf(name, 65, "%s", *session ? session : "the session's");
+    snprintf(name, 65, "%s", s->database && *s->database ? s->database : "the session's");
     return elsewhere;
 }
 

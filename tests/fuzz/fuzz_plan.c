@@ -6,6 +6,7 @@
  * The first byte holds the facts, the second the hold and how the text came.
  */
 #include "planner/plan.h"
+#include "planner/target.h"
 
 #include "tests/fuzz/fuzz.h"
 
@@ -46,7 +47,7 @@ static void check_plan(const struct plan *p, const struct plan_facts *facts, boo
         break;
     case PLAN_MIGRATE:
         CHECK(facts->intercept && !facts->strategy_own);
-        CHECK(!plan_target_is_shard(facts->database));
+        CHECK(!target_is_shard(facts->database));
         CHECK(p->statement.kind == STATEMENT_ONLINE_DDL && p->statement.len > 0);
         break;
     case PLAN_EXPLAIN:

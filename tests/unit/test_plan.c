@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "planner/target.h"
 #include "planner/plan.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -357,7 +358,7 @@ static void targets_decide(void **state)
         struct plan bare = plan_of("", database, no_holds, "alter table t add c int", true, false);
         struct plan full = plan_of("", database, no_holds, "drop view ks.v", true, false);
 
-        if (plan_target_is_shard(database) != targets[i].is_shard ||
+        if (target_is_shard(database) != targets[i].is_shard ||
             !is_same(bare.passed, targets[i].passed) || !is_same(full.passed, targets[i].qualified))
             fail_msg("%s", database ? database : "NULL");
         assert_int_equal(bare.action, targets[i].passed ? PLAN_FORWARD : PLAN_MIGRATE);
