@@ -29,6 +29,11 @@ static inline unsigned char ascii_upper(char c)
     return (unsigned char)(u >= 'a' && u <= 'z' ? u - 'a' + 'A' : u);
 }
 
+static inline char ascii_lower(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
 /* Whether text[0..len) is `upper` (upper_len bytes, letters in upper case), ignoring ASCII case. */
 static inline bool ascii_equals(const char *text, size_t len, const char *upper, size_t upper_len)
 {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "planner/ascii.h"
 #include "planner/lexer.h"
 
 static void copy_lower(char *dst, size_t size, const struct token *t)
@@ -13,7 +14,7 @@ static void copy_lower(char *dst, size_t size, const struct token *t)
     size_t n = t->len < size - 1 ? t->len : size - 1;
 
     for (size_t i = 0; i < n; i++)
-        dst[i] = t->text[i] >= 'A' && t->text[i] <= 'Z' ? (char)(t->text[i] | 0x20) : t->text[i];
+        dst[i] = ascii_lower(t->text[i]);
     dst[n] = '\0';
 }
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "planner/ascii.h"
+
 /* --- reading --------------------------------------------------------------------------------- */
 
 /* The text of a value: of a string what it means (of LIKE's \% and \_ the lexer leaves the
@@ -118,11 +120,6 @@ const char *admin_filter_unknown(const struct admin_filter *filter, const char *
     return NULL;
 }
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
 /* Goes back to the last % only: enough, and never slower than the product of the lengths. */
 static bool is_like(const char *text, const char *pattern)
 {
@@ -135,7 +132,8 @@ static bool is_like(const char *text, const char *pattern)
         if (*pattern == '%') {
             behind = ++pattern;
             again = text;
-        } else if ((want && lower(want) == lower(*text)) || (*pattern == '_' && !escaped)) {
+        } else if ((want && ascii_lower(want) == ascii_lower(*text)) ||
+                   (*pattern == '_' && !escaped)) {
             pattern += escaped ? 2 : 1;
             text++;
         } else if (behind) {

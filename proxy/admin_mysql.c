@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "planner/ascii.h"
 #include "planner/digest.h"
 #include "protocol/command.h"
 #include "protocol/packet.h"
@@ -266,7 +267,7 @@ static void add_name(void *arg, const char *name)
     size_t n = 0;
 
     for (; name[n] && n < sizeof(text) - 1; n++)
-        text[n] = name[n] >= 'A' && name[n] <= 'Z' ? (char)(name[n] + 32) : name[n];
+        text[n] = ascii_lower(name[n]);
     text[n] = '\0';
     admin_table_row(arg, (const char *const[]){text});
 }

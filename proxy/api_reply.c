@@ -2,7 +2,6 @@
  * Answers of commands as JSON: a result set is an array of objects, OK is an object with the number
  * of affected things, an error has the status that its MySQL error stands for.
  */
-#include <ctype.h>
 #include <event2/buffer.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -10,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/ascii.h"
 #include "proxy/admin_sink.h"
 #include "proxy/api_internal.h"
 #include "proxy/memory.h"
@@ -157,7 +157,7 @@ static char *lower_names(const struct admin_table *t, bool *numbers)
     for (size_t i = 0; names && i < t->columns; i++) {
         snprintf(names + 64 * i, 64, "%s", t->names[i]);
         for (char *p = names + 64 * i; *p; p++)
-            *p = (char)tolower((unsigned char)*p);
+            *p = ascii_lower(*p);
         numbers[i] = is_number_column(names + 64 * i);
     }
     return names;

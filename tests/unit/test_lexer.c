@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "planner/ascii.h"
 #include "planner/lexer.h"
 
 /* Tokens as "w:word q:quoted s:string n:number v:variable p:punct ;", "!" behind unterminated ones.
@@ -223,12 +224,24 @@ static void escapes_are_undone(void **state)
     }
 }
 
+/* Of ASCII alone, whatever the locale: bytes from 0x80 up are left as they are. */
+static void case_is_folded(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 256; i++) {
+        bool upper = i >= 'A' && i <= 'Z', lower = i >= 'a' && i <= 'z';
+
+        assert_int_equal((unsigned char)ascii_lower((char)i), upper ? i + 32 : i);
+        assert_int_equal(ascii_upper((char)i), lower ? i - 32 : i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_of_each_text), cmocka_unit_test(nul_bytes_are_tokens),
-        cmocka_unit_test(the_end_repeats),     cmocka_unit_test(keywords_ignore_case),
-        cmocka_unit_test(escapes_are_undone),
+        cmocka_unit_test(case_is_folded),       cmocka_unit_test(tokens_of_each_text),
+        cmocka_unit_test(nul_bytes_are_tokens), cmocka_unit_test(the_end_repeats),
+        cmocka_unit_test(keywords_ignore_case), cmocka_unit_test(escapes_are_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
