@@ -65,6 +65,8 @@ def marks(bed, since: dict[Path, tuple] | None = None) -> tuple[dict[Path, tuple
     """Where each primary's binary log ends, and how many of the shim's marks it has had from an earlier end on."""
     ends, counts = {}, []
     for row in bed.run("SHOW VITESS_TABLETS"):
+        if row["Keyspace"] != bed.keyspace or row["TabletType"] != "PRIMARY":
+            continue  # (`bed up --spare`: their replicas, and another keyspace)
         sock = bed.folder / f"vt_{int(row['Alias'].rsplit('-', 1)[1]):010d}" / "mysql.sock"
         with pymysql.connect(unix_socket=str(sock), user="vt_dba") as mysql, mysql.cursor() as cursor:
             cursor.execute("SHOW BINARY LOG STATUS")
