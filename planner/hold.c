@@ -163,9 +163,8 @@ bool hold_is_touched(const struct hold *h, const struct names *touched)
         return false;
     if (h->scope == HOLD_ALL || h->scope == HOLD_VTGATE || !touched)
         return true;
-    if (h->scope == HOLD_KEYSPACE)
-        return keyspace_is_touched(h->keyspace, touched);
-    return names_may_contain(touched, h->table, strlen(h->table));
+    return keyspace_is_touched(h->keyspace, touched) &&
+           (h->scope == HOLD_KEYSPACE || names_may_contain(touched, h->table, strlen(h->table)));
 }
 
 bool hold_stops_statements(const struct hold *h)

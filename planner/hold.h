@@ -125,7 +125,8 @@ const struct hold *hold_fence(const struct hold_subject *subject);
 void hold_touch(struct names *touched, const struct names *names, const char *database);
 
 /* Whether an open transaction counts as one that has touched what the hold is about. NULL: nobody
-   knows what it did. Always, for ALL and VTGATE; never, for a hold of DDL only. */
+   knows what it did. Always, for ALL and VTGATE; never, for a hold of DDL only. A table of that name
+   in another keyspace alone does not count. */
 bool hold_is_touched(const struct hold *h, const struct names *touched);
 
 /* Whether it stops reads and writes outside of transactions alike, so that none begins any more. */

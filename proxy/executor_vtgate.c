@@ -285,14 +285,14 @@ static void look_running(struct session *s, executor_rows *seen)
                s->migration->record.keyspace);
 }
 
-/* --- control --------------------------------------------------------------------------------- */
-
-static void on_controlled(struct session *s, const struct answer *a)
+static uint16_t code_of(const struct answer *a)
 {
-    s->migration->done(s, !a ? 1105 : a->failed ? a->code : 0);
+    return !a ? 1105 : a->failed ? a->code : 0;
 }
 
-static void on_control_back(struct session *s, const struct answer *a)
+/* --- statements at another target ------------------------------------------------------------ */
+
+static void on_back(struct session *s, const struct answer *a)
 {
     if (!a || a->failed) {
         log_warn("ddl_target_lost", "session:u", s->id);
@@ -300,25 +300,40 @@ static void on_control_back(struct session *s, const struct answer *a)
         session_finish(s, CLOSE_VTGATE_ERROR);
         return;
     }
-    s->migration->done(s, s->migration->mark_code);
+    s->migration->done(s, s->migration->there_code);
 }
 
-static void control_back(struct session *s, const struct answer *a)
+static void go_back(struct session *s, const struct answer *a)
 {
-    s->migration->mark_code = !a ? 1105 : a->failed ? a->code : 0;
-    ask_use(s, s->database, on_control_back);
+    s->migration->there_code = code_of(a);
+    ask_use(s, s->database, on_back);
 }
 
-static void on_control_there(struct session *s, const struct answer *a)
+static void on_there(struct session *s, const struct answer *a)
 {
     if (!a || a->failed)
-        control_back(s, a);
+        go_back(s, a);
     else
-        ask_format(s, control_back, "%s", s->migration->control);
+        ask_format(s, go_back, "%s", s->migration->there);
+}
+
+/* The statement in m->there is asked at a target that need not be the session's, which the session
+   is at again before DONE is told of the outcome. */
+static void ask_there(struct session *s, const char *target, executor_done *done)
+{
+    s->migration->done = done;
+    ask_use(s, target, on_there);
+}
+
+/* --- control --------------------------------------------------------------------------------- */
+
+static void on_controlled(struct session *s, const struct answer *a)
+{
+    s->migration->done(s, code_of(a));
 }
 
 /* ALTER VITESS_MIGRATION reaches the shards of the session's keyspace alone (vtgate guesses it
-   where there is one only): from another, or none, it goes there and back. */
+   where there is one only, else 1046): from another, or none, it goes there and back. */
 __attribute__((format(printf, 3, 4))) static void control(struct session *s, executor_done *done,
                                                           const char *format, ...)
 {
@@ -329,13 +344,14 @@ __attribute__((format(printf, 3, 4))) static void control(struct session *s, exe
     va_list args;
 
     va_start(args, format);
-    vsnprintf(m->control, sizeof(m->control), format, args);
+    vsnprintf(m->there, sizeof(m->there), format, args);
     va_end(args);
+    if (!here) {
+        ask_there(s, m->record.keyspace, done);
+        return;
+    }
     m->done = done;
-    if (here)
-        ask_format(s, on_controlled, "%s", m->control);
-    else
-        ask_use(s, m->record.keyspace, on_control_there);
+    ask_format(s, on_controlled, "%s", m->there);
 }
 
 static void cancel(struct session *s, const char *uuid, executor_done *done)
@@ -441,40 +457,16 @@ static bool let_go(struct session *s)
 
 /* --- a mark in a shard's binary log ---------------------------------------------------------- */
 
-static void on_back(struct session *s, const struct answer *a)
-{
-    if (!a || a->failed) {
-        log_warn("ddl_target_lost", "session:u", s->id);
-        migration_vtgate_lost(s);
-        session_finish(s, CLOSE_VTGATE_ERROR);
-        return;
-    }
-    s->migration->done(s, s->migration->mark_code);
-}
-
-static void go_back(struct session *s, const struct answer *a)
-{
-    s->migration->mark_code = !a ? 1105 : a->failed ? a->code : 0;
-    ask_use(s, s->database, on_back);
-}
-
 /* MySQL logs the statement though there is no such table (Sql_cmd_analyze_table::execute in
    sql/sql_admin.cc), and vstreamer tells of it as of any event that means nothing to it. */
-static void on_at_shard(struct session *s, const struct answer *a)
-{
-    if (!a || a->failed)
-        go_back(s, a);
-    else
-        ask_format(s, go_back, "ANALYZE TABLE `_vtshim_mark`");
-}
-
 static void mark(struct session *s, const char *shard, executor_done *done)
 {
+    struct migration *m = s->migration;
     char target[320];
 
-    s->migration->done = done;
-    snprintf(target, sizeof(target), "%s/%s", s->migration->record.keyspace, shard);
-    ask_use(s, target, on_at_shard);
+    snprintf(m->there, sizeof(m->there), "ANALYZE TABLE `_vtshim_mark`");
+    snprintf(target, sizeof(target), "%s/%s", m->record.keyspace, shard);
+    ask_there(s, target, done);
 }
 
 const struct executor executor_vtgate = {

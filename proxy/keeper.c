@@ -13,7 +13,6 @@
 #include <sys/queue.h>
 
 #include "planner/ddl.h"
-#include "proxy/ask.h"
 #include "proxy/inner.h"
 #include "proxy/keeper_scan.h"
 #include "proxy/log.h"
@@ -97,29 +96,15 @@ static void failed(void *context, void *arg)
 
 /* The session's migration is now where the record is: should it break off, it comes back by itself.
  */
-static void on_used(struct session *s, const struct answer *a)
+static void on_ready(struct session *s, void *arg)
 {
-    struct kept *kept = s->inner->arg;
+    struct kept *kept = arg;
     struct migration_record record = kept->record;
     struct server *server = s->worker->server;
 
-    if (!a || a->failed) {
-        session_finish(s, CLOSE_VTGATE_ERROR); /* on_ended tries again */
-        return;
-    }
     s->inner->arg = NULL;
     migration_adopt(s, &record); /* before it is forgotten here: somebody always follows it */
     mailbox_post(&server->mailbox, adopted, server, kept);
-}
-
-/* ALTER VITESS_MIGRATION reaches the shards of the session's keyspace; vtgate guesses one only
-   where there is no other (1046). */
-static void on_ready(struct session *s, void *arg)
-{
-    const struct kept *kept = arg;
-
-    s->database = memory_copy(kept->record.keyspace, strlen(kept->record.keyspace));
-    ask_use(s, s->database, on_used);
 }
 
 static void on_ended(struct session *s, void *arg)

@@ -64,9 +64,9 @@ struct migration {
     unsigned unanswered;          /* LOOK_ASKED, and a tablet did not look: so often */
     struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */
     size_t cut_shard_count;
-    bool unmarked;      /* marks in the shards' logs were refused */
-    char control[320];  /* the control statement that is to be asked in the migration's keyspace */
-    uint16_t mark_code; /* of the last mark's or control statement: 0, or of its error */
+    bool unmarked;       /* marks in the shards' logs were refused */
+    char there[320];     /* what is to be asked in the migration's keyspace, or at a shard of it */
+    uint16_t there_code; /* of that, when it is answered: 0, or of its error */
     size_t next_told;
     bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
     int64_t told_ms;       /* COMPLETING: when a shard was last told */

@@ -59,7 +59,7 @@ SCHEMA_CHANGES = {"test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtct
                   "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight", "test_kills",
                   "test_changes", "test_warm", "test_vtgate_watch", "test_transitions"}
 AT_ONCE = 1
-SCHEMA_CHANGES |= {"test_examples", "test_api_deploy", "test_dashboard_work", "test_dashboard_plans", "test_plans", "test_transitions", "test_vtgate_watch"}
+SCHEMA_CHANGES |= {"test_examples", "test_api_deploy", "test_dashboard_work", "test_dashboard_plans", "test_plans", "test_keyspaces"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -96,12 +96,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def whole_cluster(request: pytest.FixtureRequest) -> Iterator[None]:
+def whole_cluster(request: pytest.FixtureRequest, bed: Bed) -> Iterator[None]:
     """Keeps the tests that take a part of the cluster away from all others, over all test processes: these use it side
     by side, and whoever wants it alone holds the turnstile that they pass."""
     alone = request.node.get_closest_marker("alone") is not None
-    folder = Path(os.environ["BED_DIR"])
-    with open(folder / "turnstile", "w") as turnstile, open(folder / "users", "w") as users:
+    with open(bed.folder / "turnstile", "w") as turnstile, open(bed.folder / "users", "w") as users:
         fcntl.flock(turnstile, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         if not alone:
@@ -117,13 +116,13 @@ def vschema_alone(bed: Bed) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def schema_change_slot(request: pytest.FixtureRequest, whole_cluster: None) -> Iterator[None]:
+def schema_change_slot(request: pytest.FixtureRequest, bed: Bed, whole_cluster: None) -> Iterator[None]:
     """One of the few places for tests that change schemas, over all test processes."""
     if request.path.stem not in SCHEMA_CHANGES:
         yield
         return
     with ExitStack() as stack:
-        slots = [stack.enter_context(open(Path(os.environ["BED_DIR"]) / f"slot-{i}", "w")) for i in range(AT_ONCE)]
+        slots = [stack.enter_context(open(bed.folder / f"slot-{i}", "w")) for i in range(AT_ONCE)]
         until(lambda: any(map(take_slot, slots)), "a place for a test that changes schemas", 2400, 0.1)
         yield
 
@@ -138,7 +137,7 @@ def take_slot(slot: IO[str]) -> bool:
 
 @pytest.fixture(scope="session")
 def bed() -> Bed:
-    """The real cluster, straight."""
+    """The real cluster, straight. Files whose tests need one of `bed up --spare` have a fixture of their own."""
     return Bed(os.environ)
 
 

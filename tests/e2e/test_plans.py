@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pymysql
 import pytest
@@ -14,6 +14,8 @@ from lib.bed import scratch_name
 from lib.ddl import INSTANT
 from lib.poll import until
 from lib.shim import merge
+
+DEPLOY_S = 120
 
 
 @pytest.fixture
@@ -37,6 +39,14 @@ def name(bed):
 def plan(bed, *steps: dict, **more: object) -> str:
     text = json.dumps({"keyspace": bed.keyspace, "steps": list(steps), **more})
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def deploying(shim, steps: str) -> Future:
+    """DEPLOY PLAN under way: its rows, or its error, come when it ends, after two migrations on a busy machine."""
+    pool = ThreadPoolExecutor(1)
+    deploy = pool.submit(shim.admin, f"DEPLOY PLAN {steps}", read_timeout=DEPLOY_S)
+    pool.shutdown(wait=False)
+    return deploy
 
 
 def refused(shim, command: str) -> str:
@@ -87,13 +97,12 @@ def test_restart_in_the_middle(start_shim, bed, before, config, name, tmp_path):
     slow = merge(config, {"ddl": {"strategy": "vitess --postpone-completion"}})
     shim = start_shim(slow)
     steps = plan(bed, create(name), {"alter_vschema": [f"ALTER VSCHEMA ON {name} ADD VINDEX hash(id)"]})
-    thread = threading.Thread(target=lambda: pytest.raises(pymysql.Error, shim.admin, f"DEPLOY PLAN {steps}"))
-    thread.start()
+    deploy = deploying(shim, steps)
     until(lambda: bed.migrations(name), "the migration is submitted", 30)
     shim.process.send_signal(signal.SIGKILL)
     shim.expected_status = -signal.SIGKILL
     shim.wait()
-    thread.join()
+    assert isinstance(deploy.exception(30), pymysql.Error)
     uuid = bed.migrations(name)[0]["migration_uuid"]
     again = start_shim(config)
     assert [row["state"] for row in again.admin("SHOW PLANS")] == ["running"]
@@ -106,16 +115,14 @@ def test_restart_in_the_middle(start_shim, bed, before, config, name, tmp_path):
 def test_an_alter_is_cut_over_by_the_shim(start_shim, bed, table):
     """As an application's would be: it waits for the drain, and SHOW MIGRATIONS has it."""
     shim = start_shim(merge(vschema.settings(bed), {"ddl": {"poll_interval_ms": 100}}))
+    steps = plan(bed, {"ddl": f"ALTER TABLE {table} ADD COLUMN w int"}, {"ddl": f"ALTER TABLE {table} DROP COLUMN w"})
     with shim.connect(autocommit=False) as blocker, blocker.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {table}")
-        steps = plan(bed, {"ddl": f"ALTER TABLE {table} ADD COLUMN w int"}, {"ddl": f"ALTER TABLE {table} DROP COLUMN w"})
-        thread = threading.Thread(target=shim.admin, args=(f"DEPLOY PLAN {steps}",))
-        thread.start()
+        deploy = deploying(shim, steps)
         hold = shim.wait_event("hold_set", 60, scope=f"table {bed.keyspace}.{table}")
         assert hold["owner"].startswith("migration ") and hold["kinds"] == "transactions"
         assert not shim.events("ddl_cut_over")
-    thread.join(90)
-    assert not thread.is_alive() and len(shim.events("ddl_cut_over")) == 2
+    assert [row["state"] for row in deploy.result(DEPLOY_S)] == ["done", "done"] and len(shim.events("ddl_cut_over")) == 2
     uuids = {row["uuid"] for row in shim.admin("SHOW PLAN 1")}
     assert [row["state"] for row in shim.admin("SHOW PLAN 1")] == ["done", "done"]
     assert {row["uuid"] for row in shim.admin("SHOW MIGRATIONS") if row["status"] == "complete"} == uuids
@@ -127,8 +134,7 @@ def test_one_plan_at_a_time(start_shim, bed, config, name):
     fleet = {"fleet": {"etcd": [bed.environment["BED_ETCD"]], "name": f"plans-{name}", "lease_s": 2, "poll_ms": 50}}
     one, two = (start_shim(merge(config | fleet, {"ddl": {"strategy": "vitess --postpone-completion"}})) for _ in range(2))
     until(lambda: len(one.admin("SHOW FLEET")) == 2, "they know of each other", 10)
-    thread = threading.Thread(target=one.admin, args=(f"DEPLOY PLAN {plan(bed, create(name))}",))
-    thread.start()
+    deploy = deploying(one, plan(bed, create(name)))
     until(lambda: bed.migrations(name), "the migration is submitted", 30)
     other = plan(bed, create(f"{name}_2"))
     assert f"plan 1 of {bed.keyspace} is under way" in refused(one, f"DEPLOY PLAN {other}")
@@ -136,8 +142,8 @@ def test_one_plan_at_a_time(start_shim, bed, config, name):
     assert f"a plan of {bed.keyspace} is under way on another shim: DEPLOY PLAN by sre@127.0.0.1, on " in error, error
     assert [row["state"] for row in two.admin("SHOW PLANS")] == ["refused"]
     bed.run(f"ALTER VITESS_MIGRATION '{bed.migrations(name)[0]['migration_uuid']}' COMPLETE")
-    thread.join(60)
-    assert not thread.is_alive() and [row["state"] for row in one.admin("SHOW PLANS")] == ["done"]
+    assert [row["state"] for row in deploy.result(DEPLOY_S)] == ["done"]
+    assert [row["state"] for row in one.admin("SHOW PLANS")] == ["done"]
     assert not bed.migrations(f"{name}_2")
     rows = two.admin(f"DEPLOY PLAN {other} DRY RUN")
     assert [row["state"] for row in rows] == ["waiting"]

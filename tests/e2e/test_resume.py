@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Callable, Iterator
 
 import pymysql
 import pytest
 
+from lib.clients import Statement
 from lib.ddl import POSTPONED, assert_everywhere
 from lib.poll import stays, until
 from lib.shim import Shim
-
-
-class Client:
-    """A statement under way in a session of its own."""
-
-    def __init__(self, shim: Shim, sql: str, **options: object):
-        self.connection = shim.connect(read_timeout=120, **options)
-        self.socket = self.connection._sock
-        self.answer: Exception | str | None = None
-        self.thread = threading.Thread(target=self._run, args=(sql,), daemon=True)
-        self.thread.start()
-
-    def _run(self, sql: str) -> None:
-        try:
-            with self.connection.cursor() as cursor:
-                cursor.execute(sql)
-            self.answer = "ok"
-        except Exception as error:  # what the test looks at
-            self.answer = error
-
-    def leave(self) -> None:
-        """As if the program were killed."""
-        self.socket.shutdown(2)
-        self.thread.join(20)
-
-    def wait(self) -> Exception | str | None:
-        self.thread.join(150)
-        assert not self.thread.is_alive(), "no answer"
-        self.connection.close()
-        return self.answer
 
 
 def uuids(bed, table: str) -> set[str]:
@@ -51,7 +21,7 @@ def uuids(bed, table: str) -> set[str]:
 def left(start_shim, bed, table) -> Iterator[tuple[Shim, str, Callable[[], None]]]:
     """A shim, an ALTER that waits in Vitess and whose client has gone, and what completes it."""
     shim, sql = start_shim(POSTPONED), f"ALTER TABLE {table} ADD COLUMN again int"
-    first = Client(shim, sql)
+    first = Statement(shim, sql)
     shim.wait_event("ddl_submitted", table=table)
     first.leave()
     shim.wait_event("ddl_detached", table=table)
@@ -62,11 +32,11 @@ def left(start_shim, bed, table) -> Iterator[tuple[Shim, str, Callable[[], None]
 def test_same_statement_waits(left, bed, table):
     """It is answered when the first one's migration is done, and there is no other; twice over."""
     shim, sql, complete = left
-    second = Client(shim, sql)
+    second = Statement(shim, sql)
     shim.wait_event("ddl_attached", table=table)
     second.leave()
     until(lambda: len(shim.events("ddl_detached", table=table)) == 2, "it was left again")
-    third = Client(shim, sql)
+    third = Statement(shim, sql)
     until(lambda: len(shim.events("ddl_attached", table=table)) == 2, "it is attached again")
     stays(lambda: third.thread.is_alive(), "it waits", 1)
     complete()
@@ -81,7 +51,7 @@ def test_complete_is_run_again(left, bed, table):
     shim, sql, complete = left
     complete()
     until(lambda: {row["migration_status"] for row in bed.migrations(table)} == {"complete"}, "it is complete")
-    again = Client(shim, sql)
+    again = Statement(shim, sql)
     error = again.wait()
     assert isinstance(error, pymysql.Error) and error.args[0] == 1060, error
     assert len(uuids(bed, table)) == 1
@@ -92,7 +62,7 @@ def test_complete_is_run_again(left, bed, table):
 def test_other_is_not_resumed(left, bed, table, change):
     """Only the same statement of the same user is the same: any other waits for its turn."""
     shim, sql, complete = left
-    other = Client(shim, sql.replace("again", "other")) if change == "another statement" else Client(
+    other = Statement(shim, sql.replace("again", "other")) if change == "another statement" else Statement(
         shim, sql, user="dba", password="dba_secret")
     shim.wait_event("ddl_waits_for_turn", table=table)
     other.leave()

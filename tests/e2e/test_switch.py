@@ -8,10 +8,16 @@ import pymysql
 import pytest
 
 from lib import vschema
+from lib.bed import Bed, spare_bed
 from lib.clients import Load
 from lib.poll import until
 from lib.shim import Shim
 from lib.topology import primary
+
+
+@pytest.fixture(scope="session")
+def bed() -> Bed:
+    return spare_bed()
 
 
 @pytest.fixture
@@ -47,23 +53,18 @@ def test_a_reparent_under_load(switcher, bed):
     assert "REPARENT again" in refused(switcher, "ROLLBACK TRANSITION 1")
 
 
-@pytest.fixture
-def spare(bed) -> None:
-    if "aside" not in {row["Database"] for row in bed.run("SHOW DATABASES")}:
-        pytest.skip("a cluster of `bed up --spare` is needed")
-
-
-def test_traffic_and_primaries_for_real(switcher, bed, table, spare):
+@pytest.mark.alone  # what others do straight on this cluster would meet it
+def test_traffic_and_primaries_for_real(switcher, bed, table):
     """A table moves to another keyspace and back, a shard's primary hands over and takes over again; nobody notices."""
-    move = ("MoveTables", "--target-keyspace", "aside", "--workflow", "test_switch")
+    move = ("MoveTables", "--target-keyspace", bed.aside, "--workflow", "test_switch")
     bed.vtctl(*move, "create", "--source-keyspace", bed.keyspace, "--tables", "demo")
     try:
         until(lambda: "Running" in bed.vtctl(*move, "status", "--format", "json"), "the copy follows", 60)
         with Load(switcher.dsn(), 60) as load:
             for _ in range(2):
-                assert "done in" in str(switcher.admin("SWITCH TRAFFIC 'aside.test_switch' ONLY 'primary'"))
-                assert routed(bed) == "aside.demo"
-                assert "done in" in str(switcher.admin("SWITCH TRAFFIC 'aside.test_switch' REVERSE ONLY 'primary'"))
+                assert "done in" in str(switcher.admin(f"SWITCH TRAFFIC '{bed.aside}.test_switch' ONLY 'primary'"))
+                assert routed(bed) == f"{bed.aside}.demo"
+                assert "done in" in str(switcher.admin(f"SWITCH TRAFFIC '{bed.aside}.test_switch' REVERSE ONLY 'primary'"))
                 assert routed(bed) == f"{bed.keyspace}.demo"
             before = primary(bed, "-80")
             assert "done in" in str(switcher.admin(f"REPARENT '{bed.keyspace}/-80'"))

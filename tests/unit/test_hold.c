@@ -212,17 +212,22 @@ static void a_hold_of_transactions_stops_new_ones_only(void **state)
     static const struct {
         bool in_transaction, autocommit;
         const char *touched; /* by the transaction; NULL: not known */
+        const char *there;   /* where the session was then */
         const char *sql;
         bool held;
     } cases[] = {
-        {false, true, NULL, "select * from t", false},
-        {false, false, NULL, "select * from t", true}, /* it would begin one */
-        {false, false, NULL, "select * from other", false},
-        {true, true, "select * from other", "update t set a = 1", true},
-        {true, true, "select * from other", "update third set a = 1", false},
-        {true, true, "select * from t where id = 1", "update t set a = 1", false},
-        {true, true, "begin", "insert into t values (1)", true},
-        {true, true, NULL, "update t set a = 1", false}, /* older than the tracking */
+        {false, true, NULL, "ks", "select * from t", false},
+        {false, false, NULL, "ks", "select * from t", true}, /* it would begin one */
+        {false, false, NULL, "ks", "select * from other", false},
+        {true, true, "select * from other", "ks", "update t set a = 1", true},
+        {true, true, "select * from other", "ks", "update third set a = 1", false},
+        {true, true, "select * from t where id = 1", "ks", "update t set a = 1", false},
+        {true, true, "select * from t where id = 1", "KS:-80@primary", "update t set a = 1", false},
+        {true, true, "select * from t where id = 1", "", "update t set a = 1", false},
+        {true, true, "select * from t where id = 1", "aside", "update t set a = 1", true},
+        {true, true, "select * from `ks`.t where id = 1", "aside", "update t set a = 1", false},
+        {true, true, "begin", "ks", "insert into t values (1)", true},
+        {true, true, NULL, "ks", "update t set a = 1", false}, /* older than the tracking */
     };
     struct hold_set *set = hold_set_create(1);
 
@@ -232,11 +237,13 @@ static void a_hold_of_transactions_stops_new_ones_only(void **state)
     hold_set_seal(set);
     assert_true(set->in_transactions);
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct names names, touched;
+        struct names names, begun, touched = {0};
 
         names_collect(&names, cases[i].sql, strlen(cases[i].sql), true);
-        if (cases[i].touched)
-            names_collect(&touched, cases[i].touched, strlen(cases[i].touched), true);
+        if (cases[i].touched) {
+            names_collect(&begun, cases[i].touched, strlen(cases[i].touched), true);
+            hold_touch(&touched, &begun, cases[i].there);
+        }
         bool held = hold_set_find(set, &(struct hold_subject){
                                            .kind = STATEMENT_WRITE,
                                            .database = "ks",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 import pymysql
+import pytest
 from pymysql.constants import CLIENT
 from pymysql.cursors import DictCursor
 
@@ -37,6 +38,17 @@ def endpoint(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def spare_bed() -> Bed:
+    """The cluster of this run that has a replica of each shard and a second keyspace, whichever the process has."""
+    for name in os.environ.get("VTSHIM_TEST_BEDS", "").split():
+        environment = read_environment(name)
+        if environment and environment["BED_ASIDE"]:
+            return Bed(environment)
+    if not os.environ.get("BED_ASIDE"):
+        pytest.skip("a cluster of `bed up --spare` is needed")
+    return Bed(os.environ)
+
+
 class Bed:
     """A running cluster."""
 
@@ -46,6 +58,7 @@ class Bed:
         self.gates = [endpoint(text) for text in self.endpoints]
         self.vtctld = environment["BED_VTCTLD"]
         self.keyspace = environment["BED_KEYSPACE"]
+        self.aside = environment.get("BED_ASIDE") or None
         self.user = environment["BED_USER"]
         self.password = environment["BED_PASSWORD"]
         self.programs = Path(environment["BED_VTCTLDCLIENT"]).parent

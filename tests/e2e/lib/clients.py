@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,38 @@ def mariadb_through(shim: Shim, sql: str, *options: str) -> Done:
     """The same, through the shim, in the bed's keyspace."""
     note_literals(shim.secrets, sql)
     return mariadb(shim.listen, shim.bed.user, shim.bed.password, sql, *options, database=shim.bed.keyspace)
+
+
+class Statement:
+    """One that takes its time, under way in a session of its own."""
+
+    def __init__(self, shim: Shim, sql: str, **options: object):
+        self.connection = shim.connect(read_timeout=120, **options)
+        self.socket = self.connection._sock
+        self.answer: Exception | str | None = None
+        self.thread = threading.Thread(target=self._run, args=(sql,), daemon=True)
+        self.thread.start()
+
+    def _run(self, sql: str) -> None:
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute(sql)
+            self.answer = "ok"
+        except Exception as error:  # what the test looks at
+            self.answer = error
+
+    def leave(self) -> None:
+        """As if the program were killed."""
+        self.socket.shutdown(2)
+        self.thread.join(20)
+
+    def wait(self) -> Exception | str | None:
+        """Its end: "ok", or the error."""
+        self.thread.join(150)
+        assert not self.thread.is_alive(), "no answer"
+        if self.connection.open:
+            self.connection.close()
+        return self.answer
 
 
 def connector(shim: Shim, **options: object) -> mysql.connector.MySQLConnection:

@@ -213,9 +213,9 @@ class Shim:
                           "password": "", "autocommit": None, "read_timeout": 30}
         return pymysql.connect(**(settings | options))
 
-    def admin(self, sql: str) -> list[dict]:
-        """Runs an admin command and returns its rows; names of columns in lower case."""
-        with self.admin_connect(cursorclass=DictCursor) as connection, connection.cursor() as cursor:
+    def admin(self, sql: str, **options: object) -> list[dict]:
+        """Runs an admin command and returns its rows; names of columns in lower case. Options are the connection's."""
+        with self.admin_connect(cursorclass=DictCursor, **options) as connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return [{key.lower(): value for key, value in row.items()} for row in cursor.fetchall()]
 
