@@ -1,14 +1,24 @@
 /*
- * A list of system calls, given to the kernel through libseccomp.
+ * A list of system calls, given to the kernel as a program of its own making: an instruction to
+ * compare and one to allow for each. libseccomp knows the numbers; its own filters are not used,
+ * for they take memory, and one that was made while there was none refused every call, with which a
+ * process can do nothing but spin.
  */
 #include "proxy/seccomp.h"
 
 #include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "proxy/log.h"
 #include "proxy/sanitized.h"
@@ -36,49 +46,89 @@ static bool is_in_force(enum config_seccomp mode)
     return said && strcmp(said, mode_name(mode)) == 0 && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2;
 }
 
+#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
+#define X32_CALLS  0x40000000u /* numbers of x86-64's other interface begin here */
+#define FIELD(f)   ((uint32_t)offsetof(struct seccomp_data, f))
+#define LOW_WORD   (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4u : 0u)
+#define FILTER_MAX (2 * (COUNT(NAMES) + COUNT(FAMILIES)) + 16)
+
+struct filter {
+    struct sock_filter code[FILTER_MAX];
+    unsigned short n;
+};
+
+static void add(struct filter *f, uint16_t code, uint32_t k, uint8_t when_not)
+{
+    f->code[f->n++] = (struct sock_filter){.code = code, .k = k, .jf = when_not};
+}
+
+/* If what was loaded last is `value` then that is the answer. */
+static void answer_if(struct filter *f, uint32_t value, uint32_t answer)
+{
+    add(f, BPF_JMP | BPF_JEQ | BPF_K, value, 1);
+    add(f, BPF_RET | BPF_K, answer, 0);
+}
+
 /* A name that this libseccomp or this processor does not know cannot be called by us either. */
-static int allow(scmp_filter_ctx filter, const char *name)
+static bool find_call(const char *name, uint32_t *number)
 {
-    int number = seccomp_syscall_resolve_name(name);
+    int found = seccomp_syscall_resolve_name(name);
 
-    if (number == __NR_SCMP_ERROR || number < 0)
-        return 0;
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+    *number = (uint32_t)found;
+    return found >= 0;
 }
 
-static int fill(scmp_filter_ctx filter)
+/* Any other processor's calls end the process; those that are not in the list get `otherwise`. */
+static void fill(struct filter *f, uint32_t otherwise)
 {
-    int error = 0;
+    uint32_t number;
 
-    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]) && !error; i++) {
-        if (strcmp(NAMES[i], "socket") != 0)
-            error = allow(filter, NAMES[i]);
+    add(f, BPF_LD | BPF_W | BPF_ABS, FIELD(arch), 0);
+    add(f, BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 0);
+    f->code[f->n - 1].jt = 1;
+    add(f, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0);
+    add(f, BPF_LD | BPF_W | BPF_ABS, FIELD(nr), 0);
+    if (seccomp_arch_native() == AUDIT_ARCH_X86_64) {
+        add(f, BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 1);
+        add(f, BPF_RET | BPF_K, otherwise, 0);
     }
-    for (size_t i = 0; i < sizeof(FAMILIES) / sizeof(FAMILIES[0]) && !error; i++)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)FAMILIES[i]));
-    return error;
+    for (size_t i = 0; i < COUNT(NAMES); i++) {
+        if (strcmp(NAMES[i], "socket") != 0 && find_call(NAMES[i], &number))
+            answer_if(f, number, SECCOMP_RET_ALLOW);
+    }
+    if (find_call("socket", &number)) {
+        add(f, BPF_JMP | BPF_JEQ | BPF_K, number, 1 + 2 * COUNT(FAMILIES));
+        add(f, BPF_LD | BPF_W | BPF_ABS, FIELD(args) + LOW_WORD, 0);
+        for (size_t i = 0; i < COUNT(FAMILIES); i++)
+            answer_if(f, (uint32_t)FAMILIES[i], SECCOMP_RET_ALLOW);
+    }
+    add(f, BPF_RET | BPF_K, otherwise, 0);
 }
 
-/* Negative errno, or 0. */
+/* For all threads. Negative errno, or 0. */
 static int load(enum config_seccomp mode)
 {
-    scmp_filter_ctx filter =
-        seccomp_init(mode == CONFIG_SECCOMP_LOG ? SCMP_ACT_LOG : SCMP_ACT_ERRNO(EPERM));
+    static struct filter filter; /* too large for a stack */
+    struct sock_fprog program = {.filter = filter.code};
 
-    if (!filter)
-        return -ENOMEM;
-    int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-
+    filter.n = 0;
+    fill(&filter, mode == CONFIG_SECCOMP_LOG ? SECCOMP_RET_LOG : SECCOMP_RET_ERRNO | EPERM);
+    program.len = filter.n;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
     /* What is refused is in the kernel's audit log, too; a kernel that cannot (before 4.14) does
      * without. */
-    (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-    if (!error)
-        error = fill(filter);
-    if (!error)
-        error = seccomp_load(filter);
-    seccomp_release(filter);
-    return error;
+    for (unsigned flags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG;;
+         flags = SECCOMP_FILTER_FLAG_TSYNC) {
+        long done = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+
+        if (done == 0)
+            return 0;
+        if (done > 0)
+            return -ESRCH; /* a thread that could not be brought along */
+        if (errno != EINVAL || !(flags & SECCOMP_FILTER_FLAG_LOG))
+            return -errno;
+    }
 }
 
 bool seccomp_apply(enum config_seccomp mode)
@@ -96,7 +146,6 @@ bool seccomp_apply(enum config_seccomp mode)
         return false;
     }
     setenv(VARIABLE, mode_name(mode), 1);
-    log_info("seccomp", "mode:s calls:u", mode_name(mode),
-             (uint64_t)(sizeof(NAMES) / sizeof(NAMES[0])));
+    log_info("seccomp", "mode:s calls:u", mode_name(mode), (uint64_t)COUNT(NAMES));
     return true;
 }

@@ -1,4 +1,4 @@
-"""Each allocation fails in its turn, over a start, logins, statements, a DDL's planning, console commands, a reload and the
+"""Each allocation fails in its turn, over a start with a filter of system calls, logins, statements, a DDL's planning, console commands, a reload and the
 end. What proxy/memory.h promises has to hold: the process ends at once and says why. It never goes on with a null
 pointer, and never hangs.
 
@@ -55,7 +55,8 @@ def scenario(shim: Shim) -> None:
 
 def run(program: Path, folder: Path, bed, library: Path, **environment: str) -> tuple[int, str]:
     """One life; how it ended, and its log."""
-    shim = Shim(program, folder, bed, {"control": {"user": bed.user, "password": bed.password, "check_interval_ms": 100}},
+    shim = Shim(program, folder, bed, {"control": {"user": bed.user, "password": bed.password, "check_interval_ms": 100},
+                                       "run": {"seccomp": "enforce"}},
                 environment={"LD_PRELOAD": str(library), **environment})
     with open(shim.stderr_file, "wb") as stderr:
         shim.process = subprocess.Popen(shim.command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
