@@ -44,7 +44,7 @@ const char *obstacle_text(enum obstacle o)
     case OBSTACLE_TRANSACTION:
         return "open transaction";
     case OBSTACLE_OLD:
-        return "open transaction, older than the hold";
+        return "open transaction, not known what it touched";
     case OBSTACLE_STATEMENT:
         return "statement under way";
     default:

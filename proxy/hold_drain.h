@@ -1,6 +1,6 @@
 /*
- * What is still in the way of a hold: transactions that are older than it or have touched what it
- * is about, and statements under way. They are let end; nothing new begins. Control loop, but for
+ * What is still in the way of a hold: transactions that have touched what it is about, or may
+ * have, and statements under way. They are let end; nothing new begins. Control loop, but for
  * hold_obstacle.
  *
  * Online schema changes that run already are not counted: they may take hours, and are looked for
@@ -21,7 +21,7 @@ struct session;
 enum obstacle {
     OBSTACLE_NONE,
     OBSTACLE_TRANSACTION, /* open, and it has touched what the hold is about */
-    OBSTACLE_OLD,         /* open, and older than the hold: nobody knows what it has touched */
+    OBSTACLE_OLD,         /* open, and nobody knows what it touched before the hold */
     OBSTACLE_STATEMENT    /* under way; it touches that, or is older than the hold */
 };
 

@@ -13,6 +13,7 @@
 
 #include "proxy/effect.h"
 #include "proxy/fallback.h"
+#include "proxy/memory.h"
 #include "proxy/notes.h"
 #include "proxy/query_internal.h"
 #include "proxy/retry.h"
@@ -32,6 +33,8 @@ void query_note_status(struct session *s, uint16_t status)
     if (s->touched && !(status & STATUS_IN_TRANSACTION)) {
         free(s->touched);
         s->touched = NULL;
+    } else if (s->fresh && !s->touched) {
+        s->touched = memory_zalloc(sizeof(*s->touched)); /* nothing yet */
     }
 }
 

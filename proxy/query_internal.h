@@ -44,10 +44,12 @@ size_t query_act(struct session *s, const struct head *h, const struct plan *pla
 void query_track_command(struct session *s, const struct head *h);
 void query_sample(struct session *s, const struct head *h);
 
-/* Whether a drain or a hold wants to know what transactions touch. */
+/* Whether it is kept what the next statement touches: of transactions always, for a drain or a hold
+   that comes later has to know of those that are open then; of others while there is one. */
 static inline bool query_is_tracked(const struct session *s)
 {
-    return atomic_load_explicit(&s->worker->server->tracking, memory_order_relaxed) > 0;
+    return (s->status & (STATUS_IN_TRANSACTION | STATUS_AUTOCOMMIT)) != STATUS_AUTOCOMMIT ||
+           atomic_load_explicit(&s->worker->server->tracking, memory_order_relaxed) > 0;
 }
 
 /* Every command that is passed on comes by here: the checks are inline, what they lead to is not.

@@ -1,6 +1,6 @@
 /*
- * What is noted of commands that are passed on: what each touches, while somebody needs to know,
- * and now and then the columns and the shape of one.
+ * What is noted of commands that are passed on: what each touches, in a transaction or while
+ * somebody needs to know, and now and then the columns and the shape of one.
  */
 #include "planner/traffic.h"
 #include "proxy/digests.h"
@@ -17,7 +17,7 @@ static void track_names(struct session *s, const struct names *names)
 {
     if (!s->touched) {
         s->touched = memory_zalloc(sizeof(*s->touched));
-        /* A transaction that is older than the tracking may have touched anything. */
+        /* A transaction whose beginning was not seen may have touched anything. */
         s->touched->everything = s->status & STATUS_IN_TRANSACTION;
     }
     hold_touch(s->touched, names, s->database);

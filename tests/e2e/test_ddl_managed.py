@@ -108,10 +108,25 @@ def test_logs_are_marked(start_shim, bed, table, managed, way):
     assert not shim.events("ddl_mark_refused") and not shim.events("ddl_target_lost")
 
 
-def test_open_transaction_is_waited_for(start_shim, bed, table, managed):
-    """One that has touched the table goes on undisturbed while the cut-over is put off; it says which it was."""
+@pytest.fixture
+def bystanders(start_shim, managed):
+    """A shim, and transactions of another table that are open from before any migration: each kind there is."""
     managed["ddl"]["drain_ms"] = 300
     shim = start_shim(managed)
+    with shim.connect(autocommit=False) as implicit, shim.connect() as begun, connector(shim) as prepared:
+        for connection, begin in ((implicit, None), (begun, "BEGIN"), (prepared, "START TRANSACTION")):
+            with connection.cursor() if begin != "START TRANSACTION" else connection.cursor(prepared=True) as cursor:
+                if begin:
+                    cursor.execute(begin)
+                connection.ping(reconnect=False)  # which is no part of it
+                cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+                cursor.fetchall()
+        yield shim
+
+
+def test_open_transaction_is_waited_for(bystanders, bed, table):
+    """One that has touched the table goes on undisturbed while the cut-over is put off; it says which it was."""
+    shim = bystanders
     with shim.connect(autocommit=False) as holder, holder.cursor() as cursor, shim.connect(autocommit=False) as second:
         cursor.execute(f"SELECT count(*) FROM {table}")
         second.cursor().execute(f"SELECT count(*) FROM {table}")

@@ -355,13 +355,13 @@ def test_expiry(shim, client):
 
 def test_default_expiry(start_shim):
     """Without FOR it is hold.default_ttl_s; more than hold.max_ttl_s is refused."""
-    shim = start_shim({"hold": {"default_ttl_s": 1, "max_ttl_s": 5}})
-    shim.hold("TABLE commerce.demo")
+    shim = start_shim({"hold": {"default_ttl_s": 2, "max_ttl_s": 5}})
+    with shim.wire() as client:
+        shim.hold("TABLE commerce.demo")
+        assert Waiting(shim, client).answer() < 4
     with pytest.raises(pymysql.Error) as refused:
         shim.hold("ALL FOR 6")
     assert refused.value.args[0] == 1064 and "max_ttl_s" in refused.value.args[1]
-    with shim.wire() as client:
-        assert Waiting(shim, client).answer() < 4
 
 
 def test_release_by_id(shim, client, second):
