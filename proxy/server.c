@@ -2,26 +2,21 @@
  * Start, control loop and end of the process.
  */
 #include "proxy/server.h"
-#include "proxy/retry.h"
 
 #include <errno.h>
-#include <event2/listener.h>
-#include <event2/thread.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "planner/ddl.h"
 #include "planner/traffic.h"
-#include "protocol/reply.h"
+#include "proxy/accept.h"
 #include "proxy/admin.h"
 #include "proxy/audit.h"
 #include "proxy/changes.h"
@@ -37,7 +32,6 @@
 #include "proxy/holds.h"
 #include "proxy/http.h"
 #include "proxy/keeper.h"
-#include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/memory_limit.h"
@@ -46,7 +40,9 @@
 #include "proxy/quota.h"
 #include "proxy/reload.h"
 #include "proxy/restart.h"
+#include "proxy/retry.h"
 #include "proxy/seccomp.h"
+#include "proxy/signals.h"
 #include "proxy/systemd.h"
 #include "proxy/topo_watch.h"
 #include "proxy/transition.h"
@@ -137,75 +133,6 @@ uint64_t server_metric(const struct server *server, const struct metric_row *row
     return sum;
 }
 
-/* --- listening ------------------------------------------------------------------------------- */
-
-static void refuse_connection(evutil_socket_t fd, enum shim_error error, ...)
-{
-    const struct shim_error_row *row = shim_error_row(error);
-    struct buffer out;
-    char text[256];
-    va_list args;
-
-    va_start(args, error);
-    shim_error_vformat(text, sizeof(text), error, args);
-    va_end(args);
-    buffer_init(&out, 512);
-    reply_error(&out, 0, row->code, row->state, text);
-    ssize_t ignored = send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-    (void)ignored;
-    buffer_release(&out);
-    close(fd);
-}
-
-static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len,
-                      void *arg)
-{
-    struct server *server = arg;
-    struct new_connection *c;
-
-    (void)l;
-    if (memory_limit_refuses(server->memory_limit)) {
-        refuse_connection(fd, SHIM_ERROR_OUT_OF_MEMORY, "no new connections are taken; try again");
-        return;
-    }
-    if (atomic_fetch_add(&server->sessions, 1) >=
-        (uint64_t)server->config->limits_max_connections) {
-        atomic_fetch_sub(&server->sessions, 1);
-        refuse_connection(fd, SHIM_ERROR_TOO_MANY_CONNECTIONS);
-        metrics_add(&server->refused, 1);
-        return;
-    }
-    c = memory_zalloc(sizeof(*c));
-    c->fd = fd;
-    c->peer_len = (socklen_t)len;
-    memcpy(&c->peer, sa, (size_t)len < sizeof(c->peer) ? (size_t)len : sizeof(c->peer));
-    struct worker *w = &server->workers[server->next_worker++ % server->worker_count];
-
-    mailbox_post(&w->mailbox, worker_take_connection, w, c);
-}
-
-static bool open_listeners(struct server *server)
-{
-    const struct endpoints *es = &server->config->listen;
-
-    server->listeners = memory_zalloc(es->n * sizeof(*server->listeners));
-    for (size_t i = 0; i < es->n; i++) {
-        server->listeners[i] = listener_open(server->base, &es->items[i], on_accept, server);
-        if (!server->listeners[i])
-            return false;
-        server->listener_count++;
-    }
-    return true;
-}
-
-static void close_listeners(struct server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++)
-        listener_close(server->listeners[i]);
-    server->listener_count = 0;
-}
-
 /* --- ending ---------------------------------------------------------------------------------- */
 
 static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
@@ -226,7 +153,7 @@ void server_drain(struct server *server)
         return;
     server->draining = true;
     server->drain_until_ms = clock_ms() + server->config->timeouts_shutdown_s * 1000;
-    close_listeners(server);
+    accept_close(server);
     server_broadcast(server, worker_drain, nothing_more, NULL);
     server->drain_timer = event_new(server->base, -1, EV_PERSIST, on_drain_timer, server);
     event_add(server->drain_timer, &tv);
@@ -234,8 +161,7 @@ void server_drain(struct server *server)
 
 void server_hand_over(struct server *server)
 {
-    for (size_t i = 0; i < server->listener_count; i++)
-        listener_give_away(server->listeners[i]);
+    accept_hand_over(server);
     if (server->http)
         http_hand_over(server->http);
     server->http = NULL;
@@ -254,20 +180,6 @@ void server_shut_down(struct server *server, int signal_number, bool wait)
                    (limit + STOP_MARGIN_S) * INT64_C(1000000));
     server_drain(server);
     server->drain_until_ms = wait ? INT64_MAX : clock_ms() + limit * 1000;
-}
-
-/* The first signal lets commands and transactions finish; the second does not. */
-static void on_end_signal(evutil_socket_t number, short what, void *arg)
-{
-    struct server *server = arg;
-
-    (void)what;
-    if (server->stopped)
-        return; /* it cannot end any sooner */
-    if (server->draining)
-        event_base_loopbreak(server->base);
-    else
-        server_shut_down(server, (int)number, false);
 }
 
 /* --- housekeeping ---------------------------------------------------------------------------- */
@@ -355,47 +267,6 @@ static bool start_workers(struct server *server)
     return true;
 }
 
-static void on_reload_signal(evutil_socket_t number, short what, void *arg)
-{
-    struct server *server = arg;
-    char error[RELOAD_ERROR_SIZE];
-
-    (void)number;
-    (void)what;
-    if (server->draining)
-        return;
-    systemd_notify("RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_us());
-    reload_run(server, NULL, NULL, NULL, error, sizeof(error));
-    systemd_notify("READY=1");
-}
-
-/* After a rotation. */
-static void on_reopen_signal(evutil_socket_t number, short what, void *arg)
-{
-    const struct server *server = arg;
-
-    (void)number;
-    (void)what;
-    log_set_file(server->config->log_file);
-    audit_reopen(server->audit, server->config->audit_file);
-    log_info("files_reopened", "");
-}
-
-static void on_restart_signal(evutil_socket_t number, short what, void *arg)
-{
-    struct server *server = arg;
-
-    (void)number;
-    (void)what;
-    restart_begin(server->restart);
-}
-
-static void add_signal(struct server *server, size_t slot, int number, event_callback_fn handler)
-{
-    server->signals[slot] = evsignal_new(server->base, number, handler, server);
-    event_add(server->signals[slot], NULL);
-}
-
 bool server_check(const struct config *config, char *error, size_t size)
 {
     struct tls_contexts *tls;
@@ -461,15 +332,11 @@ static bool start(struct server *server)
     server->plans = plans_create(server);
     set_instance(server);
     add_housekeeping(server);
-    add_signal(server, 0, SIGTERM, on_end_signal);
-    add_signal(server, 1, SIGINT, on_end_signal);
-    add_signal(server, 2, SIGHUP, on_reload_signal);
-    add_signal(server, 3, SIGUSR1, on_reopen_signal);
-    add_signal(server, 4, SIGUSR2, on_restart_signal);
+    server->signals = signals_create(server);
     bool failed;
 
     server->vtctld = vtctld_start(server, &failed);
-    if (failed || !fleet_start(server) || !start_workers(server) || !open_listeners(server))
+    if (failed || !fleet_start(server) || !start_workers(server) || !accept_open(server))
         return false;
     server->memory_limit = memory_limit_create(server);
     server->keeper = keeper_create(server);
@@ -485,20 +352,6 @@ static bool start(struct server *server)
     return server->control && (server->admin || !server->config->admin.text) &&
            (server->http || !server->config->http.text) &&
            seccomp_apply((enum config_seccomp)server->config->run_seccomp);
-}
-
-/* Without its handler one more signal would kill the process, at the last moment. */
-static void block_signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGUSR1);
-    sigaddset(&set, SIGUSR2);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 /*
@@ -522,8 +375,7 @@ static void deliver_rest(struct server *server)
  */
 static void stop(struct server *server)
 {
-    close_listeners(server);
-    free(server->listeners);
+    accept_close(server);
     if (server->http)
         http_destroy(server->http);
     plans_stop(server->plans);
@@ -584,11 +436,7 @@ static void stop(struct server *server)
     if (server->vtgates)
         vtgates_destroy(server->vtgates);
     free(server->workers);
-    block_signals();
-    for (size_t i = 0; i < sizeof(server->signals) / sizeof(server->signals[0]); i++) {
-        if (server->signals[i])
-            event_free(server->signals[i]);
-    }
+    signals_destroy(server->signals);
     if (server->wake)
         event_free(server->wake);
     restart_destroy(server->restart);

@@ -42,6 +42,7 @@ struct transitions;
 struct fleet;
 struct vtctld;
 struct restart;
+struct signals;
 struct watchdog;
 struct memory_limit;
 
@@ -87,7 +88,7 @@ struct server {
     char instance[9]; /* see ddl_instance_format */
     struct keeper *keeper;
     struct fleet *fleet; /* NULL: no fleet.etcd */
-    struct event *signals[6];
+    struct signals *signals;
     struct restart *restart;
     struct watchdog *watchdog;       /* NULL: nobody watches */
     struct transitions *transitions; /* control loop only */
