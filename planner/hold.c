@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "planner/ascii.h"
+#include "planner/target.h"
 
 /* All that a transaction may turn out to be. */
 #define HOLD_WORK (HOLD_READS | HOLD_WRITES | HOLD_TRANSACTIONS)
@@ -133,19 +134,13 @@ static size_t keyspace_mark(char mark[HOLD_NAME_MAX + 1], const char *keyspace, 
     return len + 1;
 }
 
-/* The keyspace is what stands in front of the first of these. */
-static size_t keyspace_length(const char *database)
-{
-    return strcspn(database, ":/@[");
-}
-
 void hold_touch(struct names *touched, const struct names *names, const char *database)
 {
     char mark[HOLD_NAME_MAX + 1];
-    size_t len = database ? keyspace_length(database) : 0;
+    struct sql_name keyspace = target_keyspace(database);
 
     names_merge(touched, names);
-    names_add(touched, mark, keyspace_mark(mark, database ? database : "", len));
+    names_add(touched, mark, keyspace_mark(mark, keyspace.text, keyspace.len));
 }
 
 static bool keyspace_is_touched(const char *keyspace, const struct names *touched)
@@ -209,7 +204,7 @@ static unsigned statement_bits(const struct hold_subject *s)
    tables by their names alone. */
 bool hold_database_may_be(const char *database, const char *keyspace)
 {
-    size_t len = keyspace_length(database);
+    size_t len = target_keyspace(database).len;
 
     if (len == 0)
         return true;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/target.h"
 #include "proxy/executor.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -338,9 +339,7 @@ __attribute__((format(printf, 3, 4))) static void control(struct session *s, exe
                                                           const char *format, ...)
 {
     struct migration *m = s->migration;
-    size_t len = s->database ? strcspn(s->database, ":/@[") : 0;
-    bool here = !*m->record.keyspace || (len == strlen(m->record.keyspace) && len > 0 &&
-                                         memcmp(s->database, m->record.keyspace, len) == 0);
+    bool here = !*m->record.keyspace || target_is_of(s->database, m->record.keyspace);
     va_list args;
 
     va_start(args, format);
