@@ -3,7 +3,6 @@
  */
 #include "proxy/vtgate_control.h"
 
-#include <errmsg.h>
 #include <mysql.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,20 +12,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/control_login.h"
 #include "proxy/control_query.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
-#include "proxy/vtgate_probe.h"
 #include "proxy/vtgates.h"
-
-#define SERVER_ERROR_MIN 1000
-
-/* MariaDB's library has client errors of its own from 5000 on, Oracle's has none. */
-#ifndef CER_MIN_ERROR
-#define CER_MIN_ERROR 1
-#define CER_MAX_ERROR 0
-#endif
 
 /* A KILL QUERY to run on that vtgate, statements to run on any, or neither. */
 struct job {
@@ -51,11 +42,6 @@ struct caller {
     _Atomic bool ended;
 };
 
-/* The certificate that a vtgate was seen to have; empty: not seen yet. Control thread only. */
-struct pin {
-    char fingerprint[FINGERPRINT_SIZE];
-};
-
 struct vtgate_control {
     struct server *server;
     pthread_t thread;
@@ -63,189 +49,18 @@ struct vtgate_control {
     pthread_cond_t wake;
     bool stopping;
     STAILQ_HEAD(jobs, job) jobs;
-    struct pin pins[VTGATES_MAX];
+    struct control_login login;           /* control thread only */
     STAILQ_HEAD(callers, caller) callers; /* control thread only */
 };
 
-/* --- logging in ------------------------------------------------------------------------------ */
-
-/* The files; the authority only where sessions use it, too. */
-static void set_tls_files(MYSQL *m, const struct config *c)
-{
-    if (*c->vtgate_tls_cert)
-        mysql_options(m, MYSQL_OPT_SSL_CERT, c->vtgate_tls_cert);
-    if (*c->vtgate_tls_key)
-        mysql_options(m, MYSQL_OPT_SSL_KEY, c->vtgate_tls_key);
-    if (*c->vtgate_tls_ca && c->vtgate_tls_mode >= CONFIG_TLS_VERIFY_CA)
-        mysql_options(m, MYSQL_OPT_SSL_CA, c->vtgate_tls_ca);
-}
-
-#ifdef MARIADB_PACKAGE_VERSION_ID
-
-/*
- * This library compares the certificate's name with the host that it connects to, and insists on
- * TLS only if it may do that (or is given a fingerprint). It knows no other name.
- */
-static bool library_verifies(const struct config *c)
-{
-    return c->vtgate_tls_mode == CONFIG_TLS_VERIFY_IDENTITY && !*c->vtgate_tls_server_name;
-}
-
-/* Whether the password may be sent only to one who has a certificate that the shim has looked at
-   itself. (Who logs in without a password has nothing to lose.) */
-static bool needs_pin(const struct config *c)
-{
-    return *c->control_user && c->vtgate_tls_mode >= CONFIG_TLS_REQUIRED && !library_verifies(c);
-}
-
-static void apply_tls(MYSQL *m, const struct config *c, const struct pin *pin)
-{
-    my_bool use = c->vtgate_tls_mode != CONFIG_TLS_OFF ? 1 : 0;
-    my_bool verify = library_verifies(c) ? 1 : 0;
-
-    if (use)
-        set_tls_files(m, c);
-    mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &use); /* means: if the server has it */
-    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
-    if (pin)
-        mysql_options(m, MARIADB_OPT_TLS_PEER_FP, pin->fingerprint);
-}
-
-/* Before 3.4 it knew but one kind of fingerprint. */
-static const EVP_MD *pin_digest(void)
-{
-    return mysql_get_client_version() < 30400 ? EVP_sha1() : EVP_sha256();
-}
-
-#else
-
-/*
- * Oracle's has the same modes as vtgate_tls.mode and keeps to them. It does not know of
- * vtgate_tls.server_name: with that and verify-identity, the login fails where the names differ.
- */
-static void apply_tls(MYSQL *m, const struct config *c, const struct pin *pin)
-{
-    static const unsigned MODES[] = {
-        [CONFIG_TLS_OFF] = SSL_MODE_DISABLED,
-        [CONFIG_TLS_PREFERRED] = SSL_MODE_PREFERRED,
-        [CONFIG_TLS_REQUIRED] = SSL_MODE_REQUIRED,
-        [CONFIG_TLS_VERIFY_CA] = SSL_MODE_VERIFY_CA,
-        [CONFIG_TLS_VERIFY_IDENTITY] = SSL_MODE_VERIFY_IDENTITY,
-    };
-
-    (void)pin;
-    set_tls_files(m, c);
-    mysql_options(m, MYSQL_OPT_SSL_MODE, &MODES[c->vtgate_tls_mode]);
-}
-
-static bool needs_pin(const struct config *c)
-{
-    (void)c;
-    return false;
-}
-
-static const EVP_MD *pin_digest(void)
-{
-    return EVP_sha256();
-}
-
-#endif
-
-/* NULL with *code when it failed. */
-static MYSQL *try_login(const struct config *c, const struct vtgate *v, const struct pin *pin,
-                        unsigned *code)
-{
-    const struct endpoint *e = vtgate_endpoint(v);
-    unsigned timeout = (unsigned)((c->timeouts_connect_ms + 999) / 1000);
-    unsigned protocol = e->is_unix ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
-    MYSQL *m = mysql_init(NULL);
-
-    *code = CR_OUT_OF_MEMORY;
-    if (!m)
-        return NULL;
-    mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
-    mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &timeout);
-    mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
-    mysql_options(m, MYSQL_OPT_PROTOCOL, &protocol); /* "localhost" would be a unix socket */
-    apply_tls(m, c, pin);
-    if (mysql_real_connect(m, e->is_unix ? NULL : e->host,
-                           *c->control_user ? c->control_user : NULL, c->control_password, NULL,
-                           e->port, e->is_unix ? e->host : NULL, 0)) {
-        *code = 0;
-        return m;
-    }
-    *code = mysql_errno(m);
-    mysql_close(m);
-    return NULL;
-}
-
-static struct pin *find_pin(struct vtgate_control *control, const struct vtgate *v)
-{
-    size_t i = 0;
-
-    while (vtgates_at(control->server->vtgates, i) != v)
-        i++;
-    return &control->pins[i];
-}
-
-/*
- * Logs in with control.user. NULL with *code when it failed. A certificate that was looked at is
- * not looked at again before another turns up: vtgate logs every login that ends half-way.
- */
-static MYSQL *log_in(struct vtgate_control *control, struct vtgate *v, unsigned *code)
-{
-    const struct config *c = control->server->config;
-
-    if (!needs_pin(c))
-        return try_login(c, v, NULL, code);
-    struct pin *pin = find_pin(control, v);
-    bool fresh;
-
-    do {
-        fresh = !*pin->fingerprint;
-        if (fresh && !vtgate_probe(control->server, v, pin_digest(), pin->fingerprint)) {
-            *pin->fingerprint = '\0';
-            *code = CR_CONNECTION_ERROR;
-            return NULL;
-        }
-        MYSQL *m = try_login(c, v, pin, code);
-
-        if (m || *code != CR_SSL_CONNECTION_ERROR)
-            return m;
-        *pin->fingerprint = '\0';
-    } while (!fresh);
-    return NULL;
-}
-
 /* --- checks ---------------------------------------------------------------------------------- */
-
-/*
- * Whether an error tells that the vtgate is there. What a server sent does (wrong password, unknown
- * user, TLS required: only the way in is refused), and so does what the library says about the
- * plugin that a greeting asked for. One that was seen to be fine a moment ago and now shows another
- * certificate is several behind one address.
- */
-static bool tells_alive(const struct config *c, unsigned code)
-{
-    switch (code) {
-    case CR_ALREADY_CONNECTED:
-    case CR_AUTH_PLUGIN_CANNOT_LOAD:
-    case CR_AUTH_PLUGIN_ERR:
-        return true;
-    case CR_SSL_CONNECTION_ERROR:
-        return needs_pin(c);
-    default:
-        return code >= SERVER_ERROR_MIN && !(code >= CR_MIN_ERROR && code <= CR_MAX_ERROR) &&
-               !(code >= CER_MIN_ERROR && code <= CER_MAX_ERROR);
-    }
-}
 
 /* Whether that vtgate answers. */
 static bool check(struct vtgate_control *control, struct vtgate *v)
 {
     unsigned code;
-    MYSQL *m = log_in(control, v, &code);
-    bool alive = tells_alive(control->server->config, code);
+    MYSQL *m = control_login(&control->login, v, &code);
+    bool alive = control_login_tells_alive(control->server->config, code);
 
     if (m) {
         alive = mysql_query(m, "SELECT 1") == 0;
@@ -266,7 +81,7 @@ static const char *kill_query(struct vtgate_control *control, const struct job *
 
     if (!*control->server->config->control_user)
         return "control.user is not set";
-    MYSQL *m = log_in(control, job->vtgate, &code);
+    MYSQL *m = control_login(&control->login, job->vtgate, &code);
 
     if (!m)
         return "control.user cannot log in to vtgate";
@@ -289,7 +104,9 @@ static MYSQL *log_in_anywhere(struct vtgate_control *control)
         for (size_t i = 0; i < vtgates_count(vs); i++) {
             struct vtgate *v = vtgates_at(vs, i);
             unsigned code;
-            MYSQL *m = vtgate_is_healthy(v) == (healthy == 1) ? log_in(control, v, &code) : NULL;
+            MYSQL *m = vtgate_is_healthy(v) == (healthy == 1)
+                           ? control_login(&control->login, v, &code)
+                           : NULL;
 
             if (m)
                 return m;
@@ -306,7 +123,8 @@ static void run_query(struct vtgate_control *control, struct control_query *q)
         return;
     }
     unsigned code;
-    MYSQL *m = q->vtgate ? log_in(control, q->vtgate, &code) : log_in_anywhere(control);
+    MYSQL *m =
+        q->vtgate ? control_login(&control->login, q->vtgate, &code) : log_in_anywhere(control);
 
     if (!m) {
         control_query_fail(q, q->vtgate ? "vtshim: control.user cannot log in to the vtgate"
@@ -364,8 +182,9 @@ static void run_call(struct vtgate_control *control, struct job *job)
 
     join_callers(control, false);
     c->job = job;
-    c->connection =
-        *control->server->config->control_user ? log_in(control, job->vtgate, &code) : NULL;
+    c->connection = *control->server->config->control_user
+                        ? control_login(&control->login, job->vtgate, &code)
+                        : NULL;
     if (pthread_create(&c->thread, NULL, caller_main, c) == 0) {
         STAILQ_INSERT_TAIL(&control->callers, c, next);
         return;
@@ -512,7 +331,7 @@ struct vtgate_control *vtgate_control_start(struct server *server)
     pthread_condattr_t attr;
 
     mysql_library_init(0, NULL, NULL); /* not thread safe: before the thread */
-    control->server = server;
+    control->server = control->login.server = server;
     STAILQ_INIT(&control->jobs);
     STAILQ_INIT(&control->callers);
     pthread_mutex_init(&control->lock, NULL);

@@ -62,7 +62,7 @@ void vtgate_control_come_by(struct vtgate_control *control, struct mailbox *mail
                             mailbox_fn *done, void *context, void *arg);
 
 /* The version of the client library, for SHOW VERSION. (Its header and protocol/ both name the
-   commands COM_*: only vtgate_control.c includes it.) */
+   commands COM_*: see control_login.h.) */
 const char *vtgate_control_library(void);
 
 #endif
