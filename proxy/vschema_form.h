@@ -46,7 +46,7 @@ json_t *vschema_form_columns(const json_t *keyspace);
 /* vtgate's own error about the keyspace ("" if it has none). Borrowed from it. */
 const char *vschema_form_error(const json_t *keyspace);
 
-/* 16 hexadecimal digits that are equal for equal forms. */
+/* vschema_form_compare.c: 16 hexadecimal digits that are equal for equal forms. */
 #define VSCHEMA_DIGEST_SIZE 17
 void vschema_form_digest(const json_t *form, char digest[VSCHEMA_DIGEST_SIZE]);
 
