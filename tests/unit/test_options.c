@@ -1,6 +1,6 @@
 /*
- * config/options.h: the table itself, setting from text, showing, cloning and comparing, endpoints,
- * suggestions, and the rules of check.h.
+ * config/options.h: the table itself, setting from text, showing, cloning and comparing, and
+ * suggestions.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "config/check.h"
 #include "config/options.h"
 #include "config/suggest.h"
 #include "config/value.h"
@@ -386,138 +385,6 @@ static void test_bounds_in_words(void **state)
     }
 }
 
-/* ---- endpoints ---- */
-
-static void test_endpoint_accepts(void **state)
-{
-    static const struct {
-        const char *text, *host;
-        uint16_t port;
-        bool is_unix;
-    } cases[] = {
-        {"127.0.0.1:3306", "127.0.0.1", 3306, false},
-        {"vtgate-1.example.com:15306", "vtgate-1.example.com", 15306, false},
-        {"vtgate_1:1", "vtgate_1", 1, false},
-        {"host.:65535", "host.", 65535, false},
-        {"0.0.0.0:00080", "0.0.0.0", 80, false},
-        {"[::1]:3306", "::1", 3306, false},
-        {"[::]:3306", "::", 3306, false},
-        {"[fe80::1%eth0]:3306", "fe80::1%eth0", 3306, false},
-        {"[::ffff:1.2.3.4]:3306", "::ffff:1.2.3.4", 3306, false},
-        {"unix:/run/vtshim.sock", "/run/vtshim.sock", 0, true},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct endpoint e;
-        struct config_error err = {""};
-        assert_true(endpoint_parse(cases[i].text, &e, &err));
-        assert_string_equal(e.host, cases[i].host);
-        assert_string_equal(e.text, cases[i].text);
-        assert_int_equal(e.port, cases[i].port);
-        assert_int_equal(e.is_unix, cases[i].is_unix);
-        endpoint_fini(&e);
-        assert_null(e.text);
-    }
-}
-
-static void test_endpoint_refuses(void **state)
-{
-    static const char not_host[] = "the host is neither a name nor an IP address";
-    static const char no_port[] = "the port is missing";
-    static const char bad_port[] = "the port must be 1 to 65535";
-    static const struct {
-        const char *text, *error;
-    } cases[] = {
-        {"", no_port},
-        {"localhost", no_port},
-        {"[::1]", no_port},
-        {":3306", "the host is missing"},
-        {"localhost:", bad_port},
-        {"localhost:0", bad_port},
-        {"localhost:65536", bad_port},
-        {"localhost:123456", bad_port},
-        {"localhost:99999999999999999999", bad_port},
-        {"localhost:-1", bad_port},
-        {"localhost:+1", bad_port},
-        {"localhost:mysql", bad_port},
-        {"::1:3306", "write an IPv6 address in brackets"},
-        {"[::1:3306", not_host},
-        {"[]:3306", not_host},
-        {"[127.0.0.1]:3306", not_host},
-        {"[::1%]:3306", not_host},
-        {"[::1%a%b;]:3306", not_host},
-        {"[::1]x:3306", not_host},
-        {"]:3306", not_host},
-        {"127.0.0.256:3306", not_host},
-        {"127.1:3306", not_host},
-        {"-host:3306", not_host},
-        {".host:3306", not_host},
-        {"a..b:3306", not_host},
-        {"a/b:3306", not_host},
-        {"user@host:3306", not_host},
-        {"h\xc3\xb6st:3306", not_host},
-        {"a b:3306", "blanks and control characters"},
-        {"a:3306\n", "blanks and control characters"},
-        {"unix:", "must be followed by an absolute path"},
-        {"unix:run/x", "must be followed by an absolute path"},
-        {"unix:/a,b", "must not contain a comma"},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct endpoint e;
-        struct config_error err = {""};
-        assert_false(endpoint_parse(cases[i].text, &e, &err));
-        assert_non_null(strstr(err.text, cases[i].error));
-        assert_null(e.text);
-        assert_null(e.host);
-    }
-}
-
-static void test_endpoint_lengths(void **state)
-{
-    char path[128] = "unix:/", host[300] = "";
-    struct endpoint e;
-    struct config_error err;
-    (void)state;
-    memset(path + 6, 'p', 106); /* 107 bytes of path */
-    assert_true(endpoint_parse(path, &e, &err));
-    endpoint_fini(&e);
-    path[6 + 106] = 'p';
-    assert_false(endpoint_parse(path, &e, &err));
-    assert_non_null(strstr(err.text, "longer than the 107 bytes"));
-    memset(host, 'h', 253);
-    memcpy(host + 253, ":1", 3);
-    assert_true(endpoint_parse(host, &e, &err));
-    endpoint_fini(&e);
-    memcpy(host + 253, "h:1", 4);
-    assert_false(endpoint_parse(host, &e, &err));
-}
-
-static void test_endpoint_equal(void **state)
-{
-    static const struct {
-        const char *a, *b;
-        bool equal;
-    } cases[] = {
-        {"a:1", "a:1", true},          {"a:1", "A:01", true},        {"a:1", "a:2", false},
-        {"a:1", "b:1", false},         {"unix:/a", "a:1", false},    {"unix:/a", "unix:/a", true},
-        {"unix:/a", "unix:/A", false}, {"[::1]:1", "[::1]:1", true},
-    };
-    const struct endpoint none = {0};
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct endpoint a, b;
-        struct config_error err;
-        assert_true(endpoint_parse(cases[i].a, &a, &err));
-        assert_true(endpoint_parse(cases[i].b, &b, &err));
-        assert_int_equal(endpoint_equal(&a, &b), cases[i].equal);
-        assert_false(endpoint_equal(&a, &none));
-        endpoint_fini(&a);
-        endpoint_fini(&b);
-    }
-    assert_true(endpoint_equal(&none, &none));
-}
-
 /* ---- suggestions ---- */
 
 static void test_suggestions(void **state)
@@ -554,105 +421,6 @@ static void test_suggestions(void **state)
     assert_false(suggest_is_group("dd"));
     assert_false(suggest_is_group("listen"));
     assert_false(suggest_is_group(""));
-}
-
-/* ---- rules across settings ---- */
-
-struct rule_case {
-    const char *set[8]; /* key, text, key, text, ... */
-    const char *error;  /* NULL: allowed */
-};
-
-static const struct rule_case rule_cases[] = {
-    {{"vtgate", "v:1"}, NULL},
-    {{NULL}, "vtgate: is required and has no default"},
-    {{"vtgate", "v:1", "admin", "", "http", ""}, NULL},
-    {{"vtgate", "v:1", "tls.cert", "c"}, "tls.cert: needs tls.key, too"},
-    {{"vtgate", "v:1", "tls.key", "k"}, "tls.key: needs tls.cert, too"},
-    {{"vtgate", "v:1", "tls.cert", "c", "tls.key", "k", "tls.required", "1"}, NULL},
-    {{"vtgate", "v:1", "tls.required", "1"}, "tls.required: needs tls.cert and tls.key"},
-    {{"vtgate", "v:1", "tls.ca", "c"}, "tls.ca: needs tls.cert and tls.key"},
-    {{"vtgate", "v:1", "vtgate_tls.cert", "c"}, "vtgate_tls.cert: needs vtgate_tls.key, too"},
-    {{"vtgate", "v:1", "vtgate_tls.key", "k"}, "vtgate_tls.key: needs vtgate_tls.cert, too"},
-    {{"vtgate", "v:1", "vtgate_tls.mode", "required"}, NULL},
-    {{"vtgate", "v:1", "vtgate_tls.mode", "verify-ca"},
-     "vtgate_tls.mode: verify-ca and verify-identity need vtgate_tls.ca"},
-    {{"vtgate", "v:1", "vtgate_tls.mode", "verify-identity"},
-     "vtgate_tls.mode: verify-ca and verify-identity need vtgate_tls.ca"},
-    {{"vtgate", "v:1", "vtgate_tls.mode", "verify-identity", "vtgate_tls.ca", "c"}, NULL},
-    {{"vtgate", "v:1,unix:/v", "vtgate_tls.mode", "verify-identity", "vtgate_tls.ca", "c"},
-     "vtgate_tls.mode: verify-identity needs vtgate_tls.server_name for a unix: endpoint, which "
-     "has no host name"},
-    {{"vtgate", "unix:/v", "vtgate_tls.mode", "verify-identity", "vtgate_tls.ca", "c",
-      "vtgate_tls.server_name", "v"},
-     NULL},
-    {{"vtgate", "v:1", "hold.max_ttl_s", "59"},
-     "hold.default_ttl_s: 60 is above hold.max_ttl_s, which is 59"},
-    {{"vtgate", "v:1", "hold.max_ttl_s", "60"}, NULL},
-    {{"vtgate", "v:1", "control.password", "hunter2"}, "control.password: needs control.user"},
-    {{"vtgate", "v:1", "control.user", "u", "control.password", "p"}, NULL},
-    {{"vtgate", "v:1", "vtctld.password", "p"}, "vtctld.password: needs vtctld.user"},
-    {{"vtgate", "v:1", "vtctld.user", "u", "vtctld.password", "p p"}, NULL},
-    {{"vtgate", "v:1", "vtctld.user", "\xc3\xbc"},
-     "vtctld.user: gRPC takes printable ASCII characters only"},
-    {{"vtgate", "v:1", "vtctld.user", "u", "vtctld.password", "\xc3\xbc"},
-     "vtctld.password: gRPC takes printable ASCII characters only"},
-    {{"vtgate", "v:1", "vtctld_tls.cert", "c"}, "vtctld_tls.cert: needs vtctld_tls.key, too"},
-    {{"vtgate", "v:1", "vtctld_tls.mode", "verify-ca"},
-     "vtctld_tls.mode: verify-ca and verify-identity need vtctld_tls.ca"},
-    {{"vtgate", "v:1", "vtctld.addresses", "unix:/v", "vtctld_tls.mode", "verify-identity",
-      "vtctld_tls.ca", "c"},
-     "vtctld_tls.mode: verify-identity needs vtctld_tls.server_name for a unix: endpoint, which "
-     "has no host name"},
-    {{"vtgate", "v:1", "etcd.password", "p"}, "etcd.password: needs etcd.user"},
-    {{"vtgate", "v:1", "etcd.user", "u", "etcd.password", "p"}, NULL},
-    {{"vtgate", "v:1", "etcd_tls.key", "k"}, "etcd_tls.key: needs etcd_tls.cert, too"},
-    {{"vtgate", "v:1", "etcd_tls.mode", "verify-ca"},
-     "etcd_tls.mode: verify-ca and verify-identity need etcd_tls.ca"},
-    {{"vtgate", "v:1", "fleet.etcd", "unix:/e", "etcd_tls.mode", "verify-identity", "etcd_tls.ca",
-      "c"},
-     "etcd_tls.mode: verify-identity needs etcd_tls.server_name for a unix: endpoint, which has no "
-     "host name"},
-    {{"vtgate", "v:1", "ddl.executor", "vtctld"}, "ddl.executor: vtctld needs vtctld.addresses"},
-    {{"vtgate", "v:1", "fleet.etcd", "e:2379", "fleet.name", "zone-1.a_B"}, NULL},
-    {{"vtgate", "v:1", "fleet.name", "a/b"}, "fleet.name: letters, digits, '_', '.' and '-' only"},
-    {{"vtgate", "v:1", "ddl.executor", "vtctld", "vtctld.addresses", "c:1"}, NULL},
-    {{"vtgate", "v:1", "ddl.executor", "vtctld", "vtctld.addresses", "c:1", "ddl.strategy",
-      "direct"},
-     "ddl.strategy: direct is not for ddl.executor vtctld, which runs online schema changes"},
-    {{"vtgate", "v:1", "vtctld.addresses", "v:1"}, "vtctld.addresses: v:1 is also in vtgate"},
-    {{"vtgate", "v:1,V:1"}, "vtgate: V:1 is there twice"},
-    {{"vtgate", "v:1", "listen", "a:1,b:1,a:1"}, "listen: a:1 is there twice"},
-    {{"vtgate", "127.0.0.1:13306"}, "vtgate: 127.0.0.1:13306 is also in listen"},
-    {{"vtgate", "v:1,w:1", "vtgate_web.addresses", "v:2"},
-     "vtgate_web.addresses: has 1 addresses, vtgate has 2: they must be the same number, in the "
-     "same order"},
-    {{"vtgate", "v:1", "vtgate_web.addresses", "v:2", "vtgate_web.port", "3"},
-     "vtgate_web.port: goes without vtgate_web.addresses"},
-    {{"vtgate", "v:1", "vtgate_web.addresses", "unix:/x"},
-     "vtgate_web.addresses: must be HOST:PORT, not unix:"},
-    {{"vtgate", "unix:/x", "vtgate_web.port", "3"},
-     "vtgate_web.port: a unix: endpoint of vtgate has no host; use vtgate_web.addresses"},
-    {{"vtgate", "127.0.0.1:13307"}, "admin: 127.0.0.1:13307 is also in vtgate"},
-    {{"vtgate", "v:1", "http", "127.0.0.1:13307"}, "http: 127.0.0.1:13307 is also in admin"},
-    {{"vtgate", "v:1", "admin", "127.0.0.1:13306"}, "admin: 127.0.0.1:13306 is also in listen"},
-};
-
-static void test_rules(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < COUNT(rule_cases); i++) {
-        const struct rule_case *t = &rule_cases[i];
-        struct config *c = config_create_default();
-        struct config_error err = {""};
-        for (size_t j = 0; j < COUNT(t->set) && t->set[j] != NULL; j += 2) {
-            assert_true(option_set_text(c, t->set[j], t->set[j + 1], &err));
-        }
-        bool ok = config_check(c, &err);
-        assert_string_equal(err.text, t->error ? t->error : "");
-        assert_int_equal(ok, t->error == NULL);
-        config_destroy(c);
-    }
 }
 
 /* ---- error texts ---- */
@@ -694,12 +462,7 @@ int main(void)
         cmocka_unit_test(test_equal_sees_secrets),
         cmocka_unit_test(test_format_is_cut),
         cmocka_unit_test(test_bounds_in_words),
-        cmocka_unit_test(test_endpoint_accepts),
-        cmocka_unit_test(test_endpoint_refuses),
-        cmocka_unit_test(test_endpoint_lengths),
-        cmocka_unit_test(test_endpoint_equal),
         cmocka_unit_test(test_suggestions),
-        cmocka_unit_test(test_rules),
         cmocka_unit_test(test_errors_are_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
