@@ -341,7 +341,7 @@ def test_the_deployer_sleeps(deploying, bed):
     """One that slept while it waited for transactions applies nothing when it wakes: the others have gone on."""
     (one, two, three), table, deploy = deploying
     with two.connect(autocommit=False) as blocker, blocker.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+        cursor.execute(f"SELECT count(*) FROM demo AS {table} WHERE id = -1")  # it is known by the names that it used
         running = deploy(one)
         until(lambda: step(one) == "drain", "it waits for the transaction", 15)
         put_to_sleep(one)
