@@ -24,12 +24,13 @@ MYSQL_MODES = (
     Mode("compress", "the compressed protocol between client and shim", ("--compress",)),
     Mode("async", "with the client library's calls that do not block", ("--async-client",)),
 )
-# MariaDB's program speaks the protocol of another client library; its way of asking for TLS is another.
+# MariaDB's program speaks the protocol of another client library; its way of asking for TLS is another, and it would look for
+# the authority of the shim's certificate among the system's.
 MARIADB_MODES = (
     Mode("plain", "as it is"),
     Mode("ps", "as server-side prepared statements", ("--ps-protocol",)),
     Mode("cursor", "as prepared statements with a read-only cursor", ("--cursor-protocol",)),
-    Mode("tls", "TLS on both links", ("--ssl",), server_tls=True),
+    Mode("tls", "TLS on both links", ("--ssl", "--skip-ssl-verify-server-cert"), server_tls=True),
     Mode("compress", "the compressed protocol between client and shim", ("--compress",)),
     Mode("async", "with the client library's calls that do not block", ("--non-blocking-api",)),
 )
