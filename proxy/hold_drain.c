@@ -2,6 +2,7 @@
  * Counting what is in the way of a hold on every worker, over and over. See hold_drain.h.
  */
 #include "proxy/hold_drain.h"
+#include "planner/touched.h"
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -52,23 +53,24 @@ const char *obstacle_text(enum obstacle o)
     }
 }
 
-static enum obstacle transaction_obstacle(const struct session *s, const struct hold *h)
+static enum obstacle transaction_obstacle(const struct hold *h, const struct names *touched)
 {
-    if (!hold_is_touched(h, s->touched))
+    if (!hold_is_touched(h, touched))
         return OBSTACLE_NONE;
-    return s->touched && !s->touched->everything ? OBSTACLE_TRANSACTION : OBSTACLE_OLD;
+    return touched && !touched->everything ? OBSTACLE_TRANSACTION : OBSTACLE_OLD;
 }
 
 /* Outside of a transaction nothing is kept of a statement that is older than the hold. Those of a
    hold of transactions only are not concerned by it at all. */
-static enum obstacle statement_obstacle(const struct session *s, const struct hold *h)
+static enum obstacle statement_obstacle(const struct session *s, const struct hold *h,
+                                        const struct names *touched)
 {
     bool runs =
         s->state == SESSION_RESPONSE || s->state == SESSION_REQUEST || s->state == SESSION_INFILE;
 
-    if (!runs || (!s->touched && h->kinds == HOLD_TRANSACTIONS))
+    if (!runs || (!touched && h->kinds == HOLD_TRANSACTIONS))
         return OBSTACLE_NONE;
-    return hold_is_touched(h, s->touched) ? OBSTACLE_STATEMENT : OBSTACLE_NONE;
+    return hold_is_touched(h, touched) ? OBSTACLE_STATEMENT : OBSTACLE_NONE;
 }
 
 enum obstacle hold_obstacle(const struct session *s, const struct hold *h)
@@ -78,9 +80,11 @@ enum obstacle hold_obstacle(const struct session *s, const struct hold *h)
         return OBSTACLE_NONE;
     if (h->retries_pass && s->state == SESSION_RETRYING)
         return OBSTACLE_NONE;
+    const struct names *touched = s->touched ? touched_names(s->touched) : NULL;
+
     if (s->status & STATUS_IN_TRANSACTION)
-        return transaction_obstacle(s, h);
-    return statement_obstacle(s, h);
+        return transaction_obstacle(h, touched);
+    return statement_obstacle(s, h, touched);
 }
 
 /* --- waiting ---------------------------------------------------------------------------------- */

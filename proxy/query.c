@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/touched.h"
 #include "proxy/effect.h"
 #include "proxy/fallback.h"
-#include "proxy/memory.h"
 #include "proxy/notes.h"
 #include "proxy/query_internal.h"
 #include "proxy/retry.h"
@@ -34,7 +34,7 @@ void query_note_status(struct session *s, uint16_t status)
         free(s->touched);
         s->touched = NULL;
     } else if (s->fresh && !s->touched) {
-        s->touched = memory_zalloc(sizeof(*s->touched)); /* nothing yet */
+        s->touched = touched_create(false);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "planner/touched.h"
 #include "protocol/bytes.h"
 #include "proxy/ask.h"
 #include "proxy/memory.h"
@@ -23,7 +24,7 @@ struct plan_facts query_facts(const struct session *s)
         .served = TAILQ_EMPTY(&s->worker->parked) ? UINT64_MAX : s->served, /* no queue to join */
         .in_transaction = s->status & STATUS_IN_TRANSACTION,
         .autocommit = s->status & STATUS_AUTOCOMMIT,
-        .touched = s->touched,
+        .touched = s->worker->holds->n > 0 && s->touched ? touched_names(s->touched) : NULL,
         .multi_statements = s->capabilities & CAP_MULTI_STATEMENTS,
         .strategy_own = s->strategy_own,
         .intercept = s->worker->server->config->ddl_intercept,

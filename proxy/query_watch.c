@@ -2,6 +2,10 @@
  * What is noted of commands that are passed on: what each touches, in a transaction or while
  * somebody needs to know, and now and then the columns and the shape of one.
  */
+#include <string.h>
+
+#include "planner/ascii.h"
+#include "planner/touched.h"
 #include "planner/traffic.h"
 #include "proxy/digests.h"
 #include "proxy/memory.h"
@@ -13,14 +17,12 @@
 #define LOOK_AGAIN                                                                                 \
     64 /* commands until the settings are looked at again while no sample is wanted */
 
-static void track_names(struct session *s, const struct names *names)
+/* A transaction whose beginning was not seen may have touched anything. */
+static struct touched *touched_of(struct session *s)
 {
-    if (!s->touched) {
-        s->touched = memory_zalloc(sizeof(*s->touched));
-        /* A transaction whose beginning was not seen may have touched anything. */
-        s->touched->everything = s->status & STATUS_IN_TRANSACTION;
-    }
-    hold_touch(s->touched, names, s->database);
+    if (!s->touched)
+        s->touched = touched_create(s->status & STATUS_IN_TRANSACTION);
+    return s->touched;
 }
 
 /* EXECUTE touches what its statement names. Where that is not the whole text: anything. */
@@ -36,16 +38,28 @@ static void add_executed_names(struct session *s, struct names *names, const cha
         names->everything = true;
 }
 
+/* One statement that begins with a letter which EXECUTE does not begin with. */
+static bool is_no_execute(const char *text, size_t len)
+{
+    unsigned char first = len ? ascii_upper(text[0]) : 'E';
+
+    return first >= 'A' && first <= 'Z' && first != 'E' && !memchr(text, ';', len);
+}
+
 void query_track(struct session *s, const char *text, size_t len, bool whole)
 {
     struct names names;
 
     if (!query_is_tracked(s))
         return;
+    if (whole && is_no_execute(text, len)) {
+        touched_add_text(touched_of(s), text, len, s->database);
+        return;
+    }
     names_collect(&names, text, len, whole);
     if (names_may_contain(&names, "EXECUTE", 7))
         add_executed_names(s, &names, text, len);
-    track_names(s, &names);
+    touched_add_names(touched_of(s), &names, s->database);
 }
 
 void query_track_command(struct session *s, const struct head *h)
@@ -58,7 +72,7 @@ void query_track_command(struct session *s, const struct head *h)
         const struct prepared *p =
             statements_get(s->statements, load_u32(h->packet + PACKET_HEADER + 1));
 
-        track_names(s, p ? &p->names : &EVERYTHING);
+        touched_add_names(touched_of(s), p ? &p->names : &EVERYTHING, s->database);
     }
 }
 

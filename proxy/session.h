@@ -100,7 +100,7 @@ struct session {
     struct prepared *effect_prepared; /* with EFFECT_PREPARE*: what to keep (owned) */
     struct prepared *resolved; /* what the variable of a PREPARE FROM holds, or NULL (owned) */
     struct elsewhere_found *elsewhere; /* what was asked about an ALTER VITESS_MIGRATION, or NULL */
-    struct names *touched;             /* by the open transaction; NULL: not known (owned) */
+    struct touched *touched;           /* by the open transaction; NULL: not known (owned) */
     uint64_t drained_by;          /* the hold of the cut-over that waits for this command, or 0 */
     struct names *temporary;      /* temporary tables created here, or NULL (owned) */
     uint32_t effect_id;           /* with EFFECT_CLOSE_PREPARED */
