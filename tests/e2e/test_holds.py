@@ -612,6 +612,7 @@ def test_wait_hold(shim, client, second):
         passes(third, "ROLLBACK")
     shim.admin("RELEASE ALL")
     second.read_response()
+    until(lambda: not shim.admin("SHOW HOLDS"), "the hold has ended, whom it had parked having left")
     for command in (f"WAIT HOLD {number}", f"SHOW HOLD {number}"):
         with pytest.raises(pymysql.Error) as unknown:
             shim.admin(command)

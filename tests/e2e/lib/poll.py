@@ -8,18 +8,25 @@ from typing import Callable, TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.02) -> T:
-    """Asks `condition` again and again until it answers something true, and returns that."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+
+
+def until(condition: Callable[[], T], what: str, seconds: float = 60, pause: float | None = None) -> T:
+    """Asks `condition` again and again until it answers something true, and returns that. Without `pause` less and less
+    often: whoever waits for a schema change must not keep the machine that makes it busy with asking."""
     deadline = time.monotonic() + seconds
+    wait = pause or FIRST_PAUSE
     while True:
         value = condition()
         if value:
             return value
         assert time.monotonic() < deadline, f"after {seconds} s still not: {what} (last answer: {value!r})"
-        time.sleep(pause)
+        time.sleep(wait)
+        if pause is None:
+            wait = min(wait * 1.4, LONGEST_PAUSE)
 
 
-def stays(condition: Callable[[], object], what: str, seconds: float, pause: float = 0.02) -> None:
+def stays(condition: Callable[[], object], what: str, seconds: float, pause: float = 0.05) -> None:
     """Checks that `condition` is true all the time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

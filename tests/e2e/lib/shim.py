@@ -17,7 +17,7 @@ from pymysql.constants import CLIENT
 from pymysql.cursors import DictCursor
 
 from lib.adopted import Adopted, adopt_orphans
-from lib.bed import REPOSITORY, Bed
+from lib.bed import REPOSITORY, Bed, tls_wish
 from lib.poll import until
 from lib.ports import free_port
 from lib.wire import Wire
@@ -165,6 +165,8 @@ class Shim:
         """The log lines of that event which have these fields."""
         found = []
         for line in self.log.splitlines():
+            if f"event={event}" not in line:
+                continue
             values = {key: json.loads(value) if value.startswith('"') else value for key, value in FIELD.findall(line)}
             if values.get("event") == event and all(values.get(key) == str(value) for key, value in fields.items()):
                 found.append(values)
@@ -180,7 +182,7 @@ class Shim:
         settings: dict = {"user": self.bed.user, "password": self.bed.password, "database": self.bed.keyspace,
                           "autocommit": True, "client_flag": CLIENT.MULTI_STATEMENTS, "read_timeout": 180,
                           "host": self.listen[0], "port": self.listen[1]}
-        settings |= options
+        settings |= tls_wish(options) | options
         self.secret(settings["password"])
         watched = type("WatchedHere", (Watched,), {"secrets": self.secrets})
         return watched(**settings)
@@ -211,7 +213,7 @@ class Shim:
     def admin_connect(self, **options: object) -> pymysql.Connection:
         settings: dict = {"host": self.admin_address[0], "port": self.admin_address[1], "user": "sre",
                           "password": "", "autocommit": None, "read_timeout": 30}
-        return pymysql.connect(**(settings | options))
+        return pymysql.connect(**(tls_wish(options) | settings | options))
 
     def admin(self, sql: str, **options: object) -> list[dict]:
         """Runs an admin command and returns its rows; names of columns in lower case. Options are the connection's."""
