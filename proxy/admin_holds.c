@@ -253,7 +253,7 @@ void admin_show_holds(struct admin_request *rq, struct lexer *lx)
     for (size_t i = 0; i < now->n; i++) {
         const struct hold *h = &now->items[i];
 
-        if (!h->released || atomic_load(&h->tally->parked) > 0)
+        if (!holds_is_over(h))
             hold_row(t, h, rq->server);
     }
     admin_reply_table(rq, t);

@@ -101,7 +101,7 @@ void admin_show_hold(struct admin_request *rq, struct lexer *lx)
     }
     const struct hold *h = hold_set_get(holds_now(rq->server->holds), id);
 
-    if (!h) {
+    if (!h || holds_is_over(h)) {
         admin_reply_error(rq, 1094, "HY000", "Unknown hold id: %" PRIu64, id);
         return;
     }

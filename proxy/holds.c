@@ -69,6 +69,11 @@ const struct hold *holds_find(const struct holds *hs, uint64_t id)
     return h && !h->released ? h : NULL;
 }
 
+bool holds_is_over(const struct hold *h)
+{
+    return h->released && atomic_load(&h->tally->parked) == 0;
+}
+
 size_t holds_count(const struct holds *hs)
 {
     size_t n = 0;
@@ -279,7 +284,7 @@ static void review_released(struct holds *hs)
     for (size_t i = 0; i < hs->set->n; i++) {
         const struct hold *h = &hs->set->items[i];
 
-        if (h->released && atomic_load(&h->tally->parked) == 0) {
+        if (holds_is_over(h)) {
             changed = true;
             continue;
         }

@@ -44,6 +44,10 @@ const struct hold_set *holds_now(const struct holds *hs);
 /* The one in force with that id; NULL: there is none. Borrowed likewise. */
 const struct hold *holds_find(const struct holds *hs, uint64_t id);
 
+/* Whether it was released and all whom it had parked have gone on: it stands in the set until the
+   next look at it, and nobody is told of it any more. */
+bool holds_is_over(const struct hold *h);
+
 /* How many are in force. */
 size_t holds_count(const struct holds *hs);
 
