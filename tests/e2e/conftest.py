@@ -53,13 +53,14 @@ def choose_bed(process: int) -> None:
         os.environ.update(environment)
 
 
-# Files whose tests run schema changes all the time. Vitess fails a migration whose stream meets a table of another
-# one that is just being dropped, and the more of them run at once the likelier that is: so one at a time does, on each cluster.
-SCHEMA_CHANGES = {"test_ddl", "test_ddl_managed", "test_control", "test_ddl_vtctld", "test_locks", "test_ddl_session",
-                  "test_ddl_text", "test_vtctld", "test_progress", "test_resume", "test_preflight", "test_kills",
-                  "test_changes", "test_warm", "test_vtgate_watch", "test_transitions"}
+# Files whose tests run schema changes all the time, those that take longest first. Vitess fails a migration whose stream
+# meets a table of another one that is just being dropped, and the more of them run at once the likelier that is: so one at a
+# time does, on each cluster.
+SCHEMA_CHANGES = ("test_keyspaces", "test_ddl", "test_control", "test_ddl_managed", "test_kills", "test_progress", "test_locks",
+                  "test_preflight", "test_ddl_text", "test_ddl_session", "test_api_deploy", "test_transitions", "test_plans",
+                  "test_examples", "test_vtgate_watch", "test_changes", "test_resume", "test_vtctld", "test_warm",
+                  "test_dashboard_plans", "test_dashboard_work", "test_ddl_vtctld")
 AT_ONCE = 1
-SCHEMA_CHANGES |= {"test_examples", "test_api_deploy", "test_dashboard_work", "test_dashboard_plans", "test_plans", "test_keyspaces"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -79,6 +80,7 @@ def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
     files: tuple[list, list] = ([], [])
     for path, tests in groupby(items, key=lambda item: item.path):
         files[path.stem not in SCHEMA_CHANGES].append(list(tests))
+    files[0].sort(key=lambda tests: SCHEMA_CHANGES.index(tests[0].path.stem))
     rounds = zip_longest(*(batched(each, clusters) for each in files), fillvalue=())
     return [item for pairs in rounds for pair in pairs for tests in pair for item in tests]
 

@@ -327,7 +327,7 @@ def test_related_tables_are_not_concurrent(start_shim, bed, table):
             parent.cursor().execute(f"ALTER /*vtshim wait=no strategy='{strategy} --postpone-launch' */ "
                                     f"TABLE {table} ADD COLUMN one int")
             uuid = bed.migrations(table)[0]["migration_uuid"]
-            for sql in (f"ALTER TABLE {child} ADD COLUMN two int", f"DROP VIEW {view}"):
+            for sql in (f"ALTER TABLE {child} ADD COLUMN two int", f"DROP VIEW {bed.keyspace}.{view}"):
                 thread = threading.Thread(target=lambda: error_of(connection.cursor().execute, sql))
                 thread.start()
                 name = child if child in sql else view
@@ -336,7 +336,9 @@ def test_related_tables_are_not_concurrent(start_shim, bed, table):
                 thread.join(30)
         assert not bed.migrations(child) and not bed.migrations(view)
     finally:
-        bed.run(f"ALTER VITESS_MIGRATION '{uuid}' CANCEL", f"DROP VIEW {view}", f"DROP TABLE {child}")
+        bed.run(f"ALTER VITESS_MIGRATION '{uuid}' CANCEL")
+        bed.on_shards(f"DROP VIEW {view}")
+        bed.run(f"DROP TABLE {child}")
 
 
 def test_drop_of_several_waits_for_each(start_shim, bed):
