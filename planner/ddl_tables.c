@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define VIEWS_MAX 64 /* that are dropped by one statement */
+
 static bool is_name(const struct token *t)
 {
     return t->kind == TOKEN_WORD || t->kind == TOKEN_QUOTED;
@@ -69,6 +71,45 @@ size_t ddl_tables(const struct statement *st, struct ddl_table *tables, size_t m
     if (max > 0)
         tables[0] = (struct ddl_table){st->qualifier, st->name};
     return 1;
+}
+
+/* Appends to dst[0..*n); false: it does not fit. */
+static bool append(char *dst, size_t size, size_t *n, const char *text, size_t len)
+{
+    if (len > size - *n)
+        return false;
+    memcpy(dst + *n, text, len);
+    *n += len;
+    return true;
+}
+
+size_t ddl_qualify_views(char *dst, size_t size, const struct statement *st, const char *keyspace)
+{
+    struct ddl_table views[VIEWS_MAX];
+    const char *copied = st->text;
+    size_t n = 0, count;
+
+    if (st->verb != DDL_DROP || st->object != DDL_OBJECT_VIEW || strchr(keyspace, '`'))
+        return 0;
+    count = dropped_tables(st, views, VIEWS_MAX);
+    if (count > VIEWS_MAX)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = views[i].name.text;
+
+        if (views[i].qualifier.len > 0)
+            continue;
+        if (name[-1] == '`')
+            name--;
+        if (!append(dst, size, &n, copied, (size_t)(name - copied)) ||
+            !append(dst, size, &n, "`", 1) || !append(dst, size, &n, keyspace, strlen(keyspace)) ||
+            !append(dst, size, &n, "`.", 2))
+            return 0;
+        copied = name;
+    }
+    if (n == 0 || !append(dst, size, &n, copied, (size_t)(st->text + st->len - copied)))
+        return 0;
+    return n;
 }
 
 bool ddl_names_more(const struct statement *st)

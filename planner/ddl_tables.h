@@ -22,6 +22,14 @@ size_t ddl_tables(const struct statement *st, struct ddl_table *tables, size_t m
 bool ddl_names_more(const struct statement *st);
 
 /*
+ * A DROP VIEW with the keyspace in front of each name that has none: of several keyspaces vtgate
+ * does not take the session's there, and answers 1046 (VCursorImpl.FindViewTarget in
+ * go/vt/vtgate/executorcontext/vcursor_impl.go). Returns the length, without a NUL behind it. 0: it
+ * is another statement, has nothing to be added to, or does not fit.
+ */
+size_t ddl_qualify_views(char *dst, size_t size, const struct statement *st, const char *keyspace);
+
+/*
  * Copies text[0..len) without `keyspace.` in front of any name, and adds a NUL: dst has room for
  * len + 1 bytes. Returns the length. "keyspace" as the name of a table or alias in front of a
  * column is taken for the keyspace, too.

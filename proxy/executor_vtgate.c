@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/ddl_tables.h"
 #include "planner/target.h"
 #include "proxy/executor.h"
 #include "proxy/log.h"
@@ -19,6 +20,8 @@
 #include "proxy/migration.h"
 #include "proxy/migration_internal.h"
 #include "proxy/topology.h"
+
+#define QUALIFIED_MAX 8192 /* of a DROP VIEW; what is longer goes as it came */
 
 struct vtgate_own {
     char *old_strategy, *old_context;     /* quoted, to be put back */
@@ -95,6 +98,24 @@ static void on_submitted(struct session *s, const struct answer *a)
     restore(s);
 }
 
+static void ask_ddl(struct session *s)
+{
+    struct migration *m = s->migration;
+    struct sql_name here = target_keyspace(s->database);
+    char keyspace[65], qualified[QUALIFIED_MAX];
+    struct statement st;
+    size_t n = 0;
+
+    snprintf(keyspace, sizeof(keyspace), "%.*s", (int)here.len, here.text);
+    if (*keyspace && classify_next(m->ddl, m->len, &st) == m->len)
+        n = ddl_qualify_views(qualified, sizeof(qualified), &st, keyspace);
+
+    if (n > 0)
+        ask_start(s, qualified, n, on_submitted);
+    else
+        ask_start(s, m->ddl, m->len, on_submitted);
+}
+
 static void on_set(struct session *s, const struct answer *a)
 {
     struct migration *m = s->migration;
@@ -105,7 +126,7 @@ static void on_set(struct session *s, const struct answer *a)
         return;
     }
     m->submitted = m->submitting = true;
-    ask_start(s, m->ddl, m->len, on_submitted);
+    ask_ddl(s);
 }
 
 static void on_read(struct session *s, const struct answer *a)

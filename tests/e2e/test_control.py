@@ -327,7 +327,7 @@ def test_related_tables_are_not_concurrent(start_shim, bed, table):
             parent.cursor().execute(f"ALTER /*vtshim wait=no strategy='{strategy} --postpone-launch' */ "
                                     f"TABLE {table} ADD COLUMN one int")
             uuid = bed.migrations(table)[0]["migration_uuid"]
-            for sql in (f"ALTER TABLE {child} ADD COLUMN two int", f"DROP VIEW {bed.keyspace}.{view}"):
+            for sql in (f"ALTER TABLE {child} ADD COLUMN two int", f"DROP VIEW {view}"):
                 thread = threading.Thread(target=lambda: error_of(connection.cursor().execute, sql))
                 thread.start()
                 name = child if child in sql else view

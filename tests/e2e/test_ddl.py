@@ -83,7 +83,7 @@ def test_create_and_drop(start_shim, bed):
         cursor.execute(f"CREATE VIEW {view} AS SELECT id FROM {table}")
         assert everywhere(view)
         cursor.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT id, v FROM {table}")
-        cursor.execute(f"DROP VIEW {bed.keyspace}.{view}")  # of several keyspaces vtgate does not take the session's: 1046
+        cursor.execute(f"DROP VIEW {view}")
         assert nowhere(view)
         cursor.execute(f"DROP TABLE {table}")
         assert nowhere(table)

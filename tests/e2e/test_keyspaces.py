@@ -104,6 +104,17 @@ def test_the_other_keyspace(start_shim, bed, way, there):
     assert there not in {row[0] for row in ask(shim, bed.aside, "SHOW TABLES")}
 
 
+def test_views(start_shim, bed, table, way):
+    """DROP VIEW takes the session's keyspace, as CREATE VIEW does; straight on vtgate it gets 1046."""
+    shim = start_shim(way)
+    views = [f"{table}_{i}" for i in range(2)]
+    for view in views:
+        ask(shim, bed.keyspace, f"CREATE VIEW {view} AS SELECT id FROM {table}")
+    until(lambda: all(set(views) <= tables for tables in bed.tables().values()), "the views are there", 30)
+    ask(shim, bed.keyspace, f"DROP VIEW {views[0]}, {bed.keyspace}.`{views[1]}`")
+    assert not any(set(views) & tables for tables in bed.tables().values())
+
+
 def test_one_name_in_both(start_shim, bed, table, way):
     """They are two tables: the one's migration neither holds up nor answers for the other's, nor do its holds."""
     shim = start_shim(way)

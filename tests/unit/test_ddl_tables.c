@@ -126,12 +126,49 @@ static void further_tables_are_noticed(void **state)
     }
 }
 
+/* What has a keyspace keeps it, and all but DROP VIEW is left alone. */
+static void dropped_views_are_qualified(void **state)
+{
+    static const struct {
+        const char *sql, *want; /* NULL: as it is */
+    } CASES[] = {
+        {"DROP VIEW v", "DROP VIEW `ks`.v"},
+        {"drop view if exists `v` , w;", "drop view if exists `ks`.`v` , `ks`.w;"},
+        {"DROP /*vtshim wait=no */ VIEW a, other.b,c",
+         "DROP /*vtshim wait=no */ VIEW `ks`.a, other.b,`ks`.c"},
+        {"DROP VIEW other.v", NULL},
+        {"DROP TABLE v", NULL},
+        {"CREATE VIEW v AS SELECT 1", NULL},
+        {"ALTER TABLE v DROP VIEW", NULL},
+        {"DROP VIEW", NULL},
+    };
+    char out[200];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        struct statement st;
+        size_t len = strlen(CASES[i].sql), want = CASES[i].want ? strlen(CASES[i].want) : 0;
+
+        classify_next(CASES[i].sql, len, &st);
+        st.text = CASES[i].sql;
+        st.len = len;
+        size_t n = ddl_qualify_views(out, sizeof(out), &st, "ks");
+
+        if (n != want || (n && memcmp(out, CASES[i].want, n) != 0))
+            fail_msg("%s: %.*s", CASES[i].sql, (int)n, out);
+        for (size_t room = 0; room < want; room++)
+            assert_int_equal(ddl_qualify_views(out, room, &st, "ks"), 0);
+        assert_int_equal(ddl_qualify_views(out, sizeof(out), &st, "k`s"), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_are_found),
         cmocka_unit_test(keyspaces_are_taken_away),
         cmocka_unit_test(further_tables_are_noticed),
+        cmocka_unit_test(dropped_views_are_qualified),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
