@@ -173,12 +173,13 @@ void server_hand_over(struct server *server)
 void server_shut_down(struct server *server, int signal_number, bool wait)
 {
     int64_t limit = server->config->timeouts_shutdown_s;
+    uint64_t sessions = atomic_load(&server->sessions);
 
-    log_info("shutdown", "signal:d sessions:u limit_s:d", (int64_t)signal_number,
-             (uint64_t)atomic_load(&server->sessions), wait ? INT64_C(-1) : limit);
     systemd_notify("STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64,
                    (limit + STOP_MARGIN_S) * INT64_C(1000000));
-    server_drain(server);
+    server_drain(server); /* first: who reads of it finds the ports closed */
+    log_info("shutdown", "signal:d sessions:u limit_s:d", (int64_t)signal_number, sessions,
+             wait ? INT64_C(-1) : limit);
     server->drain_until_ms = wait ? INT64_MAX : clock_ms() + limit * 1000;
 }
 
