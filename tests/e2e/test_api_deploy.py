@@ -103,7 +103,7 @@ def test_routing_rules(api, bed, document):
     """Rules in, and back to what they were."""
     rules = json.loads(bed.vtctl("GetRoutingRules"))
     wanted = {"rules": rules.get("rules", []) + [{"from_table": f"{bed.keyspace}.api_demo", "to_tables": [f"{bed.keyspace}.demo"]}]}
-    done = api("POST", "routing-rules?probe=SELECT+count(*)+FROM+api_demo", wanted)
+    done = api("POST", f"routing-rules?probe=SELECT+count(*)+FROM+{bed.keyspace}.api_demo", wanted)
     assert done.status == 200, done.body
     as_described(document, "post", "/routing-rules", done.json)
     assert json.loads(bed.vtctl("GetRoutingRules"))["rules"][-1]["from_table"].endswith("api_demo")
