@@ -55,7 +55,8 @@ def test_plans(shim, bed, name, tmp_path):
     with Browser(tmp_path) as browser:
         sign_in(browser, shim, ADMIN)
         browser.wait("#plans-empty", "No plan")
-        running = threading.Thread(target=run, args=(shim, f"DEPLOY PLAN {plan(bed, create(name), add)}"))
+        watched = plan(bed, create(name), add, watch={"seconds": 3, "breach": "alert"})  # so that the page sees it run
+        running = threading.Thread(target=run, args=(shim, f"DEPLOY PLAN {watched}"))
         running.start()
         browser.wait("#plans-list", "running")
         running.join()

@@ -8,7 +8,7 @@ from typing import Callable, TypeVar
 T = TypeVar("T")
 
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.1
 
 
 def until(condition: Callable[[], T], what: str, seconds: float = 60, pause: float | None = None) -> T:
