@@ -83,13 +83,15 @@ static bool append(char *dst, size_t size, size_t *n, const char *text, size_t l
     return true;
 }
 
-size_t ddl_qualify_views(char *dst, size_t size, const struct statement *st, const char *keyspace)
+size_t ddl_qualify_views(char *dst, size_t size, const struct statement *st,
+                         struct sql_name keyspace)
 {
     struct ddl_table views[VIEWS_MAX];
     const char *copied = st->text;
     size_t n = 0, count;
 
-    if (st->verb != DDL_DROP || st->object != DDL_OBJECT_VIEW || strchr(keyspace, '`'))
+    if (st->verb != DDL_DROP || st->object != DDL_OBJECT_VIEW || keyspace.len == 0 ||
+        memchr(keyspace.text, '`', keyspace.len))
         return 0;
     count = dropped_tables(st, views, VIEWS_MAX);
     if (count > VIEWS_MAX)
@@ -102,7 +104,7 @@ size_t ddl_qualify_views(char *dst, size_t size, const struct statement *st, con
         if (name[-1] == '`')
             name--;
         if (!append(dst, size, &n, copied, (size_t)(name - copied)) ||
-            !append(dst, size, &n, "`", 1) || !append(dst, size, &n, keyspace, strlen(keyspace)) ||
+            !append(dst, size, &n, "`", 1) || !append(dst, size, &n, keyspace.text, keyspace.len) ||
             !append(dst, size, &n, "`.", 2))
             return 0;
         copied = name;

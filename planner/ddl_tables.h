@@ -25,9 +25,10 @@ bool ddl_names_more(const struct statement *st);
  * A DROP VIEW with the keyspace in front of each name that has none: of several keyspaces vtgate
  * does not take the session's there, and answers 1046 (VCursorImpl.FindViewTarget in
  * go/vt/vtgate/executorcontext/vcursor_impl.go). Returns the length, without a NUL behind it. 0: it
- * is another statement, has nothing to be added to, or does not fit.
+ * is another statement, has nothing to be added to, or does not fit; or there is no keyspace.
  */
-size_t ddl_qualify_views(char *dst, size_t size, const struct statement *st, const char *keyspace);
+size_t ddl_qualify_views(char *dst, size_t size, const struct statement *st,
+                         struct sql_name keyspace);
 
 /*
  * Copies text[0..len) without `keyspace.` in front of any name, and adds a NUL: dst has room for

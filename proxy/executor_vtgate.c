@@ -101,15 +101,12 @@ static void on_submitted(struct session *s, const struct answer *a)
 static void ask_ddl(struct session *s)
 {
     struct migration *m = s->migration;
-    struct sql_name here = target_keyspace(s->database);
-    char keyspace[65], qualified[QUALIFIED_MAX];
+    char qualified[QUALIFIED_MAX];
     struct statement st;
     size_t n = 0;
 
-    snprintf(keyspace, sizeof(keyspace), "%.*s", (int)here.len, here.text);
-    if (*keyspace && classify_next(m->ddl, m->len, &st) == m->len)
-        n = ddl_qualify_views(qualified, sizeof(qualified), &st, keyspace);
-
+    if (classify_next(m->ddl, m->len, &st) == m->len)
+        n = ddl_qualify_views(qualified, sizeof(qualified), &st, target_keyspace(s->database));
     if (n > 0)
         ask_start(s, qualified, n, on_submitted);
     else

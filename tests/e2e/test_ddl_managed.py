@@ -13,7 +13,7 @@ import pytest
 from pymysql.cursors import DictCursor
 
 from lib.clients import connector
-from lib.ddl import through_vtctld
+from lib.ddl import statuses, through_vtctld
 from lib.poll import stays, until
 from lib.shim import merge
 
@@ -27,10 +27,6 @@ def managed(bed) -> dict:
 
 def has_column(bed, table: str, column: str) -> bool:
     return all(column in columns for columns in bed.columns(table).values())
-
-
-def statuses(bed, table: str) -> list[str]:
-    return [row["migration_status"] for row in bed.migrations(table)]
 
 
 def start_alter(shim, table: str, column: str) -> tuple[threading.Thread, list]:

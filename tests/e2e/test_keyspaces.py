@@ -13,10 +13,9 @@ import pytest
 
 from lib.bed import Bed, scratch_name, spare_bed
 from lib.clients import Statement
-from lib.ddl import INSTANT, assert_everywhere, through_vtctld
+from lib.ddl import INSTANT, assert_everywhere, statuses, through_vtctld
 from lib.poll import until
 from lib.shim import merge
-
 
 POSTPONED = {"ddl": {"strategy": "vitess --postpone-completion --allow-concurrent"}}
 
@@ -72,10 +71,6 @@ def waits(bed, table: str) -> bool:
     """Both shards do, for somebody to complete it."""
     rows = bed.migrations(table)
     return len(rows) == 2 and all(row["ready_to_complete"] for row in rows)
-
-
-def statuses(bed, table: str) -> list[str]:
-    return [row["migration_status"] for row in bed.migrations(table)]
 
 
 def test_alter(start_shim, bed, table, case):

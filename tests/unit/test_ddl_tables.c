@@ -152,13 +152,14 @@ static void dropped_views_are_qualified(void **state)
         classify_next(CASES[i].sql, len, &st);
         st.text = CASES[i].sql;
         st.len = len;
-        size_t n = ddl_qualify_views(out, sizeof(out), &st, "ks");
+        size_t n = ddl_qualify_views(out, sizeof(out), &st, (struct sql_name){"ks", 2});
 
         if (n != want || (n && memcmp(out, CASES[i].want, n) != 0))
             fail_msg("%s: %.*s", CASES[i].sql, (int)n, out);
         for (size_t room = 0; room < want; room++)
-            assert_int_equal(ddl_qualify_views(out, room, &st, "ks"), 0);
-        assert_int_equal(ddl_qualify_views(out, sizeof(out), &st, "k`s"), 0);
+            assert_int_equal(ddl_qualify_views(out, room, &st, (struct sql_name){"ks", 2}), 0);
+        assert_int_equal(ddl_qualify_views(out, sizeof(out), &st, (struct sql_name){"k`s", 3}), 0);
+        assert_int_equal(ddl_qualify_views(out, sizeof(out), &st, (struct sql_name){"", 0}), 0);
     }
 }
 

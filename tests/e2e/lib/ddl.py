@@ -19,6 +19,11 @@ def through_vtctld(bed: Bed, **vtctld: object) -> dict:
 UUID = re.compile(r"\b[0-9a-f]{8}[_-][0-9a-f]{4}[_-][0-9a-f]{4}[_-][0-9a-f]{4}[_-][0-9a-f]{12}\b")
 
 
+def statuses(bed: Bed, table: str) -> list[str]:
+    """Of all migrations that the table ever had, on each shard."""
+    return [row["migration_status"] for row in bed.migrations(table)]
+
+
 def assert_everywhere(bed: Bed, table: str, *columns: str) -> None:
     """All shards have all these columns, at this moment."""
     now = bed.columns(table)
