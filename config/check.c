@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define MEMORY_MIN (8 << 20)
+
 typedef bool check_fn(const struct config *c, struct config_error *err);
 
 static bool is_set(const char *text)
@@ -196,6 +198,18 @@ static bool check_executor(const struct config *c, struct config_error *err)
     return true;
 }
 
+/* A number that was meant in other units would end every session, one after the other. */
+static bool check_memory(const struct config *c, struct config_error *err)
+{
+    if (c->limits_memory_bytes && c->limits_memory_bytes < MEMORY_MIN) {
+        return config_error_set(err,
+                                "limits.memory_bytes: %" PRId64 " is less than the process itself "
+                                "takes; write 0, for no limit, or at least %d (bytes)",
+                                c->limits_memory_bytes, MEMORY_MIN);
+    }
+    return true;
+}
+
 static bool check_run(const struct config *c, struct config_error *err)
 {
     if (is_set(c->run_group) && !is_set(c->run_user)) {
@@ -346,10 +360,10 @@ static bool check_windows(const struct config *c, struct config_error *err)
 bool config_check(const struct config *c, struct config_error *err)
 {
     static check_fn *const checks[] = {
-        check_required,   check_endpoints, check_tls,        check_vtgate_tls,
-        check_vtgate_web, check_topo,      check_vtctld_tls, check_vtctld,
-        check_executor,   check_hold,      check_control,    check_windows,
-        check_policy,     check_etcd,      check_fleet,      check_run};
+        check_required, check_endpoints,  check_tls,    check_vtgate_tls, check_vtgate_web,
+        check_topo,     check_vtctld_tls, check_vtctld, check_executor,   check_hold,
+        check_control,  check_windows,    check_policy, check_etcd,       check_fleet,
+        check_run,      check_memory};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](c, err)) {
             return false;

@@ -62,7 +62,12 @@ struct user_list {
 /* The values of the ENUM settings; a test compares them with the words in options.def. */
 enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARN, CONFIG_LOG_ERROR };
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
-enum config_seccomp { CONFIG_SECCOMP_OFF, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_ENFORCE };
+enum config_seccomp {
+    CONFIG_SECCOMP_OFF,
+    CONFIG_SECCOMP_LOG,
+    CONFIG_SECCOMP_ENFORCE,
+    CONFIG_SECCOMP_KILL
+};
 enum config_tls_mode {
     CONFIG_TLS_OFF,
     CONFIG_TLS_PREFERRED,

@@ -251,46 +251,84 @@ bool plan_is_plain(bool multi_statements, const char *text, size_t len)
            !(multi_statements && classify_is_multi(text, len));
 }
 
-struct plan plan_text(const struct plan_facts *facts, const char *text, size_t len, bool whole,
-                      bool may_grow, bool prepare,
-                      const struct prepared *(*find_named)(void *arg, struct sql_name name),
-                      void *arg)
+/* What can be told of a text before it is classified: true, with the action in *p. FORWARD: it is
+   none of the shim's business. */
+static bool plan_early(struct plan *p, const struct plan_facts *facts, const char *text, size_t len,
+                       bool whole, bool may_grow, bool prepare)
 {
-    struct plan p = {.action = PLAN_FORWARD};
     bool held = any_hold(facts);
-    struct names names = {.everything = true};
-    struct statement st;
+    bool grows = !whole && may_grow;
 
-    if (prepare)
-        p.effect = EFFECT_PREPARE;
-    if (!whole && may_grow && (held || facts->multi_statements || facts->collecting || prepare)) {
-        p.action = PLAN_MORE;
-        return p;
+    if (grows && (held || facts->multi_statements || facts->collecting || prepare)) {
+        p->action = PLAN_MORE;
+        return true;
     }
     enum quick_kind quick = classify_quick(text, len, whole);
 
     /* What is behind the part that is looked at could be anything. */
     if (facts->no_control && !whole && !may_grow && !prepare &&
         (facts->multi_statements || quick == QUICK_UNDECIDED)) {
-        p.action = PLAN_DENY;
-        return p;
+        p->action = PLAN_DENY;
+        return true;
     }
-    if (quick != QUICK_PLAIN && !whole && may_grow) {
-        p.action = PLAN_MORE;
-        return p;
+    if (quick != QUICK_PLAIN && grows) {
+        p->action = PLAN_MORE;
+        return true;
     }
-    bool multi = !prepare && facts->multi_statements && classify_is_multi(text, len);
+    return quick == QUICK_PLAIN && !held && !facts->collecting &&
+           (prepare || !facts->multi_statements || !classify_is_multi(text, len));
+}
 
-    if (quick == QUICK_PLAIN && !multi && !held && !facts->collecting)
+/* The first statement of a text of the text protocol, past the holds. */
+static void plan_statement(struct plan *p, const struct plan_facts *facts,
+                           const struct statement *st, const char *text, size_t len, bool whole)
+{
+    if (is_transition(facts, st) && !text_unfit(text, len, whole)) {
+        p->action = PLAN_TRANSITION;
+        p->statement = *st;
+        return;
+    }
+    p->effect = statement_effect(st);
+    p->name = st->name;
+    p->lock = st->lock;
+    if (st->kind == STATEMENT_ONLINE_DDL || st->kind == STATEMENT_DIRECT_DDL) {
+        plan_ddl(p, facts, st, text_unfit(text, len, whole));
+    } else if (st->kind == STATEMENT_MIGRATION) {
+        plan_control(p, facts, st);
+    } else if (st->kind == STATEMENT_KILL && !text_unfit(text, len, whole)) {
+        plan_kill(p, st);
+    } else if (st->kind == STATEMENT_PREPARE) {
+        p->effect = EFFECT_PREPARE_NAMED;
+        if (whole)
+            p->body = st->body;
+        if (whole && st->variable.text && !facts->resolved) {
+            p->action = PLAN_RESOLVE;
+            p->body = st->variable;
+        }
+    } else if (st->kind == STATEMENT_DEALLOCATE) {
+        p->effect = EFFECT_DEALLOCATE_NAMED;
+    }
+}
+
+struct plan plan_text(const struct plan_facts *facts, const char *text, size_t len, bool whole,
+                      bool may_grow, bool prepare,
+                      const struct prepared *(*find_named)(void *arg, struct sql_name name),
+                      void *arg)
+{
+    struct plan p = {.action = PLAN_FORWARD, .effect = prepare ? EFFECT_PREPARE : EFFECT_NONE};
+    struct names names = {.everything = true};
+    struct statement st;
+
+    if (plan_early(&p, facts, text, len, whole, may_grow, prepare))
         return p;
-    if (held)
+    if (any_hold(facts))
         names_collect(&names, text, len, whole);
-    if (multi)
+    if (!prepare && facts->multi_statements && classify_is_multi(text, len))
         return plan_multi(facts, text, len, whole, &names);
     classify_next(text, len, &st);
     if (st.kind == STATEMENT_EXECUTE && !prepare)
         return plan_execute(facts, find_named ? find_named(arg, st.name) : NULL);
-    if (held)
+    if (any_hold(facts))
         add_prepared_names(&names, &st);
     if (plan_hold(&p, facts, st.kind, &names))
         return p;
@@ -298,33 +336,8 @@ struct plan plan_text(const struct plan_facts *facts, const char *text, size_t l
         plan_explain(&p, facts, &st, text_unfit(text, len, whole));
     if (prepare && st.kind == STATEMENT_MIGRATION)
         plan_wrap(&p, &st, text_unfit(text, len, whole));
-    if (prepare)
-        return p;
-    if (is_transition(facts, &st) && !text_unfit(text, len, whole)) {
-        p.action = PLAN_TRANSITION;
-        p.statement = st;
-        return p;
-    }
-    p.effect = statement_effect(&st);
-    p.name = st.name;
-    p.lock = st.lock;
-    if (st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL) {
-        plan_ddl(&p, facts, &st, text_unfit(text, len, whole));
-    } else if (st.kind == STATEMENT_MIGRATION) {
-        plan_control(&p, facts, &st);
-    } else if (st.kind == STATEMENT_KILL && !text_unfit(text, len, whole)) {
-        plan_kill(&p, &st);
-    } else if (st.kind == STATEMENT_PREPARE) {
-        p.effect = EFFECT_PREPARE_NAMED;
-        if (whole)
-            p.body = st.body;
-        if (whole && st.variable.text && !facts->resolved) {
-            p.action = PLAN_RESOLVE;
-            p.body = st.variable;
-        }
-    } else if (st.kind == STATEMENT_DEALLOCATE) {
-        p.effect = EFFECT_DEALLOCATE_NAMED;
-    }
+    if (!prepare)
+        plan_statement(&p, facts, &st, text, len, whole);
     return p;
 }
 

@@ -11,6 +11,7 @@
 
 #define LITERALS_MAX 128
 #define DIGITS_MAX   18 /* more may be another type than INT64 */
+#define NUMBERS_FROM 1000
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum literal_type { LITERAL_INT, LITERAL_DECIMAL, LITERAL_STRING };
@@ -139,8 +140,8 @@ static void put_literal(struct sampler *s, const struct token *t)
     size_t number = literal_number(s, type, t);
     const char *quote = type == LITERAL_STRING ? "'" : "";
 
-    snprintf(text, sizeof(text), "%s%s%zu%s%s", quote, type == LITERAL_STRING ? "s" : "", number,
-             type == LITERAL_DECIMAL ? ".5" : "", quote);
+    snprintf(text, sizeof(text), "%s%s%zu%s%s", quote, type == LITERAL_STRING ? "s" : "",
+             NUMBERS_FROM + number, type == LITERAL_DECIMAL ? ".5" : "", quote);
     put(s, text, strlen(text));
     s->failed = s->failed || number == 0;
 }
@@ -256,6 +257,30 @@ bool sample_writes(const char *sql, size_t len)
     for (struct token t = lexer_next(&lx); t.kind != TOKEN_END; t = lexer_next(&lx)) {
         if (token_is(&t, "INSERT") || token_is(&t, "REPLACE") || token_is(&t, "UPDATE") ||
             token_is(&t, "DELETE"))
+            return true;
+    }
+    return false;
+}
+
+/* Of put_literal's: not an alias in quotes, which is the user's. */
+static bool is_own(const struct token *t)
+{
+    size_t from = t->kind == TOKEN_STRING, at = from;
+
+    if (!is_literal(t) || t->len < from + 4 || (from && t->text[0] != 's'))
+        return false;
+    while (at < t->len && ascii_is(t->text[at], ASCII_DIGIT))
+        at++;
+    return at == t->len || t->kind == TOKEN_NUMBER;
+}
+
+bool sample_is_apart(const char *sql, size_t len)
+{
+    struct lexer lx;
+
+    lexer_init(&lx, sql, len);
+    for (struct token t = lexer_next(&lx); t.kind != TOKEN_END; t = lexer_next(&lx)) {
+        if (is_own(&t))
             return true;
     }
     return false;

@@ -3,10 +3,10 @@
  * literal gives way to another one of its type. vtgate's normalizer turns both into the same text
  * with bind variables, which is the key of its plan cache (go/vt/sqlparser/normalizer.go).
  *
- * What the key depends on is kept: the types of literals and which of them are equal, everything
- * that is not a literal, numbers in ORDER BY and GROUP BY, and aliases in quotes. A list of
- * literals behind IN becomes one with a single entry, since the key has one bind variable for all
- * of it.
+ * What the key depends on is kept: the types of literals and which of them are equal (1001, 1002,
+ * 's1001', ..), everything that is not a literal, numbers in ORDER BY and GROUP BY, and aliases in
+ * quotes. A list of literals behind IN becomes one with a single entry, since the key has one bind
+ * variable for all of it.
  */
 #ifndef VTSHIM_PLANNER_SAMPLE_H
 #define VTSHIM_PLANNER_SAMPLE_H
@@ -28,6 +28,10 @@ size_t sample_text(char *dst, size_t size, const char *sql, size_t len);
 
 /* What a statement of sample_text does, by its first word. */
 bool sample_writes(const char *sql, size_t len);
+
+/* Whether a statement of sample_text has a literal of its own in it, so that hardly any user's
+   statement is the same text: what becomes of this one then has no bearing on those. */
+bool sample_is_apart(const char *sql, size_t len);
 
 /* The text without comments at its ends and without a semicolon: as vtgate has it in the key of a
    prepared statement. *len becomes what is left. */

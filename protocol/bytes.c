@@ -26,6 +26,23 @@ void bytes_to_name(char *dst, size_t size, struct bytes b)
     bytes_to_text(dst, size, b.len < size ? b : (struct bytes){NULL, 0});
 }
 
+static int hex_digit(uint8_t c)
+{
+    uint8_t lower = c | 0x20;
+
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+int bytes_hex_byte(const void *digits)
+{
+    const uint8_t *p = digits;
+    int high = hex_digit(p[0]), low = high < 0 ? -1 : hex_digit(p[1]);
+
+    return low < 0 ? -1 : high << 4 | low;
+}
+
 void reader_init(struct reader *r, const void *data, size_t len)
 {
     r->pos = data;

@@ -40,6 +40,10 @@ static inline uint32_t load_u32(const uint8_t *p)
     return load_u24(p) | (uint32_t)p[3] << 24;
 }
 
+/* The byte that two hexadecimal digits (of either case) are; -1 if they are none. The second one is
+   not looked at when the first is none: a NUL may be the end. */
+int bytes_hex_byte(const void *digits);
+
 /*
  * Reads from borrowed memory. A read beyond the end sets `failed`, returns 0 or an empty run and
  * leaves every later read failing too.

@@ -56,25 +56,16 @@ enum grpc_status grpc_status_of_http(unsigned http)
     }
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
 size_t grpc_message_decode(char *dst, size_t size, struct bytes value)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < value.len && n + 1 < size; i++) {
         uint8_t c = value.p[i];
+        int escaped = c == '%' && value.len - i > 2 ? bytes_hex_byte(value.p + i + 1) : -1;
 
-        if (c == '%' && value.len - i > 2 && hex_digit(value.p[i + 1]) >= 0 &&
-            hex_digit(value.p[i + 2]) >= 0) {
-            c = (uint8_t)(hex_digit(value.p[i + 1]) << 4 | hex_digit(value.p[i + 2]));
+        if (escaped >= 0) {
+            c = (uint8_t)escaped;
             i += 2;
         }
         dst[n++] = c < 0x20 || c == 0x7f ? ' ' : (char)c;

@@ -99,6 +99,20 @@ static bool is_setting(struct lexer at)
     return token_is_char(&t, '=') && (strchr(key, '.') || option_find(key));
 }
 
+/* A minus and the number right behind it as one; else the minus as it is. */
+static struct token negative(struct lexer *lx, const struct token *minus)
+{
+    struct lexer ahead = *lx;
+    struct token t = lexer_next(&ahead);
+
+    if (t.kind != TOKEN_NUMBER || t.text != minus->text + 1)
+        return *minus;
+    *lx = ahead;
+    t.text--;
+    t.len++;
+    return t;
+}
+
 bool admin_parse_set(struct lexer *lx, char key[ADMIN_KEY_MAX], char value[ADMIN_SETTING_MAX],
                      struct admin_error *error)
 {
@@ -110,6 +124,8 @@ bool admin_parse_set(struct lexer *lx, char key[ADMIN_KEY_MAX], char value[ADMIN
     if (!token_is_char(&t, '='))
         return admin_parse_refuse(error, &t, "=");
     t = lexer_next(lx);
+    if (token_is_char(&t, '-')) /* no setting is negative: its bounds say so better */
+        t = negative(lx, &t);
     if (t.len >= ADMIN_SETTING_MAX || t.unterminated ||
         (t.kind != TOKEN_STRING && t.kind != TOKEN_NUMBER && t.kind != TOKEN_WORD))
         return admin_parse_refuse(error, &t, "a value; in quotes, if it is not one word");

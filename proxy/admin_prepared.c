@@ -5,6 +5,7 @@
  * they are in each answer.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,14 @@
 #define PARAMS_MAX     16
 
 /* MySQL's types, "Command Phase: COM_STMT_EXECUTE"; the high byte of a type has the sign. */
-enum { TYPE_TINY = 1, TYPE_SHORT = 2, TYPE_LONG = 3, TYPE_NULL = 6, TYPE_LONGLONG = 8 };
+enum {
+    TYPE_TINY = 1,
+    TYPE_SHORT = 2,
+    TYPE_LONG = 3,
+    TYPE_DOUBLE = 5,
+    TYPE_NULL = 6,
+    TYPE_LONGLONG = 8
+};
 #define TYPE_UNSIGNED 0x8000u
 
 struct admin_statement {
@@ -116,6 +124,23 @@ static void append_number(struct buffer *out, struct reader *in, size_t size, bo
     buffer_bytes(out, text, strlen(text));
 }
 
+/* What drivers of languages that know no integers (node's) send for every number. */
+static bool append_double(struct buffer *out, struct reader *in)
+{
+    uint64_t bits = 0;
+    double value;
+    char text[32];
+
+    for (size_t i = 0; i < 8; i++)
+        bits |= (uint64_t)reader_u8(in) << (8 * i);
+    memcpy(&value, &bits, sizeof(value));
+    if (!isfinite(value))
+        return false;
+    snprintf(text, sizeof(text), "%.15g", value);
+    buffer_bytes(out, text, strlen(text));
+    return true;
+}
+
 static void append_text(struct buffer *out, struct reader *in)
 {
     struct bytes value = reader_lenenc_string(in);
@@ -147,6 +172,8 @@ static bool append_value(struct buffer *out, struct reader *in, uint16_t type)
     case TYPE_LONGLONG:
         append_number(out, in, 8, is_unsigned);
         return true;
+    case TYPE_DOUBLE:
+        return append_double(out, in);
     case TYPE_NULL:
         buffer_bytes(out, "NULL", 4);
         return true;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "planner/lexer.h"
+#include "protocol/bytes.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -49,14 +50,6 @@ const char *api_method_name(enum api_method method)
 
 /* --- finding the route ----------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One segment as a JSON string; NULL if it is empty, no UTF-8, or has a NUL. */
 static json_t *decode(const char *segment, size_t len)
 {
@@ -64,11 +57,10 @@ static json_t *decode(const char *segment, size_t len)
     size_t n = 0;
 
     for (size_t i = 0; text && i < len; i++) {
-        int high = len - i > 2 ? hex_digit(segment[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(segment[i + 2]) : -1;
+        int escaped = segment[i] == '%' && len - i > 2 ? bytes_hex_byte(segment + i + 1) : -1;
 
-        if (segment[i] == '%' && low >= 0) {
-            text[n++] = (char)(high << 4 | low);
+        if (escaped >= 0) {
+            text[n++] = (char)escaped;
             i += 2;
         } else {
             text[n++] = segment[i];

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/bytes.h"
 #include "proxy/memory.h"
 
 #define NATIVE_SIZE ((size_t)AUTH_NATIVE_SIZE)
@@ -35,24 +36,16 @@ static void digest_twice(const EVP_MD *md, size_t size, const char *password, ui
     OPENSSL_cleanse(once, sizeof(once));
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool parse_hex(const char *text, uint8_t *out, size_t size)
 {
     if (strlen(text) != 2 * size)
         return false;
     for (size_t i = 0; i < size; i++) {
-        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        int value = bytes_hex_byte(text + 2 * i);
 
-        if (high < 0 || low < 0)
+        if (value < 0)
             return false;
-        out[i] = (uint8_t)(high << 4 | low);
+        out[i] = (uint8_t)value;
     }
     return true;
 }

@@ -248,7 +248,7 @@ static void on_settle(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (t->look.number == 0 && !t->server->stopped)
-        vtgate_watch_look(t->server->watch, &t->look, on_looked, t);
+        vtgate_watch_glance(t->server->watch, &t->look, on_looked, t);
 }
 
 static void let_settle(struct changes *t, struct entry *e, int64_t limit_ms)

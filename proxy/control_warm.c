@@ -2,6 +2,12 @@
  * Each shape twice, for the cache admits what comes twice; the most frequent first, should the time
  * not do for all. Those of sessions without a target come before the others, while the connection
  * has none yet.
+ *
+ * A tablet runs equal reads that come at one time once, for all of them (its consolidator,
+ * go/vt/vttablet/tabletserver/query_executor.go), what vtgate asks it for a PREPARE ("where 1 !=
+ * 1") among them. If that one is cut off all of them have its error. So only what no user's
+ * statement is equal to is cut off: texts that read, with literals of our own. Nor are statements
+ * in a transaction, of which vtgate would forget that it has begun on the tablet.
  */
 #include "proxy/control_warm.h"
 
@@ -12,11 +18,10 @@
 #include "planner/sample.h"
 #include "proxy/server.h"
 
-#define TIMES     2
-#define READ_ONLY 1792 /* ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION */
-#define INTERRUPTED                                                                                \
-    1317 /* ER_QUERY_INTERRUPTED: cut off by query_timeout, after it was planned                   \
-          */
+#define TIMES       2
+#define READ_MS     100
+#define READ_ONLY   1792 /* ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION */
+#define INTERRUPTED 1317 /* ER_QUERY_INTERRUPTED: cut off by READ_MS, after it was planned */
 
 static bool say(MYSQL *m, const char *sql)
 {
@@ -41,6 +46,18 @@ static bool use(MYSQL *m, const char *target)
     }
     snprintf(sql + n, sizeof(sql) - n, "`");
     return say(m, sql);
+}
+
+/* Until it is said again. */
+static bool limit(MYSQL *m, struct control_warm *w, int ms)
+{
+    char sql[40];
+
+    snprintf(sql, sizeof(sql), "SET query_timeout = %d", ms);
+    if (ms != w->query_ms && !say(m, sql))
+        return false;
+    w->query_ms = ms;
+    return true;
 }
 
 static bool prepare(MYSQL *m, const struct shape *s)
@@ -78,9 +95,10 @@ static bool run(MYSQL *m, const struct shape *s)
     return planned;
 }
 
-static bool plan(MYSQL *m, const struct shape *s)
+static bool plan(MYSQL *m, struct control_warm *w, const struct shape *s)
 {
-    bool planned = true;
+    bool reads = !s->prepared && !sample_writes(s->text, s->len);
+    bool planned = limit(m, w, reads ? READ_MS : 0);
 
     for (int i = 0; i < TIMES && planned; i++)
         planned = s->prepared ? prepare(m, s) : run(m, s);
@@ -104,7 +122,7 @@ static void plan_all(struct control_warm *w, MYSQL *m, int64_t until_ms, bool ta
 
         if (there)
             target = s->target;
-        if (there && plan(m, s))
+        if (there && plan(m, w, s))
             w->planned++;
         else
             w->refused++;
@@ -116,7 +134,8 @@ void control_warm_run(MYSQL *m, void *arg)
     struct control_warm *w = arg;
     int64_t began = clock_ms();
 
-    w->reached = m && say(m, "SET query_timeout = 100");
+    w->query_ms = -1;
+    w->reached = m && limit(m, w, 0);
     for (int targeted = 0; w->reached && targeted <= 1; targeted++)
         plan_all(w, m, began + w->limit_ms, targeted == 1);
     w->took_ms = clock_ms() - began;

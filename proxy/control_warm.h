@@ -19,6 +19,7 @@ struct control_warm {
     bool reached, cut;
     size_t planned, refused;
     int64_t took_ms;
+    int query_ms; /* its own: the limit for a statement, as vtgate knows it */
 };
 
 /* control_call_fn: arg is a struct control_warm. */

@@ -5,15 +5,18 @@
  */
 #include "proxy/cutover.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "proxy/changes.h"
+#include "proxy/cut_shards.h"
 #include "proxy/fleet.h"
 #include "proxy/hold_drain.h"
 #include "proxy/holds.h"
+#include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/migration_internal.h"
 #include "proxy/server.h"
@@ -21,7 +24,10 @@
 
 _Static_assert(HOLD_NAMED_MAX <= MIGRATION_BLOCKERS_MAX, "all that are named have room");
 
-#define HOLD_TTL_MS 60000 /* should all else fail; the session ends it much sooner */
+/* Of transactions that were too slow, in half a minute: that one begins in a gap, and is so, has
+   then a chance of 1 in 100. */
+#define EXCESS_MAX_MS 300
+#define HOLD_TTL_MS   60000 /* should all else fail; the session ends it much sooner */
 
 struct cutover {
     LIST_ENTRY(cutover) link; /* of server->cutovers; the control loop's */
@@ -29,13 +35,20 @@ struct cutover {
     struct worker *worker; /* of the session */
     uint64_t session, migration;
     char keyspace[65], table[65];
-    uint64_t hold, change;
+    uint64_t hold, change; /* hold 0: there is none, in the gap */
     struct migration_blockers in_the_way;
+    bool brief;
+    int64_t gap_ms;
+    struct event *gap;             /* until the hold is set again, or NULL */
+    struct hold_drain *late;       /* ... and it has been; or NULL */
+    bool setting, ended, released; /* the hold is being set again; it is to end; it has */
 };
 
 static void cutover_free(struct cutover *c)
 {
     LIST_REMOVE(c, link);
+    if (c->gap)
+        event_free(c->gap);
     free(c);
 }
 
@@ -43,7 +56,11 @@ static void cutover_free(struct cutover *c)
 
 static void on_released(void *arg)
 {
-    cutover_free(arg);
+    struct cutover *c = arg;
+
+    c->released = true;
+    if (!c->setting)
+        cutover_free(c);
 }
 
 static void release(void *context, void *arg)
@@ -52,7 +69,16 @@ static void release(void *context, void *arg)
     struct cutover *c = arg;
 
     changes_end(server->changes, c->change, server->config->ddl_visible_ms);
-    holds_remove(server->holds, c->hold, on_released, c);
+    c->ended = true;
+    if (c->gap)
+        event_del(c->gap);
+    if (c->late)
+        hold_drain_stop(c->late);
+    c->late = NULL;
+    if (c->hold)
+        holds_remove(server->holds, c->hold, on_released, c);
+    else
+        on_released(c);
 }
 
 void cutover_end(struct cutover *c)
@@ -88,6 +114,7 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
         c->in_the_way.sessions[i] = count->sessions[i];
     /* Without its hold nothing has been drained: it is put off, too. */
     c->in_the_way.n = end == DRAIN_GONE ? 1 : (uint32_t)(count->in_the_way + count->elsewhere);
+    c->brief = count->excess_ms <= EXCESS_MAX_MS;
     if (!c->server->stopped)
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);
 }
@@ -105,24 +132,29 @@ static void on_held(void *arg, uint64_t id, const char *error)
         hold_drain_start(c->server, c->hold, c->server->config->ddl_drain_ms, on_drained, c);
 }
 
+static void hold(struct cutover *c, fleet_held *done)
+{
+    struct hold h = {.scope = HOLD_TABLE, .kinds = HOLD_TRANSACTIONS};
+
+    snprintf(h.keyspace, sizeof(h.keyspace), "%s", c->keyspace);
+    snprintf(h.table, sizeof(h.table), "%s", c->table);
+    snprintf(h.owner, sizeof(h.owner), "migration %llu", (unsigned long long)c->migration);
+    snprintf(h.reason, sizeof(h.reason), "cut-over of migration %llu",
+             (unsigned long long)c->migration);
+    c->hold = fleet_hold(c->server, &h, HOLD_TTL_MS, false, done, c);
+}
+
 static void begin(void *context, void *arg)
 {
     struct server *server = context;
     struct cutover *c = arg;
-    struct hold h = {.scope = HOLD_TABLE, .kinds = HOLD_TRANSACTIONS};
-
     struct change what = {.kind = CHANGE_SCHEMA, .source = CHANGE_OWN};
 
     LIST_INSERT_HEAD(&server->cutovers, c, link);
     snprintf(what.keyspace, sizeof(what.keyspace), "%s", c->keyspace);
     change_add_table(&what, c->table, strlen(c->table));
     c->change = changes_begin(server->changes, &what);
-    snprintf(h.keyspace, sizeof(h.keyspace), "%s", c->keyspace);
-    snprintf(h.table, sizeof(h.table), "%s", c->table);
-    snprintf(h.owner, sizeof(h.owner), "migration %llu", (unsigned long long)c->migration);
-    snprintf(h.reason, sizeof(h.reason), "cut-over of migration %llu",
-             (unsigned long long)c->migration);
-    c->hold = fleet_hold(server, &h, HOLD_TTL_MS, false, on_held, c);
+    hold(c, on_held);
 }
 
 void cutover_start(struct session *s, uint64_t migration_id, const char *keyspace,
@@ -137,6 +169,74 @@ void cutover_start(struct session *s, uint64_t migration_id, const char *keyspac
     snprintf(c->keyspace, sizeof(c->keyspace), "%s", keyspace);
     snprintf(c->table, sizeof(c->table), "%s", table);
     mailbox_post(&c->server->mailbox, begin, c->server, c);
+}
+
+/* --- the gap --------------------------------------------------------------------------------- */
+
+bool cutover_was_brief(const struct cutover *c)
+{
+    return c->brief;
+}
+
+/* Transactions that began in the gap have not ended: vttablet will be waiting for them. */
+static void on_late(void *arg, enum drain_end end, const struct hold_count *count)
+{
+    struct cutover *c = arg;
+    struct migration_blockers blockers = {.n = (uint32_t)(count->in_the_way + count->elsewhere)};
+    char sessions[104];
+
+    c->late = NULL;
+    if (end != DRAIN_TIMEOUT)
+        return;
+    for (size_t i = 0; i < count->in_the_way && i < HOLD_NAMED_MAX; i++)
+        blockers.sessions[i] = count->sessions[i];
+    migration_blockers_format(&blockers, sessions, sizeof(sessions));
+    log_warn("ddl_gap_late", "migration:u in_the_way:u sessions:s", c->migration,
+             (uint64_t)blockers.n, sessions);
+}
+
+/* With an error, which the fleet gives, vttablet cuts over all the same: it will wait for
+   transactions that no hold stops. */
+static void on_held_again(void *arg, uint64_t id, const char *error)
+{
+    struct cutover *c = arg;
+
+    (void)id;
+    c->setting = false;
+    if (error && !c->ended)
+        log_warn("ddl_gap_unheld", "migration:u error:s", c->migration, error);
+    else if (!c->ended && !c->server->stopped)
+        c->late = hold_drain_start(c->server, c->hold, CUT_GAP_LEAD_MS, on_late, c);
+    if (c->released)
+        cutover_free(c);
+}
+
+static void on_gap_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct cutover *c = arg;
+
+    (void)fd;
+    (void)what;
+    c->setting = true;
+    hold(c, on_held_again);
+}
+
+static void lift(void *context, void *arg)
+{
+    struct server *server = context;
+    struct cutover *c = arg;
+    struct timeval gap = {c->gap_ms / 1000, c->gap_ms % 1000 * 1000};
+
+    c->gap = evtimer_new(server->base, on_gap_over, c);
+    event_add(c->gap, &gap);
+    holds_remove(server->holds, c->hold, NULL, NULL);
+    c->hold = 0;
+}
+
+void cutover_lift(struct cutover *c, int64_t ms)
+{
+    c->gap_ms = ms;
+    mailbox_post(&c->server->mailbox, lift, c->server, c);
 }
 
 void cutover_stop_all(struct server *server)

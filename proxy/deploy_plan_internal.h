@@ -1,7 +1,7 @@
 /*
- * What the files of plans share: deploy_plan.c (registry, the way through the steps),
- * deploy_plan_read.c (JSON), deploy_plan_order.c (judging the order), deploy_plan_lock.c (one plan
- * at a time), deploy_plan_ddl.c (one DDL), deploy_plan_store.c (files). For them only.
+ * What the files of plans share: deploy_plans.c (registry), deploy_plan.c (the way through the
+ * steps), deploy_plan_read.c (JSON), deploy_plan_order.c (judging the order), deploy_plan_lock.c
+ * (one plan at a time), deploy_plan_ddl.c (one DDL), deploy_plan_store.c (files). For them only.
  */
 #ifndef VTSHIM_PROXY_DEPLOY_PLAN_INTERNAL_H
 #define VTSHIM_PROXY_DEPLOY_PLAN_INTERNAL_H
@@ -75,12 +75,22 @@ struct deploy_plan {
     void *done_arg;
 };
 
+#define TEXT_PAUSED "paused" /* at the end of the text of a plan that is */
+
+/* deploy_plans.c */
+/* The process is ending: nothing more is begun. */
+bool plan_is_stopped(const struct deploy_plan *p);
+/* Of many that have ended, the oldest: p itself may be gone. */
+void plans_forget_old(struct plans *ps);
+
 /* deploy_plan.c */
+/* From the locks on, and (after a pause or a restart) from the step at p->at on. */
+void plan_begin(struct deploy_plan *p);
+void plan_begin_again(struct deploy_plan *p);
+void plan_on_timer(evutil_socket_t fd, short what, void *arg); /* of p->timer; arg: p */
 void plan_call(struct deploy_plan *p, const char *method, const ProtobufCMessage *request,
                void (*answered)(struct deploy_plan *p, const struct vtctld_answer *answer));
 void plan_wait(struct deploy_plan *p, int64_t ms, void (*then)(struct deploy_plan *p));
-/* The process is ending: nothing more is begun. */
-bool plan_is_stopped(const struct deploy_plan *p);
 /* The step at p->at is done, or failed: the plan is paused there. */
 void plan_step_done(struct deploy_plan *p);
 void plan_step_failed(struct deploy_plan *p, const char *format, ...)

@@ -1,36 +1,27 @@
 /*
- * Files of plans in transition.dir, written as those of transitions are (transition_store.h).
+ * Files of plans in transition.dir (json_files.h).
  */
-#include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "proxy/deploy_plan_internal.h"
+#include "proxy/json_files.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
 
-#define PATH_SIZE 4300
+#define KIND "plan"
 
 static const char *const STATES[] = {"waiting", "running", "done", "failed"};
 
-static void path_of(const struct server *server, uint64_t id, const char *suffix, char *path)
-{
-    snprintf(path, PATH_SIZE, "%s/plan-%" PRIu64 ".json%s", server->config->transition_dir, id,
-             suffix);
-}
-
 void plan_save(const struct deploy_plan *p)
 {
-    char path[PATH_SIZE], fresh[PATH_SIZE];
+    if (!*p->server->config->transition_dir || p->dry_run)
+        return;
     json_t *steps = json_array();
 
-    if (!*p->server->config->transition_dir || p->dry_run) {
-        json_decref(steps);
-        return;
-    }
     for (size_t i = 0; i < p->n; i++)
         json_array_append_new(steps, json_pack("{s: s, s: s, s: I}", "state",
                                                STATES[p->steps[i].state], "uuid", p->steps[i].uuid,
@@ -40,56 +31,37 @@ void plan_save(const struct deploy_plan *p)
                              p->peer, "started", p->started, "state", p->state, "text", p->text,
                              "at", (json_int_t)p->at, "steps", steps, "plan", p->json);
 
-    path_of(p->server, p->id, "", path);
-    path_of(p->server, p->id, ".new", fresh);
-    if (json_dump_file(json, fresh, JSON_INDENT(1)) != 0 || rename(fresh, path) != 0)
+    if (!json_files_save(p->server->config->transition_dir, KIND, p->id, json))
         log_warn("plan_not_kept", "plan:u error:s", p->id, strerror(errno));
     json_decref(json);
 }
 
 void plan_remove(const struct deploy_plan *p)
 {
-    char path[PATH_SIZE];
-
-    path_of(p->server, p->id, "", path);
-    if (*p->server->config->transition_dir)
-        unlink(path);
+    json_files_remove(p->server->config->transition_dir, KIND, p->id);
 }
 
 void plan_load_all(struct server *server, void (*found)(void *arg, uint64_t id, const json_t *json),
                    void *arg)
 {
-    const char *folder = server->config->transition_dir;
-    DIR *dir = *folder ? opendir(folder) : NULL;
-    const struct dirent *entry;
-    char path[PATH_SIZE];
+    size_t n;
+    uint64_t *ids = json_files_list(server->config->transition_dir, KIND, &n);
 
-    while (dir && (entry = readdir(dir)) != NULL) {
-        uint64_t id;
-        int used = 0;
-
-        if (sscanf(entry->d_name, "plan-%" SCNu64 ".json%n", &id, &used) != 1 || used == 0 ||
-            entry->d_name[used] != '\0')
-            continue;
-        path_of(server, id, "", path);
-        json_t *json = json_load_file(path, 0, NULL);
+    for (size_t i = 0; i < n; i++) {
+        json_t *json = plan_load_again(server, ids[i]);
 
         if (json)
-            found(arg, id, json);
+            found(arg, ids[i], json);
         else
-            log_warn("plan_file_malformed", "plan:u", id);
+            log_warn("plan_file_malformed", "plan:u", ids[i]);
         json_decref(json);
     }
-    if (dir)
-        closedir(dir);
+    free(ids);
 }
 
 json_t *plan_load_again(struct server *server, uint64_t id)
 {
-    char path[PATH_SIZE];
-
-    path_of(server, id, "", path);
-    return json_load_file(path, 0, NULL);
+    return json_files_load(server->config->transition_dir, KIND, id);
 }
 
 static const char *get_string(const json_t *o, const char *key)

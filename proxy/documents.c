@@ -260,7 +260,10 @@ static void print_man8(void)
         "mistake in options or settings.\n"
         ".SH ENVIRONMENT\n\\fBNOTIFY_SOCKET\\fR, \\fBWATCHDOG_USEC\\fR, \\fBLISTEN_FDS\\fR and "
         "\\fBJOURNAL_STREAM\\fR are understood as systemd(1) sets them.\n"
-        ".SH FILES\n.TP\n.I /etc/vtshim/vtshim.json\nThe settings of the service.\n",
+        ".SH FILES\n.TP\n.I /etc/vtshim/vtshim.json\nThe settings of the service.\n"
+        ".TP\n.I /var/log/vtshim\nFor log.file and audit.file; logrotate(8) turns over *.log "
+        "there. "
+        "Without them the log is in the journal.\n",
         stdout);
     print_see_also("\\fBvtshim.conf\\fR(5), \\fBvtshim\\-admin\\fR(7)");
 }
@@ -311,12 +314,17 @@ static void print_man5(void)
 static void print_man7(void)
 {
     print_title("vtshim-admin", "7", "commands of vtshim's admin port");
-    fputs(".SH DESCRIPTION\nThe admin port (admin in vtshim.conf(5)) speaks the MySQL protocol: "
-          "\\fBmariadb \\-h 127.0.0.1 \\-P 13307\\fR, or any driver. A user of admin_users has a "
-          "role: "
-          "viewer, operator or admin; each has the rights of those before it. What changes "
-          "something is in the audit log.\n.SH COMMANDS\n",
-          stdout);
+    fputs(
+        ".SH DESCRIPTION\nThe admin port (admin in vtshim.conf(5)) speaks the MySQL protocol: "
+        "\\fBmariadb \\-h 127.0.0.1 \\-P 13307\\fR, or any driver. A user of admin_users has a "
+        "role: "
+        "viewer, operator or admin; each has the rights of those before it. What changes "
+        "something is in the audit log.\n.PP\nBehind a SHOW there may be LIKE 'pattern', of the "
+        "first column, and WHERE \\fIcolumn op value\\fR [AND ...], where \\fIop\\fR is =, !=, "
+        "<>, <, <=, >, >= or LIKE. Case is ignored, numbers compare as numbers: "
+        "\\fBSHOW TRANSACTIONS WHERE open_s > 60\\fR. Statements may be prepared, with a parameter "
+        "for a number or a quoted text.\n.SH COMMANDS\n",
+        stdout);
     for (size_t i = 0; i < COUNT(COMMANDS); i++) {
         print_item(COMMANDS[i].syntax, NULL);
         print_roff(COMMANDS[i].help);

@@ -108,6 +108,32 @@ void effect_set(struct session *s, const struct plan *plan, const char *text, si
     }
 }
 
+static void keep_prepared(struct session *s, struct sql_name name)
+{
+    if (!s->statements)
+        s->statements = statements_create();
+    if (s->effect == EFFECT_PREPARE)
+        statements_put(s->statements, s->response.statement_id, s->effect_prepared);
+    else
+        statements_put_named(s->statements, name, s->effect_prepared);
+    free(s->effect_prepared); /* its contents were moved */
+    s->effect_prepared = NULL;
+}
+
+/* vtgate's session is as after a login. */
+static void forget_session(struct session *s)
+{
+    statements_destroy(s->statements);
+    s->statements = NULL;
+    free(s->temporary);
+    s->temporary = NULL;
+    locks_released(s);
+    if (s->command == COM_CHANGE_USER) {
+        free(s->database); /* whatever the new login chose */
+        s->database = NULL;
+    }
+}
+
 static void apply_effect(struct session *s)
 {
     struct sql_name name = {s->effect_text, s->effect_len};
@@ -129,14 +155,7 @@ static void apply_effect(struct session *s)
         break;
     case EFFECT_PREPARE:
     case EFFECT_PREPARE_NAMED:
-        if (!s->statements)
-            s->statements = statements_create();
-        if (s->effect == EFFECT_PREPARE)
-            statements_put(s->statements, s->response.statement_id, s->effect_prepared);
-        else
-            statements_put_named(s->statements, name, s->effect_prepared);
-        free(s->effect_prepared); /* its contents were moved */
-        s->effect_prepared = NULL;
+        keep_prepared(s, name);
         break;
     case EFFECT_DEALLOCATE_NAMED:
         statements_remove_named(s->statements, name);
@@ -161,15 +180,7 @@ static void apply_effect(struct session *s)
         locks_settle(s, true);
         break;
     case EFFECT_RESET:
-        statements_destroy(s->statements);
-        s->statements = NULL;
-        free(s->temporary);
-        s->temporary = NULL;
-        locks_released(s);
-        if (s->command == COM_CHANGE_USER) {
-            free(s->database); /* whatever the new login chose */
-            s->database = NULL;
-        }
+        forget_session(s);
         break;
     }
 }

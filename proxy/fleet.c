@@ -89,21 +89,23 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
 {
     struct fleet_shared *s = arg;
 
-    (void)count;
     s->drain = NULL;
     s->drained = end == DRAIN_DONE;
+    s->excess_ms = count->excess_ms;
 }
 
-/* How many sessions are in its way here; -1: not counted yet. */
-static int64_t left_here(struct fleet_shared *s)
+static struct fleet_drain drain_here(struct fleet_shared *s)
 {
+    struct fleet_drain here = {.in_the_way = 0, .excess_ms = s->excess_ms};
+
     if (s->drained)
-        return 0;
+        return here;
     if (!s->drain)
         s->drain = hold_drain_here(s->fleet->server, s->id, on_drained, s);
-    size_t left = hold_drain_left(s->drain);
+    size_t left = hold_drain_left(s->drain, &here.excess_ms);
 
-    return left == SIZE_MAX ? -1 : (int64_t)left;
+    here.in_the_way = left == SIZE_MAX ? -1 : (int64_t)left;
+    return here;
 }
 
 /* Every worker acts by what was read last: says so, and begins to count. */
@@ -116,7 +118,9 @@ static void tell(struct fleet *f)
     {
         if (s->deleting || s->revision == 0 || !fleet_has(s))
             continue;
-        fleet_member_note(member, s->key, s->revision, left_here(s));
+        struct fleet_drain here = drain_here(s);
+
+        fleet_member_note(member, s->key, s->revision, &here);
     }
     char *text = fleet_member_write(member);
 
@@ -190,6 +194,20 @@ static void see_hold(struct fleet *f, const struct etcd_item *item)
         fleet_delete(s);
 }
 
+/* Whether another key stands for that hold of the registry, too: a hold that was released and set
+   again at once is the same here, while both keys are there. */
+static bool has_other_key(const struct fleet *f, const struct fleet_shared *s)
+{
+    const struct fleet_shared *other;
+
+    LIST_FOREACH(other, &f->shared, link)
+    {
+        if (other != s && other->id == s->id && !other->deleting && !other->unknown)
+            return true;
+    }
+    return false;
+}
+
 /* The key of that hold is not there (any more). */
 static void miss_hold(struct fleet *f, struct fleet_shared *s)
 {
@@ -197,7 +215,7 @@ static void miss_hold(struct fleet *f, struct fleet_shared *s)
         return; /* it is still to be written */
     if (s->own && s->revision == 0)
         etcd_delete(f->etcd, s->key); /* ... and need not be any more */
-    if (!s->deleting && fleet_has(s)) {
+    if (!s->deleting && fleet_has(s) && !has_other_key(f, s)) {
         log_info("fleet_hold_gone", "hold:u key:s", s->id, s->key);
         f->pending++;
         holds_remove(f->server->holds, s->id, fleet_applied, f);
@@ -268,7 +286,7 @@ static void on_view(void *arg, struct etcd_view *view)
 
 /* --- what others ask for ---------------------------------------------------------------------- */
 
-size_t fleet_in_the_way(const struct server *server, uint64_t id)
+size_t fleet_in_the_way(const struct server *server, uint64_t id, int64_t *excess_ms)
 {
     const struct fleet *f = server->fleet;
     const struct fleet_shared *s = f ? fleet_find(f, id) : NULL;
@@ -276,12 +294,13 @@ size_t fleet_in_the_way(const struct server *server, uint64_t id)
 
     for (size_t i = 0; s && i < f->member_count; i++) {
         const struct fleet_seen *m = &f->members[i];
-        int64_t there = -1;
+        struct fleet_drain there = {.in_the_way = -1, .excess_ms = INT32_MAX};
 
         if (strcmp(m->name, etcd_member(f->etcd)) == 0)
             continue;
         fleet_member_has(m->holds, s->key, s->revision, &there);
-        n += there >= 0 ? (size_t)there : 1;
+        n += there.in_the_way >= 0 ? (size_t)there.in_the_way : 1;
+        *excess_ms += there.excess_ms;
     }
     return n;
 }

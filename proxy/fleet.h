@@ -44,8 +44,9 @@ uint64_t fleet_hold(struct server *server, const struct hold *hold, int64_t ttl_
                     fleet_held *done, void *arg);
 
 /* How many sessions are in the way of that hold on the other shims; those who have not counted yet
-   count as one. */
-size_t fleet_in_the_way(const struct server *server, uint64_t id);
+   count as one. To *excess_ms is added how much too slow transactions were there (hold_drain.h); of
+   a shim that does not tell, INT32_MAX. */
+size_t fleet_in_the_way(const struct server *server, uint64_t id, int64_t *excess_ms);
 
 /* Whether everybody still acts by that hold, as far as this shim knows: it is in force here, and
    in a fleet this shim is in touch with the others (they do not act by it alone for long). */

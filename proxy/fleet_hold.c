@@ -28,7 +28,7 @@ struct fleet_waiter {
 /* Whether all members of the last view act by it. */
 static bool is_set(const struct fleet *f, const struct fleet_shared *s)
 {
-    int64_t in_the_way;
+    struct fleet_drain ignored;
 
     if (f->pending > 0 || !s->current)
         return false;
@@ -36,7 +36,7 @@ static bool is_set(const struct fleet *f, const struct fleet_shared *s)
         const struct fleet_seen *m = &f->members[i];
 
         if (strcmp(m->name, etcd_member(f->etcd)) != 0 &&
-            !fleet_member_has(m->holds, s->key, s->revision, &in_the_way))
+            !fleet_member_has(m->holds, s->key, s->revision, &ignored))
             return false;
     }
     return true;

@@ -31,6 +31,7 @@ struct fleet_shared {
     bool deleting;
     struct hold_drain *drain; /* waits until nothing is in its way here */
     bool drained;             /* ... and nothing is */
+    int64_t excess_ms;        /* drained: as in struct hold_count */
 };
 
 /* A shim of the fleet, as the last view has it. */

@@ -145,10 +145,12 @@ bool fleet_hold_read(const char *text, struct hold *h, int64_t *ttl_ms)
     return ok;
 }
 
-void fleet_member_note(json_t *member, const char *key, int64_t revision, int64_t in_the_way)
+void fleet_member_note(json_t *member, const char *key, int64_t revision,
+                       const struct fleet_drain *drain)
 {
     json_object_set_new(member, key,
-                        json_pack("[II]", (json_int_t)revision, (json_int_t)in_the_way));
+                        json_pack("[III]", (json_int_t)revision, (json_int_t)drain->in_the_way,
+                                  (json_int_t)drain->excess_ms));
 }
 
 char *fleet_member_write(const json_t *member)
@@ -161,13 +163,17 @@ json_t *fleet_member_read(const char *text)
     return load(text);
 }
 
-bool fleet_member_has(const json_t *member, const char *key, int64_t revision, int64_t *in_the_way)
+bool fleet_member_has(const json_t *member, const char *key, int64_t revision,
+                      struct fleet_drain *drain)
 {
     const json_t *noted = json_object_get(member, key);
     const json_t *at = json_array_get(noted, 0), *count = json_array_get(noted, 1);
 
     if (!json_is_integer(at) || !json_is_integer(count) || json_integer_value(at) < revision)
         return false;
-    *in_the_way = json_integer_value(count);
+    drain->in_the_way = json_integer_value(count);
+    const json_t *excess = json_array_get(noted, 2);
+
+    drain->excess_ms = json_is_integer(excess) ? json_integer_value(excess) : INT32_MAX;
     return true;
 }

@@ -20,15 +20,23 @@ char *fleet_hold_write(const struct hold *h, int64_t ttl_ms);
 /* False: that is none, or one of a kind that this shim cannot keep. */
 bool fleet_hold_read(const char *text, struct hold *h, int64_t *ttl_ms);
 
-/* One hold that a shim acts by: as it was at that revision, with so many sessions in its way (-1:
-   not counted yet). */
-void fleet_member_note(json_t *member, const char *key, int64_t revision, int64_t in_the_way);
+/* What is in a hold's way at one shim. */
+struct fleet_drain {
+    int64_t in_the_way; /* sessions; -1: not counted yet */
+    int64_t excess_ms;  /* as in struct hold_count */
+};
+
+/* One hold that a shim acts by: as it was at that revision. */
+void fleet_member_note(json_t *member, const char *key, int64_t revision,
+                       const struct fleet_drain *drain);
 
 /* The caller frees it, or, with json_decref, what has been read. NULL: that is none. */
 char *fleet_member_write(const json_t *member);
 json_t *fleet_member_read(const char *text);
 
-/* Whether the shim acts by that hold as of that revision or later; if so, *in_the_way is set. */
-bool fleet_member_has(const json_t *member, const char *key, int64_t revision, int64_t *in_the_way);
+/* Whether the shim acts by that hold as of that revision or later; if so, *drain is set;
+   excess_ms to INT32_MAX if it does not tell. */
+bool fleet_member_has(const json_t *member, const char *key, int64_t revision,
+                      struct fleet_drain *drain);
 
 #endif

@@ -34,6 +34,7 @@ struct hold_drain {
     bool here;              /* the other shims of a fleet do not count */
     bool counting, counted; /* now; at least once, on every worker */
     size_t left;            /* as counted last */
+    int64_t excess_ms;      /* likewise */
     pthread_mutex_t lock;   /* of what follows, while the workers count */
     struct hold what;       /* as it is now */
     struct hold_count count;
@@ -128,8 +129,9 @@ struct hold_drain *hold_drain_here(struct server *server, uint64_t hold, hold_dr
     return d;
 }
 
-size_t hold_drain_left(const struct hold_drain *d)
+size_t hold_drain_left(const struct hold_drain *d, int64_t *excess_ms)
 {
+    *excess_ms = d->excess_ms;
     return d->left;
 }
 
@@ -188,6 +190,7 @@ static void count(void *context, void *arg)
             d->count.sessions[d->count.in_the_way] = s->id;
         d->count.in_the_way++;
     }
+    d->count.excess_ms += slow_transactions_excess(&w->slow, &d->what, clock_ms());
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -201,7 +204,8 @@ static void on_counted(void *context, void *arg)
     d->counting = false;
     d->counted = true;
     d->left = d->count.in_the_way;
-    d->count.elsewhere = d->here ? 0 : fleet_in_the_way(d->server, d->hold);
+    d->count.elsewhere = d->here ? 0 : fleet_in_the_way(d->server, d->hold, &d->count.excess_ms);
+    d->excess_ms = d->count.excess_ms;
     if (!d->done)
         drain_free(d);
     else if (d->server->stopped)

@@ -33,7 +33,9 @@ const char *obstacle_text(enum obstacle o);
 
 struct hold_count {
     size_t in_the_way;
-    size_t elsewhere;                  /* ... of other shims of the fleet, if the hold is shared */
+    size_t elsewhere;  /* ... of other shims of the fleet, if the hold is shared */
+    int64_t excess_ms; /* how much too slow transactions were that touched what it is about, lately,
+                          here and there (slow_transactions.h) */
     uint64_t sessions[HOLD_NAMED_MAX]; /* the first of them here */
     uint64_t parked;                   /* behind this hold */
 };
@@ -52,10 +54,10 @@ struct hold_drain *hold_drain_start(struct server *server, uint64_t hold, int64_
                                     hold_drained *done, void *arg);
 
 /* The same for as long as it takes, and only for this shim of a fleet. hold_drain_left: how many
-   were in the way at the last look; SIZE_MAX: there was none yet. */
+   were in the way at the last look; SIZE_MAX: there was none yet. *excess_ms: as in hold_count. */
 struct hold_drain *hold_drain_here(struct server *server, uint64_t hold, hold_drained *done,
                                    void *arg);
-size_t hold_drain_left(const struct hold_drain *d);
+size_t hold_drain_left(const struct hold_drain *d, int64_t *excess_ms);
 
 /* done will not be called any more. Not from inside of it. */
 void hold_drain_stop(struct hold_drain *d);

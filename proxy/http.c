@@ -121,6 +121,24 @@ static void add_retries(struct evbuffer *out, const struct server *server)
     }
 }
 
+/* Why a balancer should send nobody, or NULL. */
+static const char *not_ready(const struct server *server)
+{
+    bool any = false, all_drained = true;
+
+    for (size_t i = 0; i < vtgates_count(server->vtgates); i++) {
+        const struct vtgate *v = vtgates_at(server->vtgates, i);
+
+        any = any || (vtgate_is_healthy(v) && !vtgate_is_draining(v));
+        all_drained = all_drained && vtgate_is_draining(v);
+    }
+    if (server->draining || server->withdrawn)
+        return "draining";
+    if (any)
+        return NULL;
+    return all_drained ? "every vtgate is drained" : "no vtgate answers";
+}
+
 static void on_metrics(struct evhttp_request *rq, void *arg)
 {
     struct server *server = ((struct http *)arg)->server;
@@ -136,6 +154,7 @@ static void on_metrics(struct evhttp_request *rq, void *arg)
 
     evbuffer_add_printf(out, "%s{version=\"%s\"} 1\n", family, VTSHIM_VERSION);
     metrics_text_value(out, METRIC_UPTIME, (uint64_t)(clock_ms() - server->started_ms) / 1000);
+    metrics_text_value(out, METRIC_READY, !not_ready(server));
     metrics_text_value(out, METRIC_WORKERS, server->worker_count);
     metrics_text_value(out, METRIC_HOLDS, holds_count(server->holds));
     metrics_text_value(out, METRIC_FLEET_MEMBERS, fleet_members(server, NULL, 0, &age_ms));
@@ -177,17 +196,12 @@ static void on_healthz(struct evhttp_request *rq, void *arg)
 
 static void on_readyz(struct evhttp_request *rq, void *arg)
 {
-    struct server *server = ((struct http *)arg)->server;
-    bool any = false;
+    const char *why = not_ready(((struct http *)arg)->server);
 
-    for (size_t i = 0; i < vtgates_count(server->vtgates); i++)
-        any = any || vtgate_is_healthy(vtgates_at(server->vtgates, i));
     if (!is_get(rq))
         return;
-    if (server->draining || server->withdrawn)
-        reply_text(rq, 503, "Service Unavailable", "draining");
-    else if (!any)
-        reply_text(rq, 503, "Service Unavailable", "no vtgate answers");
+    if (why)
+        reply_text(rq, 503, "Service Unavailable", why);
     else
         reply_text(rq, 200, "OK", "ready");
 }

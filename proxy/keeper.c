@@ -226,6 +226,22 @@ static void adopt(struct keeper *k, const struct scan_found *f)
     keep(k, &r);
 }
 
+/* The next scan comes when the first of the others is abandoned, if that is sooner. */
+static void look_in_time(struct keeper *k)
+{
+    int64_t now = clock_ms(), limit_ms = k->server->config->ddl_adopt_after_s * 1000;
+    int64_t first = INT64_MAX;
+
+    for (size_t i = 0; i < OTHERS_MAX; i++) {
+        const struct other *o = &k->others[i];
+
+        if (o->seen && o->since_ms + limit_ms > now && o->since_ms + limit_ms < first)
+            first = o->since_ms + limit_ms;
+    }
+    if (k->soon == 0 && first - now < SCAN_MS)
+        arm(k->scan_timer, first - now);
+}
+
 static void scanned(void *context, void *arg)
 {
     struct server *server = context;
@@ -251,6 +267,8 @@ static void scanned(void *context, void *arg)
         if (!k->others[i].seen)
             memset(&k->others[i], 0, sizeof(k->others[i]));
     }
+    if (!server->stopped && !server->draining)
+        look_in_time(k);
     scan_free(scan);
     k->scan = NULL;
 }

@@ -251,7 +251,9 @@ static void from_backend(struct session *s)
     for (;;) {
         uint8_t *packet = login_whole_packet(&login->backend_in, &len, &broken);
 
-        if (broken) {
+        if (broken && login->stage == LOGIN_GREETING) {
+            login_vtgate_failed(s, EPROTO); /* that is no vtgate: the next one may be */
+        } else if (broken) {
             session_send_error(s, login->client_next, SHIM_ERROR_VTGATE_LOST);
             login_refuse(s, CLOSE_VTGATE_PROTOCOL);
         }

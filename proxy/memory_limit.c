@@ -4,6 +4,7 @@
  */
 #include "proxy/memory_limit.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,15 +63,22 @@ struct memory_limit {
 
 /* --- measuring ------------------------------------------------------------------------------- */
 
+/* Open all the while: when there are no descriptors left there may be no memory left either. */
 uint64_t memory_resident(void)
 {
-    FILE *f = fopen("/proc/self/statm", "re");
+    static int statm = -1;
     unsigned long long size = 0, resident = 0;
+    char text[128];
 
-    if (f && fscanf(f, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
-    if (f)
-        fclose(f);
+    if (statm < 0)
+        statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = statm < 0 ? -1 : pread(statm, text, sizeof(text) - 1, 0);
+
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    if (sscanf(text, "%llu %llu", &size, &resident) != 2)
+        return 0;
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
@@ -320,6 +328,7 @@ struct memory_limit *memory_limit_create(struct server *server)
 
     m->server = server;
     m->timer = evtimer_new(server->base, on_timer, m);
+    memory_resident(); /* opens what it reads, while there are descriptors */
     return m;
 }
 

@@ -130,13 +130,12 @@ void migration_answer_error(struct session *s, uint16_t code, const char *state,
 
 void migration_answer_shim_error(struct session *s, enum shim_error error, ...)
 {
-    const struct shim_error_row *row = shim_error_row(error);
     char text[1024];
     va_list args;
 
-    session_count_error(s, error);
     va_start(args, error);
-    shim_error_vformat(text, sizeof(text), error, args);
+    const struct shim_error_row *row = session_make_error(s, text, sizeof(text), error, args);
+
     va_end(args);
     migration_answer_error(s, row->code, row->state, text);
 }

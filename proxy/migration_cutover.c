@@ -9,18 +9,13 @@
  * told again. An attempt that failed is repeated after a minute at the earliest (cutoverIntervals
  * in go/vt/vttablet/onlineddl/executor.go), and meanwhile the shard is postponed again: it would
  * cut over without the others and without a drain.
- *
- * Twice a cut-over waits for its stream to be where the shard's binary log is. A stream keeps its
- * place with each change of its own table, which the drain has just made rare, and with any event
- * that it has no name for; for other tables' changes only after 1.1 s (idleTimeout in
- * go/vt/vttablet/tabletmanager/vreplication/vplayer.go), and who waits looks once a second. So
- * without such an event it is two seconds, by chance on one shard and not on the other.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "planner/ddl.h"
 #include "proxy/cut_looks.h"
+#include "proxy/cut_shards.h"
 #include "proxy/cutover_window.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -28,25 +23,17 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-#define LOOK_POLL_MS        40    /* while the tablets' looks are watched */
-#define UNANSWERED_MAX      3     /* cut-overs put off because a tablet did not look */
+#define LOOK_POLL_MS   40 /* while the tablets' looks are watched */
+#define UNANSWERED_MAX 3  /* cut-overs put off because a tablet did not look */
 /* Between two COMPLETEs for shards that have not begun. Each has the tablet look a second later
    (triggerNextCheckInterval in executor.go); and one that comes to a tablet which has just begun is
    answered when its cut-over is over (migrationMutex), and for so long nothing is seen of any. */
-#define COMPLETE_AGAIN_MS 1200
+#define COMPLETE_AGAIN_MS   1200
 #define COMPLETING_LIMIT_MS 12000 /* vttablet's own limit for a cut-over is 10 s */
 #define ATTEMPT_BACKOFF_MS  61000 /* vttablet's own, after a first failure, is a minute */
 #define AFTER_BLIND_MS      10000 /* for a tablet's first look at its migrations */
 #define DRAIN_BACKOFF_MS    1000  /* doubled for each drain that was put off */
 #define DRAIN_BACKOFF_MAX   60000
-#define SHARDS_MAX          4096 /* of a migration that is followed shard by shard */
-
-/* One shard before it was told to complete: what is another then was done since. */
-struct cut_shard {
-    char uuid[UUID_MAX], shard[64], message[128];
-    uint32_t attempts;
-    unsigned marked; /* of which waits its log has been marked */
-};
 
 void migration_end_cutover(struct migration *m)
 {
@@ -61,54 +48,8 @@ void migration_end_cutover(struct migration *m)
 void migration_forget_cutover(struct migration *m)
 {
     migration_end_cutover(m);
-    free(m->cut_shards);
+    cut_shards_free(m->cut_shards);
     m->cut_shards = NULL;
-    m->cut_shard_count = 0;
-}
-
-/* --- what the shards were like before -------------------------------------------------------- */
-
-static void remember(struct migration *m, const struct executor_row *rows, size_t n)
-{
-    free(m->cut_shards);
-    m->cut_shards = memory_zalloc((n + 1) * sizeof(*m->cut_shards));
-    m->cut_shard_count = n < SHARDS_MAX ? n : 0;
-    for (size_t i = 0; i < m->cut_shard_count; i++) {
-        struct cut_shard *c = &m->cut_shards[i];
-
-        bytes_to_text(c->uuid, sizeof(c->uuid), rows[i].uuid);
-        bytes_to_text(c->shard, sizeof(c->shard), rows[i].shard);
-        bytes_to_text(c->message, sizeof(c->message), rows[i].message);
-        c->attempts = rows[i].attempts;
-    }
-}
-
-static struct cut_shard *before(const struct migration *m, const struct executor_row *row)
-{
-    char uuid[UUID_MAX], shard[64];
-
-    bytes_to_text(uuid, sizeof(uuid), row->uuid);
-    bytes_to_text(shard, sizeof(shard), row->shard);
-    for (size_t i = 0; i < m->cut_shard_count; i++) {
-        if (strcmp(m->cut_shards[i].uuid, uuid) == 0 && strcmp(m->cut_shards[i].shard, shard) == 0)
-            return &m->cut_shards[i];
-    }
-    return NULL;
-}
-
-enum progress { WAITING, CUTTING, CUT, FAILED_ATTEMPT };
-
-static enum progress progress_of(const struct migration *m, const struct executor_row *row)
-{
-    const struct cut_shard *c = before(m, row);
-    char message[sizeof(c->message)];
-
-    if (row->status == MIGRATION_COMPLETE)
-        return CUT;
-    if (!c || row->attempts <= c->attempts)
-        return WAITING;
-    bytes_to_text(message, sizeof(message), row->message);
-    return *message && strcmp(message, c->message) != 0 ? FAILED_ATTEMPT : CUTTING;
 }
 
 /* --- telling all migrations of the statement, one after the other ---------------------------- */
@@ -204,68 +145,13 @@ static void put_off(struct session *s, int64_t ms)
     tell(s, true);
 }
 
-static void on_told_again(struct session *s, uint16_t code)
+void migration_told(struct session *s, uint16_t code)
 {
     (void)code;
     if (s->migration->cancelling)
         migration_cancel_next(s);
     else
         migration_wait(s);
-}
-
-/* --- marks in the shards' logs --------------------------------------------------------------- */
-
-/* ANALYZE would commit an open transaction. */
-static bool may_mark(const struct session *s)
-{
-    const struct migration *m = s->migration;
-    bool apart = (s->status & (STATUS_IN_TRANSACTION | STATUS_AUTOCOMMIT)) == STATUS_AUTOCOMMIT;
-
-    return m->executor->mark && !m->unmarked && apart &&
-           !(s->database && strpbrk(s->database, "@:/"));
-}
-
-static void on_marked(struct session *s, uint16_t code)
-{
-    if (code) {
-        s->migration->unmarked = true;
-        log_info("ddl_mark_refused", "session:u uuid:s code:u", s->id, s->migration->uuids[0],
-                 (uint64_t)code);
-    }
-    on_told_again(s, code);
-}
-
-/* Which of the two waits a shard is at; 0: none. (cutOverVReplMigration in executor.go) */
-static unsigned wait_of(const struct executor_row *row)
-{
-    static const char *const STAGES[] = {"waiting for post-sentry pos",
-                                         "waiting for post-lock pos"};
-
-    for (unsigned i = 0; i < 2; i++) {
-        size_t len = strlen(STAGES[i]);
-
-        if (row->stage.len >= len && memcmp(row->stage.p, STAGES[i], len) == 0)
-            return i + 1;
-    }
-    return 0;
-}
-
-/* One shard's; the others' turn comes with the next look, at once. */
-static bool mark_log(struct session *s, const struct executor_row *rows, size_t n)
-{
-    struct migration *m = s->migration;
-
-    for (size_t i = 0; i < n && may_mark(s); i++) {
-        struct cut_shard *c = before(m, &rows[i]);
-        unsigned wait = c && progress_of(m, &rows[i]) == CUTTING ? wait_of(&rows[i]) : 0;
-
-        if (!wait || c->marked & 1u << wait)
-            continue;
-        c->marked |= 1u << wait;
-        m->executor->mark(s, c->shard, on_marked);
-        return true;
-    }
-    return false;
 }
 
 /* While the shards cut over. True: something was started that polls on by itself. */
@@ -276,13 +162,13 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
     size_t cutting = 0, begun = 0;
 
     for (size_t i = 0; i < n; i++) {
-        enum progress p = progress_of(m, &rows[i]);
+        enum cut_progress p = cut_shards_progress(m->cut_shards, &rows[i]);
 
-        cutting += p == CUTTING || p == WAITING;
-        begun += p != WAITING;
-        if (p == WAITING)
+        cutting += p == CUT_UNDER_WAY || p == CUT_WAITING;
+        begun += p != CUT_WAITING;
+        if (p == CUT_WAITING)
             waiting = &rows[i];
-        if (p == FAILED_ATTEMPT)
+        if (p == CUT_FAILED)
             failed = &rows[i];
     }
     if (failed && cutting == 0) {
@@ -298,17 +184,18 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
         put_off(s, ATTEMPT_BACKOFF_MS);
         return true;
     }
-    if (waiting && m->cut_shard_count > 0 && clock_ms() - m->told_ms >= COMPLETE_AGAIN_MS) {
+    if (waiting && cut_shards_are_followed(m->cut_shards) &&
+        clock_ms() - m->told_ms >= COMPLETE_AGAIN_MS) {
         char uuid[UUID_MAX], shard[64];
 
         m->told_ms = clock_ms();
         bytes_to_text(uuid, sizeof(uuid), waiting->uuid);
         bytes_to_text(shard, sizeof(shard), waiting->shard);
         /* All of them, as long as none has begun: their looks stay in step. */
-        m->executor->complete(s, uuid, begun ? shard : NULL, on_told_again);
+        m->executor->complete(s, uuid, begun ? shard : NULL, migration_told);
         return true;
     }
-    return mark_log(s, rows, n);
+    return migration_attend_waits(s, rows, n);
 }
 
 /* A tablet that does not look would not cut over, either. */
@@ -354,7 +241,7 @@ static void on_wish_kept(struct session *s, uint16_t code)
     if (code)
         log_warn("ddl_wish_not_kept", "session:u uuid:s code:u", s->id, s->migration->uuids[0],
                  (uint64_t)code);
-    on_told_again(s, code);
+    migration_told(s, code);
 }
 
 /* What an operator told another shim is in the cut-over threshold (control_elsewhere.h): it becomes
@@ -452,7 +339,9 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
     }
     if (!look(s, rows, n, &polls))
         return polls;
-    remember(m, rows, n);
+    cut_shards_free(m->cut_shards);
+    m->cut_shards = cut_shards_create(rows, n);
+    m->gapped = false;
     m->cut = CUT_DRAINING;
     migration_show(s);
     session_set_state(s, SESSION_MIGRATING);

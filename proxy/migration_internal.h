@@ -59,27 +59,28 @@ struct migration {
     char info[UUID_MAX + 160]; /* of the OK to come */
     bool managed;              /* the shim decides when it cuts over */
     enum cut_stage cut;
-    struct cutover *cutover;      /* COMPLETING: its hold */
-    struct cut_looks *looks;      /* LOOK_ASKED: owned */
-    unsigned unanswered;          /* LOOK_ASKED, and a tablet did not look: so often */
-    struct cut_shard *cut_shards; /* COMPLETING: as they were before; owned */
-    size_t cut_shard_count;
-    bool unmarked;       /* marks in the shards' logs were refused */
+    struct cutover *cutover;       /* COMPLETING: its hold */
+    struct cut_looks *looks;       /* LOOK_ASKED: owned */
+    unsigned unanswered;           /* LOOK_ASKED, and a tablet did not look: so often */
+    struct cut_shards *cut_shards; /* COMPLETING: beside what they were before; owned */
+    bool gapped;                   /* COMPLETING: the hold has had its gap */
+    bool unmarked;                 /* marks in the shards' logs were refused */
     char there[320];     /* what is to be asked in the migration's keyspace, or at a shard of it */
     uint16_t there_code; /* of that, when it is answered: 0, or of its error */
     size_t next_told;
-    bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
-    int64_t told_ms;       /* COMPLETING: when a shard was last told */
-    unsigned retries;      /* of failures that were Vitess's own */
-    unsigned drains;       /* that were put off */
-    unsigned wishes;       /* of operators that have been looked at */
-    bool at_once, later;   /* ... what the last one is: WISH_NOW, WISH_LATER */
-    unsigned said_s;       /* the threshold by which another shim left a wish, as last seen; or 0 */
-    bool was_ready;        /* all shards were, at some look */
-    int64_t attempt_ms;    /* Vitess tries no cut-over before that */
-    int64_t cut_ms;        /* when the next drain may begin; COMPLETING: when it was told */
-    int64_t seen_ms;       /* when all of it was last seen in Vitess */
-    uint16_t code;         /* not 0: the submission failed with this */
+    bool telling_postpone;               /* what they are being told: POSTPONE, or COMPLETE */
+    int64_t told_ms;                     /* COMPLETING: when a shard was last told */
+    int64_t looked_ms, looked_before_ms; /* when the last look, and the one before, was begun */
+    unsigned retries;                    /* of failures that were Vitess's own */
+    unsigned drains;                     /* that were put off */
+    unsigned wishes;                     /* of operators that have been looked at */
+    bool at_once, later;                 /* ... what the last one is: WISH_NOW, WISH_LATER */
+    unsigned said_s;    /* the threshold by which another shim left a wish, as last seen; or 0 */
+    bool was_ready;     /* all shards were, at some look */
+    int64_t attempt_ms; /* Vitess tries no cut-over before that */
+    int64_t cut_ms;     /* when the next drain may begin; COMPLETING: when it was told */
+    int64_t seen_ms;    /* when all of it was last seen in Vitess */
+    uint16_t code;      /* not 0: the submission failed with this */
     char state[6];
     char *message;         /* of the failed submission */
     char behind[UUID_MAX]; /* what it waits for in Vitess, being queued there or here; or empty */
@@ -157,6 +158,15 @@ void migration_forget_cutover(struct migration *m); /* and all that belongs to i
 void migration_doubt_ready(struct migration *m);
 /* How long to wait until the next poll. */
 int64_t migration_cutover_wait_ms(const struct migration *m, int64_t usual_ms);
+
+/* The session's part of an executor's statement between two looks is over: it polls on, or cancels.
+ */
+void migration_told(struct session *s, uint16_t code);
+
+/* migration_waits.c */
+/* While shards cut over: at their first wait the hold may have a gap, and each wait is cut short.
+   True: something was started that polls on by itself. */
+bool migration_attend_waits(struct session *s, const struct executor_row *rows, size_t n);
 
 /* migration_queue.c */
 /* Submits the migration, at once or when those of its table that came first have ended. */

@@ -359,9 +359,12 @@ static void on_poll(struct session *s, const struct executor_row *rows, size_t n
 
 void migration_poll(struct session *s)
 {
-    const struct executor *executor = s->migration->executor;
+    struct migration *m = s->migration;
+    const struct executor *executor = m->executor;
 
-    if (s->migration->shards)
+    m->looked_before_ms = m->looked_ms;
+    m->looked_ms = clock_ms();
+    if (m->shards)
         executor->look(s, on_poll);
     else
         executor->locate(s);

@@ -80,6 +80,7 @@ static void park_resume(struct session *s, const struct hold *h)
 
         metrics_add(&w->metrics.park_wait_us, (uint64_t)waited);
         histogram_note(&w->metrics.parked_for, waited);
+        s->transaction_parked_ms += waited / 1000;
         s->parked_us = 0;
     }
 }

@@ -20,10 +20,25 @@
 #include "proxy/script.h"
 #include "proxy/timing.h"
 
+void query_note_end(struct session *s)
+{
+    if (!(s->status & STATUS_IN_TRANSACTION))
+        return;
+    int64_t now = clock_ms(), open_ms = now - s->transaction_ms - s->transaction_parked_ms;
+
+    if (open_ms > SLOW_TRANSACTION_MS)
+        slow_transactions_note(&s->worker->slow, s->touched ? touched_names(s->touched) : NULL,
+                               open_ms, now);
+}
+
 void query_note_status(struct session *s, uint16_t status)
 {
-    if (status & STATUS_IN_TRANSACTION && !(s->status & STATUS_IN_TRANSACTION))
+    if (status & STATUS_IN_TRANSACTION && !(s->status & STATUS_IN_TRANSACTION)) {
         s->transaction_ms = clock_ms();
+        s->transaction_parked_ms = 0;
+    } else if (!(status & STATUS_IN_TRANSACTION)) {
+        query_note_end(s);
+    }
     /* BEGIN, for under autocommit nothing else begins one; of several statements it is not alone.
      */
     s->fresh = !(s->status & STATUS_IN_TRANSACTION) && s->response.packets == 1 &&

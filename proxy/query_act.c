@@ -2,6 +2,8 @@
  * What a plan leads to. Each action takes the command, and says how many bytes that used; one that
  * wants a whole command passes on what is not.
  */
+#include <string.h>
+
 #include "proxy/audit_session.h"
 #include "proxy/control_managed.h"
 #include "proxy/effect.h"
@@ -77,21 +79,21 @@ static size_t migrate(struct session *s, const struct head *h, const struct plan
     return packet_length(h);
 }
 
-/* vtgate cannot prepare an EXPLAIN of a DDL: it prepares something with the same columns, and the
-   shim answers its execution. So the statement's id is vtgate's own. */
-static size_t prepare_explain(struct session *s, const struct head *h, const char *text, size_t len)
+/* vtgate prepares another text than the client's: `before`, the n bytes at `text`, `behind`. */
+static size_t prepare_instead(struct session *s, const struct head *h, const struct plan *plan,
+                              const char *before, const char *text, size_t n, const char *behind)
 {
-    static const char STAND_IN[] = GATE_EXPLAIN_STAND_IN;
-    struct plan plan = {.effect = EFFECT_PREPARE};
     struct buffer out;
 
     query_count_command(s, h->command);
-    effect_set(s, &plan, text, len, true);
-    buffer_init(&out, sizeof(STAND_IN) + 64);
+    effect_set(s, plan, head_text(h), h->available - 1, true);
+    buffer_init(&out, strlen(before) + n + strlen(behind) + 64);
     size_t mark = packet_begin(&out);
 
     buffer_u8(&out, COM_STMT_PREPARE);
-    buffer_text(&out, STAND_IN);
+    buffer_text(&out, before);
+    buffer_bytes(&out, text, n);
+    buffer_text(&out, behind);
     packet_end(&out, mark, 0);
     query_send_command(s, h->command, out.data, out.len);
     buffer_release(&out);
@@ -101,30 +103,19 @@ static size_t prepare_explain(struct session *s, const struct head *h, const cha
 static size_t prepare_wrapped(struct session *s, const struct head *h, const struct plan *plan,
                               const uint8_t *p, size_t n)
 {
-    const struct statement *st = &plan->statement;
-    struct buffer out;
-
     (void)p, (void)n;
-    query_count_command(s, h->command);
-    effect_set(s, plan, head_text(h), h->available - 1, true);
-    buffer_init(&out, st->len + 64);
-    size_t mark = packet_begin(&out);
-
-    buffer_u8(&out, COM_STMT_PREPARE);
-    buffer_text(&out, "/*! ");
-    buffer_bytes(&out, st->text, st->len);
-    buffer_text(&out, " */");
-    packet_end(&out, mark, 0);
-    query_send_command(s, h->command, out.data, out.len);
-    buffer_release(&out);
-    return packet_length(h);
+    return prepare_instead(s, h, plan, "/*! ", plan->statement.text, plan->statement.len, " */");
 }
 
 static size_t explain(struct session *s, const struct head *h, const struct plan *plan,
                       const uint8_t *p, size_t n)
 {
+    static const struct plan PREPARE = {.effect = EFFECT_PREPARE};
+
+    /* vtgate cannot prepare an EXPLAIN of a DDL: it prepares something with the same columns, and
+       the shim answers its execution. So the statement's id is vtgate's own. */
     if (h->command == COM_STMT_PREPARE)
-        return prepare_explain(s, h, head_text(h), h->available - 1);
+        return prepare_instead(s, h, &PREPARE, GATE_EXPLAIN_STAND_IN, "", 0, "");
     return migrate(s, h, plan, p, n);
 }
 

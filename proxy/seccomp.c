@@ -23,27 +23,34 @@
 #include "proxy/log.h"
 #include "proxy/sanitized.h"
 
-#define VARIABLE "VTSHIM_SECCOMP" /* tells a successor what is in force: log or enforce */
+#define VARIABLE "VTSHIM_SECCOMP" /* tells a successor which of MODES is in force */
+
+static const struct {
+    const char *name;
+    uint32_t answer; /* to a call that is not in the list */
+} MODES[] = {
+    [CONFIG_SECCOMP_LOG] = {"log", SECCOMP_RET_LOG},
+    [CONFIG_SECCOMP_ENFORCE] = {"enforce", SECCOMP_RET_ERRNO | EPERM},
+    [CONFIG_SECCOMP_KILL] = {"kill", SECCOMP_RET_KILL_PROCESS},
+};
 
 static const char *const NAMES[] = {
 #define SYSCALL(name) #name,
 #include "proxy/seccomp.def"
 #undef SYSCALL
+#if SANITIZED
+    "ptrace", /* its run time looks for leaks as a debugger would */
+#endif
 };
 
 static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-
-static const char *mode_name(enum config_seccomp mode)
-{
-    return mode == CONFIG_SECCOMP_LOG ? "log" : "enforce";
-}
 
 /* The predecessor's, if it was one. (The variable alone proves nothing.) */
 static bool is_in_force(enum config_seccomp mode)
 {
     const char *said = getenv(VARIABLE);
 
-    return said && strcmp(said, mode_name(mode)) == 0 && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2;
+    return said && strcmp(said, MODES[mode].name) == 0 && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2;
 }
 
 #define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
@@ -112,7 +119,7 @@ static int load(enum config_seccomp mode)
     struct sock_fprog program = {.filter = filter.code};
 
     filter.n = 0;
-    fill(&filter, mode == CONFIG_SECCOMP_LOG ? SECCOMP_RET_LOG : SECCOMP_RET_ERRNO | EPERM);
+    fill(&filter, MODES[mode].answer);
     program.len = filter.n;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return -errno;
@@ -135,17 +142,13 @@ bool seccomp_apply(enum config_seccomp mode)
 {
     if (mode == CONFIG_SECCOMP_OFF || is_in_force(mode))
         return true;
-    if (SANITIZED) {
-        log_warn("seccomp_left_out", "reason:s", "built with a sanitizer");
-        return true;
-    }
     int error = load(mode);
 
     if (error) {
         log_error("seccomp_failed", "error:s", strerror(-error));
         return false;
     }
-    setenv(VARIABLE, mode_name(mode), 1);
-    log_info("seccomp", "mode:s calls:u", mode_name(mode), (uint64_t)COUNT(NAMES));
+    setenv(VARIABLE, MODES[mode].name, 1);
+    log_info("seccomp", "mode:s calls:u", MODES[mode].name, (uint64_t)COUNT(NAMES));
     return true;
 }

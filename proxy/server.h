@@ -95,6 +95,7 @@ struct server {
     struct memory_limit *memory_limit;
     struct event *drain_timer;
     int64_t started_ms, drain_until_ms; /* CLOCK_MONOTONIC */
+    int64_t ask_again_ms;               /* systemd, for more time to end */
     unsigned next_worker;
     bool draining;                 /* control loop only; workers have their own copy */
     bool withdrawn;                /* control loop only: DRAIN; not ready, but all goes on */
@@ -139,6 +140,10 @@ void server_shut_down(struct server *server, int signal_number, bool wait);
 
 /* Another process goes on with the listening sockets: closes them here, and drains. */
 void server_hand_over(struct server *server);
+
+/* The control loop's own events, from its start on: its mailbox, and the sweep of the sessions. For
+   server_parts.c. */
+void server_housekeep(struct server *server);
 
 /* Allows two descriptors a session, as far as the hard limit lets it: the soft one is usually 1024.
  */

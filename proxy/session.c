@@ -286,6 +286,7 @@ void session_close(struct session *s, enum close_reason reason)
     if (reason == CLOSE_CLIENT_PROTOCOL || reason == CLOSE_VTGATE_PROTOCOL)
         metrics_add(&w->metrics.protocol_errors, 1);
     metrics_add(&w->metrics.closes[reason], 1);
+    query_note_end(s);
     session_forget(s);
     stream_close(&s->client);
     stream_close(&s->backend);
@@ -361,14 +362,25 @@ void session_count_error(struct session *s, enum shim_error error)
     metrics_add(&s->worker->metrics.errors[error], 1);
 }
 
+const struct shim_error_row *session_make_error(struct session *s, char *text, size_t size,
+                                                enum shim_error error, va_list args)
+{
+    session_count_error(s, error);
+    shim_error_vformat(text, size, error, args);
+    return shim_error_row(error);
+}
+
 bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error error, va_list args)
 {
-    const struct shim_error_row *row = shim_error_row(error);
     struct buffer out;
     char text[768];
 
-    session_count_error(s, error);
-    shim_error_vformat(text, sizeof(text), error, args);
+    /* Nothing can be said in a TLS handshake. Who ends the session for a reason goes on to do so.
+     */
+    if (s->client.handshaking)
+        return true;
+    const struct shim_error_row *row = session_make_error(s, text, sizeof(text), error, args);
+
     buffer_init(&out, sizeof(text) + 64);
     reply_error(&out, sequence, row->code, row->state, text);
     bool sent = session_send_client(s, out.data, out.len);

@@ -134,8 +134,9 @@ struct session {
     uint64_t served;                 /* the last release that let it out of the queue */
     struct hold_tally *parked_tally; /* PARKED: of the hold (a reference), or NULL */
     int64_t connected_ms;
-    int64_t transaction_ms;    /* when the open transaction was first seen */
-    int64_t began_us, sent_us; /* timing.h; began_us 0: the command is not measured */
+    int64_t transaction_ms;        /* when the open transaction was first seen */
+    int64_t transaction_parked_ms; /* how much of its time it has been parked */
+    int64_t began_us, sent_us;     /* timing.h; began_us 0: the command is not measured */
     uint32_t added_us;
     uint32_t busy_s;    /* CLOCK_MONOTONIC when a sweep first saw the command under way */
     uint64_t parked_by; /* PARKED: the hold's id */
@@ -179,12 +180,16 @@ void session_client_gone(struct session *s, enum close_reason reason);
 bool session_send_client(struct session *s, const void *data, size_t len);
 bool session_send_backend(struct session *s, const void *data, size_t len);
 
-/* Answers the client's current command with an error or an OK of the shim's own. False: closed. */
+/* Answers the client's current command with an error or an OK of the shim's own. False: closed.
+   While the client's TLS handshake lasts nothing is sent, which is true, too. */
 bool session_send_error(struct session *s, uint8_t sequence, enum shim_error error, ...);
 bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error error, va_list args);
 
-/* Counts an error of the shim's own that is sent otherwise than by the two above. */
+/* For an error of the shim's own that is sent otherwise than by the two above: counts it, and
+   (session_make_error) puts its text into text[size]. */
 void session_count_error(struct session *s, enum shim_error error);
+const struct shim_error_row *session_make_error(struct session *s, char *text, size_t size,
+                                                enum shim_error error, va_list args);
 
 /* Gives up vtgate's connection and all that was known of the session on it: it logs in again. */
 void session_leave_vtgate(struct session *s);
@@ -226,6 +231,8 @@ void query_command_done(struct session *s);
 /* The status flags that vtgate has sent last: what a transaction touched is forgotten at its end.
  */
 void query_note_status(struct session *s, uint16_t status);
+/* Its transaction, if one is open, ends now. */
+void query_note_end(struct session *s);
 
 /* The client's command is answered: the next one may begin. */
 void query_next(struct session *s);

@@ -1,11 +1,13 @@
 /*
  * What etcd's watch says about Vitess's keys. Its JSON has keys in base64 and numbers as strings.
  */
+#include <inttypes.h>
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "protocol/bytes.h"
 #include "proxy/memory.h"
@@ -87,15 +89,20 @@ static void read_action(const struct topo_event *e, struct topo_lock *lock)
     json_decref(all);
 }
 
-/* Vitess's go/vt/topo: Lock.ToJSON is what stands in it, etcd2topo/lock.go names the key. */
+/* Vitess's go/vt/topo: Lock.ToJSON is what stands in it, etcd2topo/lock.go and named_lock.go name
+   the key. */
 bool topo_lock_read(const struct topo_event *e, struct topo_lock *lock)
 {
     struct bytes rest;
 
     memset(lock, 0, sizeof(*lock));
-    if (!find_name(e->key, e->len, "/keyspaces/", lock->keyspace, &rest))
+    if (find_name(e->key, e->len, "/internal/named_locks/", lock->keyspace, &rest)) {
+        if (!find_name((const char *)rest.p, rest.len, "/", lock->workflow, &rest))
+            return false;
+    } else if (!find_name(e->key, e->len, "/keyspaces/", lock->keyspace, &rest)) {
         return false;
-    if (begins_with(rest, "/shards/") &&
+    }
+    if (!*lock->workflow && begins_with(rest, "/shards/") &&
         !find_name((const char *)rest.p, rest.len, "/shards/", lock->shard, &rest))
         return false;
     if (!begins_with(rest, "/locks/"))
@@ -242,6 +249,58 @@ char *topo_request(const char *root, int64_t revision)
     free(end);
     return text;
 }
+
+/* --- a lock of our own ----------------------------------------------------------------------- */
+
+static char *dump_and_free(json_t *request)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+
+    json_decref(request);
+    return text;
+}
+
+char *topo_lease_request(int64_t ttl_s)
+{
+    return dump_and_free(json_pack("{s:I}", "TTL", (json_int_t)ttl_s));
+}
+
+int64_t topo_lease_read(const char *body, size_t len)
+{
+    json_t *answer = json_loadb(body, len, 0, NULL);
+    int64_t lease = number(answer, "ID");
+
+    json_decref(answer);
+    return lease;
+}
+
+/* What stands in it is for people who look for who has the lock. */
+char *topo_lock_request(const char *root, const char *keyspace, int64_t lease)
+{
+    char host[256] = "unknown", key[KEY_MAX_BYTES];
+    int n = snprintf(key, sizeof(key), "%s/keyspaces/%s/locks/%" PRId64, root, keyspace, lease);
+
+    gethostname(host, sizeof(host) - 1);
+    char *value =
+        dump_and_free(json_pack("{s:s,s:s,s:s,s:s}", "Action", "WaitForTransactions", "HostName",
+                                host, "UserName", "vtshim", "Status", "Running"));
+    char *key64 = base64(key, n < (int)sizeof(key) ? (size_t)n : sizeof(key) - 1);
+    char *value64 = base64(value, strlen(value));
+    char *text = dump_and_free(
+        json_pack("{s:s,s:s,s:I}", "key", key64, "value", value64, "lease", (json_int_t)lease));
+
+    free(value);
+    free(key64);
+    free(value64);
+    return text;
+}
+
+char *topo_revoke_request(int64_t lease)
+{
+    return dump_and_free(json_pack("{s:I}", "ID", (json_int_t)lease));
+}
+
+/* --- the login ------------------------------------------------------------------------------- */
 
 char *topo_login_request(const char *user, const char *password)
 {

@@ -15,7 +15,8 @@
 struct topo_locks;
 
 /* Control loop only. */
-struct topo_locks *topo_locks_create(struct server *server);
+struct topo_locks *topo_locks_create(struct server *server, struct topo_watch *watch);
+void topo_locks_stop(struct topo_locks *ls);    /* as topo_watch_stop */
 void topo_locks_destroy(struct topo_locks *ls); /* its holds end by themselves */
 
 /* What happened to any key; those that are no locks' are ignored. */

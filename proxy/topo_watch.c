@@ -141,11 +141,10 @@ static void on_end(void *arg, const char *body, size_t len, const char *error)
 /* --- asking ---------------------------------------------------------------------------------- */
 
 /* Asks etcd's gateway; `piece` NULL: for an answer that is not streamed. */
-static void ask(struct stream_of_root *s, const char *path, const char *body, const char *token,
-                web_piece_fn *piece, web_done_fn *done)
+static struct web_call *call_place(struct topo_watch *w, const struct place *p, const char *path,
+                                   const char *body, const char *token, web_piece_fn *piece,
+                                   web_done_fn *done, void *arg)
 {
-    struct topo_watch *w = s->watch;
-    const struct place *p = &w->places[s->place];
     bool tls = w->server->tls->etcd;
     char host[80];
 
@@ -160,7 +159,23 @@ static void ask(struct stream_of_root *s, const char *path, const char *body, co
                              .timeout_ms = piece ? 0 : LOGIN_MS,
                              .max_body = LINE_MAX_BYTES};
 
-    s->call = tls && !rq.tls ? NULL : web_call_start(w->server->base, &rq, piece, done, s);
+    return tls && !rq.tls ? NULL : web_call_start(w->server->base, &rq, piece, done, arg);
+}
+
+struct web_call *topo_watch_ask(struct topo_watch *w, const char *path, const char *body,
+                                const char *token, web_done_fn *done, void *arg)
+{
+    if (w->n == 0)
+        return NULL;
+    return call_place(w, &w->places[w->streams[0].place], path, body, token, NULL, done, arg);
+}
+
+static void ask(struct stream_of_root *s, const char *path, const char *body, const char *token,
+                web_piece_fn *piece, web_done_fn *done)
+{
+    struct topo_watch *w = s->watch;
+
+    s->call = call_place(w, &w->places[s->place], path, body, token, piece, done, s);
     if (!s->call) {
         s->fails++;
         begin_later(s);
@@ -242,7 +257,7 @@ struct topo_watch *topo_watch_create(struct server *server)
     struct topo_watch *w = memory_zalloc(sizeof(*w));
 
     w->server = server;
-    w->locks = topo_locks_create(server);
+    w->locks = topo_locks_create(server, w);
     for (size_t i = 0; i < es->n && i < ADDRESSES_MAX; i++)
         resolve(w, &es->items[i]);
     for (size_t i = 0; i < roots->n && i < ROOTS_MAX && w->place_count > 0; i++) {
@@ -264,6 +279,8 @@ void topo_watch_stop(struct topo_watch *w)
         w->streams[i].call = NULL;
         event_del(w->streams[i].timer);
     }
+    if (w)
+        topo_locks_stop(w->locks);
 }
 
 void topo_watch_destroy(struct topo_watch *w)

@@ -5,8 +5,8 @@
  *   <cell root>/SrvVSchema                       what the cell's vtgates serve with
  *   <cell root>/keyspaces/<ks>/SrvKeyspace       which shards serve (reshard, MoveTables)
  *   <global root>/keyspaces/<ks>/shards/<s>/Shard  who is primary (reparent), denied tables
- *   <global root>/keyspaces/<ks>[/shards/<s>]/locks/<lease>  who is about to change that
- * (topo_lock.h)
+ *   <global root>/keyspaces/<ks>[/shards/<s>]/locks/<lease>         who is about to change that
+ *   <global root>/internal/named_locks/<ks>/<workflow>/locks/<lease>  (topo_lock.h)
  *
  * It is etcd's JSON gateway (POST /v3/watch, "api_reference_v3" of etcd's documentation), which is
  * a stream of one JSON object a line. Control loop only.
@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "planner/change.h"
+#include "proxy/web_client.h"
 
 struct server;
 struct topo_watch;
@@ -28,6 +29,11 @@ struct topo_watch *topo_watch_create(struct server *server);
 /* Nothing comes any more; the loop needs a turn to free what libevent holds. NULL is fine. */
 void topo_watch_stop(struct topo_watch *w);
 void topo_watch_destroy(struct topo_watch *w);
+
+/* Asks etcd's gateway for something else, where the first root is watched; as web_call_start. token
+   NULL: none. */
+struct web_call *topo_watch_ask(struct topo_watch *w, const char *path, const char *body,
+                                const char *token, web_done_fn *done, void *arg);
 
 /* Whether all roots are being watched now. */
 bool topo_watch_is_up(const struct topo_watch *w);
@@ -61,8 +67,9 @@ bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_change
  */
 struct topo_lock {
     char keyspace[HOLD_NAME_MAX];
-    char shard[HOLD_NAME_MAX]; /* "": the keyspace's lock */
-    char action[64];           /* as its owner calls it: "SwitchWrites" */
+    char shard[HOLD_NAME_MAX];    /* "": the keyspace's lock, or the workflow's */
+    char workflow[HOLD_NAME_MAX]; /* whose target the keyspace is; "": it is no workflow's lock */
+    char action[64];              /* as its owner calls it: "SwitchWrites" */
 };
 bool topo_lock_read(const struct topo_event *event, struct topo_lock *lock);
 
@@ -82,6 +89,14 @@ void topo_denied_free(struct topo_denied *denied); /* NULL is fine */
 /* The body of the request that watches all keys below a root, from a revision on (0: from now).
    Allocated. */
 char *topo_request(const char *root, int64_t revision);
+
+/* The bodies of the requests for a lease of so many seconds, for a lock of that keyspace below the
+   global root as topo_lock_read finds it, and to give the lease back. Allocated. The lease in the
+   answer; 0: there is none. */
+char *topo_lease_request(int64_t ttl_s);
+int64_t topo_lease_read(const char *body, size_t len);
+char *topo_lock_request(const char *root, const char *keyspace, int64_t lease);
+char *topo_revoke_request(int64_t lease);
 
 /* The body of the request that logs in, and the token (allocated) in its answer; NULL: there is
    none. */

@@ -254,6 +254,15 @@ int64_t transition_pause_ms(const struct transition *t)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
+static const char *how_it_stands(const struct transition *t)
+{
+    if (t->switched)
+        return "but traffic is switched, every vtgate has the new routing rules; what was to "
+               "follow: look with vtctldclient";
+    return t->unknown ? "it may have been done all the same: look with vtctldclient"
+                      : "nothing is changed";
+}
+
 /* The last words: what happened at which step, and how things stand now. */
 static void conclude(struct transition *t)
 {
@@ -272,9 +281,7 @@ static void conclude(struct transition *t)
         snprintf(t->text, sizeof(t->text), "%.250s; and it is NOT rolled back: %.180s", first,
                  t->failed_text);
     else
-        snprintf(t->text, sizeof(t->text), "%.420s; %s", first,
-                 t->unknown ? "it may have been done all the same: look with vtctldclient"
-                            : "nothing is changed");
+        snprintf(t->text, sizeof(t->text), "%.380s; %s", first, how_it_stands(t));
 }
 
 static void audit(struct transition *t)

@@ -143,6 +143,16 @@ void transition_release(struct transition *t)
         remove_holds(t, on_released);
 }
 
+void transition_hold_let_go(struct transition *t)
+{
+    size_t n = t->hold_count;
+
+    note_held(t);
+    t->hold_count = 0;
+    for (size_t i = 0; i < n; i++)
+        holds_remove(t->server->holds, t->holds[i], NULL, NULL);
+}
+
 void transition_hold_forget(struct transition *t)
 {
     char keyspace[65], table[65];

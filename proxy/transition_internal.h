@@ -5,7 +5,8 @@
  * time in a fleet. transition_subject.c: what there is to say to vtctld about VSchemas and routing
  * rules. transition_facts.c: what MySQL has. transition_judge.c: target, difference, checks.
  * transition_hold.c: hold, drain, release. transition_apply.c: compare, apply, see, undo.
- * transition_probe.c: probes.
+ * transition_probe.c: probes. transition_switch.c, transition_mark.c, transition_early.c: a change
+ * of who serves.
  */
 #ifndef VTSHIM_PROXY_TRANSITION_INTERNAL_H
 #define VTSHIM_PROXY_TRANSITION_INTERNAL_H
@@ -49,6 +50,7 @@ struct subject {
 struct transition_facts;   /* transition_facts.c */
 struct transition_measure; /* transition_watch.c */
 struct transition_switch;  /* transition_switch.c */
+struct transition_early;   /* transition_early.c */
 struct fleet_lock;
 struct hold_drain;
 
@@ -89,6 +91,8 @@ struct transition {
     struct subject now;               /* as read again */
     char *before_json, *after_json;   /* kept after the end; owned */
     struct transition_switch *change; /* of who serves; of the arena; NULL: none */
+    struct transition_early *early;   /* NULL: nobody waits for the rules */
+    bool switched; /* every vtgate has shown the new rules, whatever vtctld says in the end */
     struct vschema_diff *diff;
     size_t changes;
     struct vschema_findings findings;
@@ -215,10 +219,19 @@ void transition_lock_release(struct transition *t);
 void transition_mark_add(struct transition *t, const char *keyspace, const char *shard, size_t len);
 void transition_mark_begin(struct transition *t);
 
+/* transition_early.c: from now on, until _end, lets the holds go as soon as every vtgate shows that
+   the n tables of `from` are served by `to` (all of which live as long as t). Any t may be ended.
+ */
+void transition_early_begin(struct transition *t, const char *from, const char *to,
+                            const char *const *tables, size_t n);
+void transition_early_end(struct transition *t);
+
 /* transition_hold.c. The same for holds that are none of a difference: each add, then end. */
 void transition_hold_begin(struct transition *t);
 void transition_hold_add(struct transition *t, const char *keyspace, const char *table);
 void transition_hold_forget(struct transition *t);
+/* Ends them before their step; nobody waits until every worker knows. */
+void transition_hold_let_go(struct transition *t);
 /* The keyspace and table of a touched name: "t" of the order's keyspace, or "ks.t". */
 void transition_touched(const struct transition *t, size_t i, char keyspace[65], char table[65]);
 

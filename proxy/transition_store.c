@@ -3,32 +3,18 @@
  */
 #include "proxy/transition_store.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/json_files.h"
 #include "proxy/log.h"
-#include "proxy/memory.h"
 #include "proxy/server.h"
 
-#define PATH_SIZE 4300
-#define FILES_MAX 10000
-
-/* "" when nothing is kept. */
-static void path_of(const struct server *server, uint64_t id, const char *suffix,
-                    char path[PATH_SIZE])
-{
-    const char *folder = server->config->transition_dir;
-
-    *path = '\0';
-    if (*folder)
-        snprintf(path, PATH_SIZE, "%s/transition-%" PRIu64 ".json%s", folder, id, suffix);
-}
+#define KIND "transition"
 
 /* --- writing --------------------------------------------------------------------------------- */
 
@@ -115,74 +101,30 @@ char *transition_json(const struct transition *t)
 
 void transition_store_save(const struct transition *t)
 {
-    char path[PATH_SIZE], fresh[PATH_SIZE];
-
-    path_of(t->server, t->id, "", path);
-    path_of(t->server, t->id, ".new", fresh);
-    if (!*path)
+    if (!*t->server->config->transition_dir)
         return;
     json_t *json = json_of(t);
 
-    if (json_dump_file(json, fresh, JSON_INDENT(1)) != 0 || rename(fresh, path) != 0)
+    if (!json_files_save(t->server->config->transition_dir, KIND, t->id, json))
         log_warn("transition_not_kept", "transition:u error:s", t->id, strerror(errno));
     json_decref(json);
 }
 
 void transition_store_remove(const struct transition *t)
 {
-    char path[PATH_SIZE];
-
-    path_of(t->server, t->id, "", path);
-    if (*path)
-        unlink(path);
+    json_files_remove(t->server->config->transition_dir, KIND, t->id);
 }
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* The ids of the files; their number. */
-static size_t list_ids(const char *folder, uint64_t **ids)
-{
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    size_t n = 0;
-
-    *ids = memory_zalloc(FILES_MAX * sizeof(**ids));
-    while (dir && n < FILES_MAX && (entry = readdir(dir)) != NULL) {
-        uint64_t id;
-        int used = 0;
-
-        if (sscanf(entry->d_name, "transition-%" SCNu64 ".json%n", &id, &used) == 1 && used > 0 &&
-            entry->d_name[used] == '\0' && id > 0)
-            (*ids)[n++] = id;
-    }
-    if (!dir)
-        log_warn("transition_dir_failed", "error:s", strerror(errno));
-    else
-        closedir(dir);
-    qsort(*ids, n, sizeof(**ids), by_number);
-    return n;
-}
-
 void transition_store_load(struct server *server,
                            void (*found)(void *arg, uint64_t id, const json_t *json), void *arg)
 {
-    char path[PATH_SIZE];
-    uint64_t *ids;
-
-    if (!*server->config->transition_dir)
-        return;
-    size_t n = list_ids(server->config->transition_dir, &ids);
+    size_t n;
+    uint64_t *ids = json_files_list(server->config->transition_dir, KIND, &n);
 
     for (size_t i = 0; i < n; i++) {
-        path_of(server, ids[i], "", path);
-        json_t *json = json_load_file(path, 0, NULL);
+        json_t *json = transition_store_again(server, ids[i]);
 
         if (json)
             found(arg, ids[i], json);
@@ -195,10 +137,7 @@ void transition_store_load(struct server *server,
 
 json_t *transition_store_again(struct server *server, uint64_t id)
 {
-    char path[PATH_SIZE];
-
-    path_of(server, id, "", path);
-    return json_load_file(path, 0, NULL);
+    return json_files_load(server->config->transition_dir, KIND, id);
 }
 
 bool transition_store_is_elsewhere(const json_t *json)

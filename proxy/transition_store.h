@@ -1,10 +1,8 @@
 /*
  * What is kept of transitions on disk (transition.dir): a JSON file each, with who and when, what
- * was in force before and is after, and where it is. It outlives the process: the history is there
- * again after a restart, and a transition that was cut off is gone on with.
- *
- * A file is written as a whole under another name and then renamed, without waiting for the disk:
- * that is enough against the end of the process, not against the end of the machine.
+ * was in force before and is after, and where it is (json_files.h: how it is written). It outlives
+ * the process: the history is there again after a restart, and a transition that was cut off is
+ * gone on with.
  */
 #ifndef VTSHIM_PROXY_TRANSITION_STORE_H
 #define VTSHIM_PROXY_TRANSITION_STORE_H

@@ -20,10 +20,13 @@
 #define GRACE_MS 5000 /* for vtctld to answer, besides its own limit */
 #define ASK_MS   50   /* from question to question to one vtgate */
 
+#define TYPE_PRIMARY 1 /* topodata.TabletType */
+
 struct transition_switch {
     const char *source;  /* TRAFFIC: the workflow's keyspace; the other is the order's */
     const char **tables; /* TRAFFIC: whose traffic is switched */
-    size_t table_count;  /* 0: all of the keyspaces */
+    size_t table_count;  /* 0: a Reshard, or not known */
+    bool by_table;       /* they are held, not all of the keyspaces */
     char promoted[160];  /* PRIMARY: the new one, as SHOW VITESS_TABLETS writes it */
 };
 
@@ -91,9 +94,9 @@ static bool take_workflow(struct transition *t, const Vtctldata__Workflow *w)
             named = add_tables(t, of->streams[k]) && named;
         add_marks(t, w->shard_streams[i]);
     }
-    if (!named || strcmp(s->source, t->order.keyspace) == 0 ||
-        2 * s->table_count > TRANSITION_HOLDS_MAX)
-        s->table_count = 0; /* a Reshard, or too many to be held one by one */
+    if (!named || strcmp(s->source, t->order.keyspace) == 0)
+        s->table_count = 0;
+    s->by_table = s->table_count > 0 && 2 * s->table_count <= TRANSITION_HOLDS_MAX;
     return *s->source && strlen(s->source) < HOLD_NAME_MAX;
 }
 
@@ -148,13 +151,13 @@ void transition_switch_hold(struct transition *t)
 
     transition_hold_begin(t);
     t->holds_pending = 1; /* none of them ends the step before all are asked for */
-    for (size_t i = 0; i < s->table_count; i++) {
+    for (size_t i = 0; s->by_table && i < s->table_count; i++) {
         transition_hold_add(t, s->source, s->tables[i]);
         transition_hold_add(t, t->order.keyspace, s->tables[i]);
     }
-    if (s->table_count == 0)
+    if (!s->by_table)
         transition_hold_add(t, t->order.keyspace, "");
-    if (s->table_count == 0 && *s->source && strcmp(s->source, t->order.keyspace) != 0)
+    if (!s->by_table && *s->source && strcmp(s->source, t->order.keyspace) != 0)
         transition_hold_add(t, s->source, "");
     t->holds_pending--;
 }
@@ -163,6 +166,7 @@ void transition_switch_hold(struct transition *t)
 
 static void on_switched(struct transition *t, const struct vtctld_answer *answer)
 {
+    transition_early_end(t);
     if (answer->status != GRPC_OK) {
         t->unknown = answer->maybe_done;
         transition_fail_vtctld(t, answer);
@@ -185,6 +189,26 @@ static void on_switched(struct transition *t, const struct vtctld_answer *answer
     transition_next(t);
 }
 
+/* Whether the primaries' traffic is switched: by the others' nobody is kept waiting. */
+static bool is_of_primaries(const struct transition_order *o)
+{
+    for (size_t i = 0; i < o->type_count; i++) {
+        if (o->types[i] == TYPE_PRIMARY)
+            return true;
+    }
+    return o->type_count == 0; /* all of them */
+}
+
+static void let_go_early(struct transition *t)
+{
+    const struct transition_switch *s = t->change;
+    bool back = t->order.reverse;
+
+    if (is_of_primaries(&t->order))
+        transition_early_begin(t, back ? t->order.keyspace : s->source,
+                               back ? s->source : t->order.keyspace, s->tables, s->table_count);
+}
+
 static void switch_traffic(struct transition *t)
 {
     Vtctldata__WorkflowSwitchTrafficRequest request =
@@ -205,6 +229,7 @@ static void switch_traffic(struct transition *t)
     transition_call_for(t, "WorkflowSwitchTraffic", &request.base,
                         t->order.timeout_s * 1000 + GRACE_MS, on_switched);
     transition_mark_begin(t);
+    let_go_early(t);
 }
 
 void transition_switch(struct transition *t)
@@ -260,7 +285,7 @@ static void on_looked(void *arg)
 
 static void look(struct transition *t)
 {
-    vtgate_watch_look(t->server->watch, &t->look, on_looked, t);
+    vtgate_watch_glance(t->server->watch, &t->look, on_looked, t);
 }
 
 static void on_rules(struct transition *t, const struct vtctld_answer *answer)

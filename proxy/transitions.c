@@ -20,6 +20,7 @@
 /* What only a transition under way needs. */
 static void shed(struct transition *t)
 {
+    transition_early_end(t);
     transition_facts_free(t->facts);
     t->facts = NULL;
     transition_measure_free(t->measure);
@@ -105,6 +106,7 @@ void transitions_stop(struct transitions *ts)
         if (t->ended)
             continue;
         event_del(t->timer);
+        transition_early_end(t);
         vtgate_watch_look_cancel(&t->look);
         t->lock = NULL; /* it ends with the fleet */
         log_warn("transition_interrupted", "transition:u keyspace:s step:s", t->id,

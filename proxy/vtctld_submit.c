@@ -30,13 +30,12 @@
 
 static void refuse(struct session *s, enum shim_error error, ...)
 {
-    const struct shim_error_row *row = shim_error_row(error);
     char text[1024];
     va_list args;
 
-    session_count_error(s, error);
     va_start(args, error);
-    shim_error_vformat(text, sizeof(text), error, args);
+    const struct shim_error_row *row = session_make_error(s, text, sizeof(text), error, args);
+
     va_end(args);
     migration_keep_error(s->migration, row->code, row->state, text_bytes(text));
     migration_submitted(s);

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proxy/control_login.h"
 #include "proxy/control_query.h"
@@ -18,6 +20,8 @@
 #include "proxy/memory.h"
 #include "proxy/server.h"
 #include "proxy/vtgates.h"
+
+#define DESCRIPTORS_FREE 4 /* so many are free: no call fails for want of one */
 
 /* A KILL QUERY to run on that vtgate, statements to run on any, or neither. */
 struct job {
@@ -305,6 +309,30 @@ static bool go_on(struct vtgate_control *control)
     return !ends;
 }
 
+/* A check that failed for want of a descriptor says nothing about the vtgate. One that is free now
+   may not have been then, so a few have to be. */
+static bool has_descriptors(void)
+{
+    int fds[DESCRIPTORS_FREE];
+    size_t n = 0;
+
+    while (n < DESCRIPTORS_FREE && (fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0)
+        n++;
+    bool enough = n == DESCRIPTORS_FREE;
+
+    while (n > 0)
+        close(fds[--n]);
+    return enough;
+}
+
+static void check_one(struct vtgate_control *control, struct vtgate *v)
+{
+    bool healthy = check(control, v);
+
+    if (healthy || has_descriptors())
+        vtgate_set_healthy(v, healthy);
+}
+
 static void *control_main(void *arg)
 {
     struct vtgate_control *control = arg;
@@ -317,7 +345,7 @@ static void *control_main(void *arg)
 
             vtgate_resolve(v);
             if (go_on(control))
-                vtgate_set_healthy(v, check(control, v));
+                check_one(control, v);
         }
     } while (wait_round(control, server->config->control_check_interval_ms));
     join_callers(control, true);

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "proxy/server.h"
+#include "proxy/topo_moving.h"
 #include "proxy/vtgate_watch_internal.h"
 #include "proxy/vtgates.h"
 
@@ -76,6 +77,27 @@ enum vtgate_shows vtgate_watch_shows_rules(const struct vtgate_watch *w, const j
                                            char *why, size_t size)
 {
     return ask_all(w, shows_rules, form, why, size);
+}
+
+struct route_question {
+    const char *from, *to, *table;
+};
+
+static bool shows_route(const struct watched *g, const void *question, char *what, size_t size)
+{
+    const struct route_question *q = question;
+
+    snprintf(what, size, "it does not lead there");
+    return topo_moving_leads(json_object_get(g->rules, "routing"), q->from, q->to, q->table);
+}
+
+enum vtgate_shows vtgate_watch_shows_route(const struct vtgate_watch *w, const char *from,
+                                           const char *to, const char *table)
+{
+    struct route_question q = {from, to, table};
+    char why[512];
+
+    return ask_all(w, shows_route, &q, why, sizeof(why));
 }
 
 static bool shows_digest(const struct watched *g, const void *question, char *what, size_t size)

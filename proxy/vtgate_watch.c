@@ -75,15 +75,16 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
     end_looks(arg);
 }
 
-static void look_soon(struct watched *g)
+static void look_soon(struct watched *g, bool vars)
 {
     g->full_wanted = true;
+    g->vars_wanted = g->vars_wanted || vars;
     if (!g->call)
         poll_in(g, 0);
 }
 
-void vtgate_watch_look(struct vtgate_watch *w, struct vtgate_look *look, void (*done)(void *arg),
-                       void *arg)
+static void begin_look(struct vtgate_watch *w, struct vtgate_look *look, bool vars,
+                       void (*done)(void *arg), void *arg)
 {
     *look = (struct vtgate_look){.number = ++w->looks, .done = done, .arg = arg};
     LIST_INSERT_HEAD(&w->pending, look, link);
@@ -91,10 +92,22 @@ void vtgate_watch_look(struct vtgate_watch *w, struct vtgate_look *look, void (*
         return;
     for (size_t i = 0; i < w->n; i++) {
         if (w->items[i].view.configured)
-            look_soon(&w->items[i]);
+            look_soon(&w->items[i], vars);
     }
     if (!vtgate_watch_configured(w))
         event_active(w->kick, EV_TIMEOUT, 0);
+}
+
+void vtgate_watch_look(struct vtgate_watch *w, struct vtgate_look *look, void (*done)(void *arg),
+                       void *arg)
+{
+    begin_look(w, look, true, done, arg);
+}
+
+void vtgate_watch_glance(struct vtgate_watch *w, struct vtgate_look *look, void (*done)(void *arg),
+                         void *arg)
+{
+    begin_look(w, look, false, done, arg);
 }
 
 void vtgate_watch_look_cancel(struct vtgate_look *look)
@@ -177,6 +190,7 @@ static void on_vars(void *arg, const char *body, size_t len, const char *error)
     json_t *page = parse(body, len, &error);
 
     g->call = NULL;
+    g->vars_ms = clock_ms();
     if (page && !vtgate_record_vars(g, page))
         error = "/debug/vars is not that of a vtgate";
     json_decref(page);
@@ -210,9 +224,15 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     g->looking = g->watch->looks;
     g->full = g->full_wanted;
-    g->full_wanted = false;
     g->began_ms = clock_ms();
-    get_page(g, "/debug/vars", on_vars);
+    /* glances must not keep the counters from being read */
+    bool vars = !g->full || g->vars_wanted || g->began_ms - g->vars_ms >= next_poll_ms(g);
+
+    g->full_wanted = g->vars_wanted = false;
+    if (vars)
+        get_page(g, "/debug/vars", on_vars);
+    else
+        get_page(g, "/debug/vschema", on_vschema);
 }
 
 /* --- beginning and end ----------------------------------------------------------------------- */
@@ -288,6 +308,15 @@ const json_t *vtgate_watch_forms(const struct vtgate_watch *w)
     for (size_t i = 0; i < w->n; i++) {
         if (watched_is_known(&w->items[i]))
             return w->items[i].forms;
+    }
+    return NULL;
+}
+
+const json_t *vtgate_watch_routing(const struct vtgate_watch *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        if (watched_is_known(&w->items[i]))
+            return json_object_get(w->items[i].rules, "routing");
     }
     return NULL;
 }

@@ -81,6 +81,10 @@ const json_t *vtgate_watch_forms(const struct vtgate_watch *w);
 const json_t *vtgate_watch_columns(const struct vtgate_watch *w, size_t i, const char *ks,
                                    const char *table);
 
+/* The rules of tables, {from: [to ..]}, of a vtgate that is up and known, whichever; NULL likewise.
+ */
+const json_t *vtgate_watch_routing(const struct vtgate_watch *w);
+
 /* How many different VSchemas the vtgates that are up and known serve with: 1 is as it should be,
    0: none is known. *since_ms: since when there is more than one. */
 size_t vtgate_watch_drift(const struct vtgate_watch *w, int64_t *since_ms);
@@ -99,6 +103,10 @@ struct vtgate_look {
    answered or failed (within 2 x vtgate_web.timeout_ms or so). Never from inside of this call. */
 void vtgate_watch_look(struct vtgate_watch *w, struct vtgate_look *look, void (*done)(void *arg),
                        void *arg);
+/* The same of /debug/vschema alone, which under load takes half the time: what vtgate_watch_shows
+   judges by is new, counters may be as old as vtgate_web.interval_ms. */
+void vtgate_watch_glance(struct vtgate_watch *w, struct vtgate_look *look, void (*done)(void *arg),
+                         void *arg);
 /* done is not called any more. One that is not under way is fine. */
 void vtgate_watch_look_cancel(struct vtgate_look *look);
 
@@ -122,6 +130,10 @@ enum vtgate_shows vtgate_watch_shows_rules(const struct vtgate_watch *w, const j
 /* The same by a digest: of vschema_form_digest of such a form. */
 enum vtgate_shows vtgate_watch_shows_digest(const struct vtgate_watch *w, const char *ks,
                                             const char *digest, char *why, size_t size);
+
+/* Whether on all vtgates "from.table" leads to "to.table" alone, by a routing rule. */
+enum vtgate_shows vtgate_watch_shows_route(const struct vtgate_watch *w, const char *from,
+                                           const char *to, const char *table);
 
 /* Whether all vtgates know exactly these columns (names, any order, ASCII case aside) of the table.
  */

@@ -37,8 +37,9 @@ struct watched {
     struct web_call *call;    /* under way, or NULL */
     uint64_t looking, looked; /* the last look when the poll under way, the one before, began */
     bool full, full_wanted; /* it reads the VSchema, whatever the counters say; the next one will */
-    int64_t began_ms, full_ms;
-    unsigned fails; /* in a row */
+    bool vars_wanted;       /* ... and the counters before */
+    int64_t began_ms, full_ms, vars_ms; /* of the poll under way; when which page was read last */
+    unsigned fails;                     /* in a row */
 };
 
 struct vtgate_watch {

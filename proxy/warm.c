@@ -63,7 +63,8 @@ static bool names_special(const struct names *names, const json_t *tables)
     return false;
 }
 
-/* A text that writes may be run when it is known that all it does is in the transaction. */
+/* A text that writes may be run when it is known that all it does is in the transaction; one that
+   reads when it can be cut off (control_warm.c). */
 static bool is_left_out(const struct warm *w, const struct shape *s)
 {
     const json_t *forms = vtgate_watch_forms(w->server->watch);
@@ -71,8 +72,10 @@ static bool is_left_out(const struct warm *w, const struct shape *s)
     json_t *form;
     struct names names;
 
-    if (s->prepared || !sample_writes(s->text, s->len))
+    if (s->prepared)
         return false;
+    if (!sample_writes(s->text, s->len))
+        return !sample_is_apart(s->text, s->len);
     if (!forms)
         return true;
     names_collect(&names, s->text, s->len, true);

@@ -32,7 +32,7 @@ struct warm_result {
     bool cut;        /* plans.warm_ms was over before all were planned */
     size_t planned;  /* shapes that vtgate has planned */
     size_t refused;  /* that it could not plan */
-    size_t left_out; /* that write, and might leave something behind */
+    size_t left_out; /* that write, and might leave something behind, or read without a literal */
     int64_t took_ms;
 };
 

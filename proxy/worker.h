@@ -17,6 +17,7 @@
 #include "proxy/mailbox.h"
 #include "proxy/metrics.h"
 #include "proxy/retry.h"
+#include "proxy/slow_transactions.h"
 
 struct server;
 struct session;
@@ -57,6 +58,7 @@ struct worker {
     struct retry_list retrying;
     struct loop_timer retry_timer;
     struct kept_stock kept;
+    struct slow_transactions slow;
     int64_t suspected_ms;  /* see changes_note_error */
     struct shapes *shapes; /* what statements come */
     uint32_t random;       /* of the choice of samples */

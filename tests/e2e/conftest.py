@@ -5,17 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import time
 from contextlib import ExitStack
-from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import IO, Callable, Iterator
 
 import pytest
+from xdist.remote import Producer
 
 from lib import bed as bed_module
 from lib import vschema
 from lib.bed import Bed
 from lib.certificates import Certificates
+from lib.lanes import Lanes
 from lib.plain import build_preset
 from lib.poll import until
 from lib.shim import Shim, find_program, merge
@@ -56,16 +58,16 @@ def choose_bed(process: int) -> None:
 # Files whose tests run schema changes all the time, those that take longest first. Vitess fails a migration whose stream
 # meets a table of another one that is just being dropped, and the more of them run at once the likelier that is: so one at a
 # time does, on each cluster.
-SCHEMA_CHANGES = ("test_keyspaces", "test_ddl", "test_control", "test_ddl_managed", "test_kills", "test_progress", "test_locks",
-                  "test_preflight", "test_ddl_text", "test_ddl_session", "test_api_deploy", "test_transitions", "test_plans",
-                  "test_examples", "test_vtgate_watch", "test_changes", "test_resume", "test_vtctld", "test_warm",
-                  "test_dashboard_plans", "test_dashboard_work", "test_ddl_vtctld")
+# The first needs the first cluster (lib/bed.py, spare_bed).
+SCHEMA_CHANGES = ("test_keyspaces", "test_ddl", "test_ddl_managed", "test_ddl_session", "test_kills", "test_control",
+                  "test_vtctld", "test_progress", "test_ddl_text", "test_queue", "test_windows", "test_transitions", "test_plans",
+                  "test_locks_ddl", "test_preflight", "test_hints", "test_resume", "test_api_deploy", "test_examples",
+                  "test_vtgate_watch", "test_changes", "test_warm", "test_dashboard_plans", "test_dashboard_work", "test_ddl_vtctld")
 AT_ONCE = 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mixes the files; suites of their own are left out: VTSHIM_LONG=1, or -m long, runs them."""
-    items[:] = mixed(items)
+    """Suites of their own are left out: VTSHIM_LONG=1, or -m long, runs them."""
     if os.environ.get("VTSHIM_LONG") == "1" or "long" in config.option.markexpr:
         return
     for item in items:
@@ -73,20 +75,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="long: VTSHIM_LONG=1 runs it"))
 
 
-def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
-    """For each cluster a file that changes schemas, then as many that do not, and so on: the test processes take them in
-    that order, and of two processes for each cluster no two wait for each other's schema changes."""
-    clusters = max(2, len(os.environ.get("VTSHIM_TEST_BEDS", "").split()))
-    files: tuple[list, list] = ([], [])
-    for path, tests in groupby(items, key=lambda item: item.path):
-        files[path.stem not in SCHEMA_CHANGES].append(list(tests))
-    files[0].sort(key=lambda tests: SCHEMA_CHANGES.index(tests[0].path.stem))
-    rounds = zip_longest(*(batched(each, clusters) for each in files), fillvalue=())
-    return [item for pairs in rounds for pair in pairs for tests in pair for item in tests]
-
-
-def batched(values: list, size: int) -> list[list]:
-    return [values[i:i + size] for i in range(0, len(values), size)]
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    """For each cluster one process that runs the files which change schemas."""
+    return Lanes(config, log, max(1, len(os.environ.get("VTSHIM_TEST_BEDS", "").split())), SCHEMA_CHANGES)
 
 
 OUR_BED = pytest.StashKey[bool]()
@@ -118,14 +109,17 @@ def vschema_alone(bed: Bed) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def schema_change_slot(request: pytest.FixtureRequest, bed: Bed, whole_cluster: None) -> Iterator[None]:
+def schema_change_slot(request: pytest.FixtureRequest, bed: Bed, whole_cluster: None,
+                       record_property: Callable[[str, object], None]) -> Iterator[None]:
     """One of the few places for tests that change schemas, over all test processes."""
     if request.path.stem not in SCHEMA_CHANGES:
         yield
         return
     with ExitStack() as stack:
         slots = [stack.enter_context(open(bed.folder / f"slot-{i}", "w")) for i in range(AT_ONCE)]
+        began = time.monotonic()
         until(lambda: any(map(take_slot, slots)), "a place for a test that changes schemas", 2400, 0.1)
+        record_property("waited_for_its_turn_s", round(time.monotonic() - began, 1))
         yield
 
 

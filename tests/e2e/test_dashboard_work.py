@@ -9,9 +9,9 @@ import pymysql
 import pytest
 
 from lib import vschema
-from lib.api import Api
 from lib.bed import scratch_name
 from lib.browser import Browser
+from lib.clients import add_column
 from lib.ddl import POSTPONED
 from lib.poll import until
 from test_dashboard import SETTINGS, TOKENS, is_png, pictures, sign_in
@@ -65,16 +65,6 @@ def deploy(shim, bed, value: dict, options: str = "") -> threading.Thread:
     return thread
 
 
-def start_alter(shim, table: str, what: str) -> threading.Thread:
-    """Its client waits, until the migration is cancelled."""
-    def run() -> None:
-        with pytest.raises(pymysql.Error):
-            shim.run(f"ALTER TABLE {table} {what}")
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
 def statuses(shim) -> list[str]:
     return [row["status"] for row in shim.admin("SHOW MIGRATIONS")]
 
@@ -109,9 +99,9 @@ def wide(browser: Browser) -> list[str]:
 def test_work_is_shown(shim, bed, before, web, tmp_path):
     with bed.scratch_table() as table, bed.scratch_table() as held, bed.scratch_table() as copied:
         many_transitions(shim, bed, before, table)
-        alters = [start_alter(shim, held, "ADD COLUMN w int")]
+        alters = [add_column(shim, held, "w")]
         until(lambda: [row for row in shim.admin("SHOW MIGRATIONS") if row["ready"] == "2"], "one waits for its completion", 60)
-        alters.append(start_alter(shim, copied, "ADD COLUMN w int"))
+        alters.append(add_column(shim, copied, "w"))
         until(lambda: statuses(shim) == ["running"] * 2, "both run", 60)
         web[0].frozen = True
         bed.run(f"ALTER VSCHEMA CREATE VINDEX `{scratch_name()}` USING hash")
@@ -159,6 +149,5 @@ def test_work_is_shown(shim, bed, before, web, tmp_path):
             assert not thread.is_alive()
         for name in (held, copied):
             bed.run(f"ALTER VITESS_MIGRATION '{bed.migrations(name)[0]['migration_uuid']}' CANCEL")
-        for thread in alters:
-            thread.join(60)
-            assert not thread.is_alive()
+        for alter in alters:
+            assert isinstance(alter.wait(60), pymysql.Error)

@@ -12,7 +12,7 @@ import pymysql
 import pytest
 from pymysql.cursors import DictCursor
 
-from lib.clients import connector
+from lib.clients import add_column, connector
 from lib.ddl import statuses, through_vtctld
 from lib.poll import stays, until
 from lib.shim import merge
@@ -27,21 +27,6 @@ def managed(bed) -> dict:
 
 def has_column(bed, table: str, column: str) -> bool:
     return all(column in columns for columns in bed.columns(table).values())
-
-
-def start_alter(shim, table: str, column: str) -> tuple[threading.Thread, list]:
-    outcome: list = []
-
-    def run() -> None:
-        try:
-            shim.run(f"ALTER TABLE {table} ADD COLUMN {column} int")
-            outcome.append("ok")
-        except Exception as error:  # pylint: disable=broad-except
-            outcome.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, outcome
 
 
 def test_all_shards_together(start_shim, bed, table, managed):
@@ -104,6 +89,62 @@ def test_logs_are_marked(start_shim, bed, table, managed, way):
     assert not shim.events("ddl_mark_refused") and not shim.events("ddl_target_lost")
 
 
+def hold_for(shim, table: str, pause: float) -> None:
+    """A transaction that keeps the table for so long."""
+    with shim.connect() as connection, connection.cursor() as cursor:
+        connection.begin()
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        time.sleep(pause)
+        connection.commit()
+
+
+def alter_under_transactions(shim, table: str, column: str) -> float:
+    """The longest that one of many short transactions took while the column was added."""
+    ended, took = threading.Event(), []
+
+    def begin_and_commit() -> None:
+        with shim.connect() as connection, connection.cursor() as cursor:
+            while not ended.is_set():
+                began = time.monotonic()
+                connection.begin()
+                cursor.execute(f"SELECT count(*) FROM {table}")
+                connection.commit()
+                took.append(time.monotonic() - began)
+                ended.wait(0.01)
+
+    threads = [threading.Thread(target=begin_and_commit) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        shim.run(f"ALTER TABLE {table} ADD COLUMN {column} int")
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    return max(took)
+
+
+def test_hold_has_a_gap(start_shim, bed, table, managed):
+    """Short transactions wait for one half of the cut-over only: while both shards wait before the locks the hold is lifted.
+    Not when a transaction on the table was slow lately, for one like it might begin then."""
+    shim = start_shim(managed)
+    hold_for(shim, "demo", 1)  # of another table
+    for attempt in range(4):  # a shard's first wait may be over before it is seen
+        took = alter_under_transactions(shim, table, f"c{attempt}")
+        if shim.events("ddl_gap"):
+            break
+    gap = shim.wait_event("ddl_gap", 1)
+    holds = [event for event in shim.events("hold_set") + shim.events("hold_released") if event["time"] >= gap["time"]]
+    assert sorted(event["event"] for event in holds) == ["hold_released", "hold_released", "hold_set"], holds
+    longest = max(int(event["age_ms"]) for event in holds) / 1000
+    assert took < longest + 0.5, (took, longest)  # not for both of its halves
+    assert not shim.events("ddl_gap_late") and shim.parked() == 0
+    hold_for(shim, table, 1)
+    alter_under_transactions(shim, table, "after")
+    assert len(shim.events("ddl_gap")) == 1
+    assert has_column(bed, table, "after")
+
+
 @pytest.fixture
 def bystanders(start_shim, managed):
     """A shim, and transactions of another table that are open from before any migration: each kind there is."""
@@ -126,7 +167,7 @@ def test_open_transaction_is_waited_for(bystanders, bed, table):
     with shim.connect(autocommit=False) as holder, holder.cursor() as cursor, shim.connect(autocommit=False) as second:
         cursor.execute(f"SELECT count(*) FROM {table}")
         second.cursor().execute(f"SELECT count(*) FROM {table}")
-        thread, outcome = start_alter(shim, table, "waited")
+        alter = add_column(shim, table, "waited")
         event = shim.wait_event("ddl_drain_put_off", 60)
         held_up_by = {str(holder.thread_id()), str(second.thread_id())}
         assert event["in_the_way"] == "2" and set(event["sessions"].split(",")) == held_up_by, event
@@ -138,11 +179,10 @@ def test_open_transaction_is_waited_for(bystanders, bed, table):
         second.rollback()
         began = time.monotonic()
         cursor.execute(f"SELECT count(*) FROM {table}")
-        assert time.monotonic() - began < 2 and not outcome
+        assert time.monotonic() - began < 2 and alter.answer is None
         assert set(statuses(bed, table)) == {"running"}
         holder.commit()
-    thread.join(90)
-    assert outcome == ["ok"] and has_column(bed, table, "waited")
+    assert alter.wait(90) == "ok" and has_column(bed, table, "waited")
 
 
 def test_client_leaves(start_shim, bed, table, managed):
@@ -179,12 +219,12 @@ def test_shim_is_killed(start_shim, bed, table, managed):
         # Straight on vtgate, where the shim does not see it; a cut-over before its end is not possible.
         cursor.execute("BEGIN")
         cursor.execute(f"SELECT count(*) FROM {table}")
-        thread, outcome = start_alter(shim, table, "stayed")
-        until(lambda: "running" in statuses(bed, table) or outcome, "it runs", 60)
-        assert not outcome
+        alter = add_column(shim, table, "stayed")
+        until(lambda: "running" in statuses(bed, table) or alter.answer, "it runs", 60)
+        assert alter.answer is None
         shim.process.send_signal(signal.SIGKILL)
         shim.expected_status = -signal.SIGKILL
-        thread.join()
+        alter.wait(30)
         cursor.execute("ROLLBACK")
     assert {row["postpone_completion"] for row in bed.migrations(table)} <= {0, 1}
     again = start_shim(managed)
@@ -285,24 +325,21 @@ def test_same_statement_attaches(start_shim, bed, table, managed):
     shim = start_shim(managed)
     with shim.connect(autocommit=False) as holder, holder.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {table}")
-        first, outcome1 = start_alter(shim, table, "once")
+        first = add_column(shim, table, "once")
         until(lambda: "running" in statuses(bed, table), "it runs", 60)
-        second, outcome2 = start_alter(shim, table, "once")
+        second = add_column(shim, table, "once")
         shim.wait_event("ddl_attached")
         holder.commit()
-    first.join(90)
-    second.join(90)
-    assert outcome1 == ["ok"] and outcome2 == ["ok"]
+    assert first.wait(90) == "ok" and second.wait(90) == "ok"
     assert len({row["migration_uuid"] for row in bed.migrations(table)}) == 1
 
 
 @pytest.mark.long
 def test_two_shims_at_once(start_shim, bed, table, managed):
     """Each shard could take another one first, and then both would wait for ever: one comes after the other."""
-    threads = [start_alter(start_shim({**managed, "instance": name}), table, name) for name in ("one", "two")]
-    for thread, outcome in threads:
-        thread.join(150)
-        assert outcome == ["ok"]
+    alters = [add_column(start_shim({**managed, "instance": name}), table, name) for name in ("one", "two")]
+    for alter in alters:
+        assert alter.wait() == "ok"
     assert has_column(bed, table, "one") and has_column(bed, table, "two")
 
 
@@ -317,12 +354,12 @@ def test_kill_query_keeps_it_going(start_shim, bed, table, managed):
     shim = start_shim(managed)
     with shim.connect(autocommit=False) as holder, holder.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {table}")
-        thread, outcome = start_alter(shim, table, "killed")
+        alter = add_column(shim, table, "killed")
         until(lambda: "running" in statuses(bed, table), "it runs", 60)
         with shim.connect(cursorclass=DictCursor) as killer, killer.cursor() as kill:
             victim = until(lambda: [row["id"] for row in shim.admin("SHOW SESSIONS") if row["state"] == "migrating"], "it waits")
             kill.execute(f"KILL QUERY {victim[0]}")
-        thread.join(30)
-        assert isinstance(outcome[0], pymysql.Error) and outcome[0].args[0] == 1317
+        error = alter.wait(30)
+        assert isinstance(error, pymysql.Error) and error.args[0] == 1317
         holder.commit()
     until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 90)

@@ -156,6 +156,43 @@ def test_slow_reader_gets_everything(start_shim):
         slow.close()
 
 
+@pytest.mark.parametrize("script, commands, size", [("answers late", 60, 1_000_000), ("reads late", 1, 60_000_000)])
+def test_eager_sender_waits(start_shim, script, commands, size):
+    """60 MB of commands sent at once behind one that takes its time, or in one that vtgate does not read: reading from
+    the client stops, memory stays small, others are served, and in the end each is answered."""
+    go_on, done = threading.Event(), Rows([["done"]])
+    with FakeVtgate({"answers late": [Wait(go_on), done], "reads late": [done, Wait(go_on)]}) as gate:
+        shim = start_shim({"vtgate": gate.endpoint, "workers": 1, "limits": {"max_inspect_bytes": 65536}})
+        with fake_client(shim) as client, fake_client(shim) as other:
+            before = resident_kib(shim)
+            client.send(wire.COM_QUERY, script)
+            if script == "reads late":
+                assert client.read_response().rows == [b"\x04done"]
+            command = framed(b"\x03/*" + b"c" * size + b"*/ SELECT 1")
+            sender = threading.Thread(target=client.socket.sendall, args=(commands * command,), daemon=True)
+            sender.start()
+            taken = settled(lambda: shim.metric("vtshim_bytes_from_clients_total"))
+            assert taken < 10_000_000, "the client is read although nobody takes what it sends"
+            assert resident_kib(shim) - before < 8 * 1024
+            assert other.query("SELECT 1").error is None
+            go_on.set()
+            if script == "answers late":
+                assert client.read_response().rows == [b"\x04done"]
+            for _ in range(commands):
+                client._answers.append(1 + size // 0xFFFFFF)
+                assert client.read_response().error is None
+            sender.join()
+
+
+def framed(payload: bytes) -> bytes:
+    """In as many packets as it takes."""
+    most, packets = 0xFFFFFF, b""
+    for number, at in enumerate(range(0, len(payload) + 1, most)):
+        piece = payload[at:at + most]
+        packets += len(piece).to_bytes(3, "little") + bytes([number]) + piece
+    return packets
+
+
 def settled(ask) -> float:
     """A counter's value once it has stopped changing for half a second."""
     last, since = ask(), time.monotonic()

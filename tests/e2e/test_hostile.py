@@ -15,6 +15,7 @@ import time
 from collections import deque
 
 import pymysql
+import pytest
 
 from lib.poll import until
 from lib.shim import Shim
@@ -109,6 +110,20 @@ def test_hostile_connections(start_shim):
     assert closed["login_timeout"] > 0 and closed["client_protocol_error"] > 0, closed
 
 
+def test_half_open_operators(shim):
+    """The console and the HTTP port wait for ten seconds, for a login that does not come and for the rest of a request."""
+    opened = {name: socket.create_connection(address, 20) for name, address in (
+        ("console", shim.admin_address), ("silent", shim.http_address), ("half", shim.http_address))}
+    opened["half"].sendall(b"POST /api/v1/holds HTTP/1.1\r\nContent-Length: 100\r\n")
+    began = time.monotonic()
+    for name, connection in opened.items():
+        with connection:
+            while connection.recv(1000):
+                pass
+        assert 5 < time.monotonic() - began < 15, name
+    assert shim.admin("SHOW VERSION") and shim.http("/healthz")[0] == 200
+
+
 def test_out_of_descriptors(start_shim):
     """accept(2) fails: the port pauses, it is said once a second at most, those that are there go on, and so do the others as
     soon as there is room."""
@@ -116,11 +131,11 @@ def test_out_of_descriptors(start_shim):
     first = shim.connect()
     used = len(os.listdir(f"/proc/{shim.process.pid}/fd"))
     resource.prlimit(shim.process.pid, resource.RLIMIT_NOFILE, (used + 8, used + 8))
+    began = time.monotonic()
     waiting = [socket.create_connection(shim.listen, 5) for _ in range(20)]
     shim.wait_event("accept_failed")
-    began = time.monotonic()
     with first.cursor() as cursor:
-        while time.monotonic() - began < 2.5:
+        while time.monotonic() - began < 3:
             cursor.execute("SELECT 1")
             assert cursor.fetchall() == ((1,),)
             time.sleep(0.01)
@@ -128,8 +143,29 @@ def test_out_of_descriptors(start_shim):
     for connection in waiting:
         connection.close()
     until(lambda: asks(shim), "there is room again", 20)
-    assert shim.metric("vtshim_accept_failures_total") >= 1
+    # Without the pause each turn of the loop would try again: thousands of times.
+    assert 10 < shim.metric("vtshim_accept_failures_total") < 10 * (time.monotonic() - began) + 10, "it pauses for 100 ms"
     first.close()
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_no_descriptor_for_vtgate(start_shim, bed, spare):
+    """A session, or a health check, that cannot connect for want of one says nothing about the vtgate."""
+    shim = start_shim({"workers": 1, "control": {"check_interval_ms": 100}})
+    with shim.admin_connect() as admin, admin.cursor() as cursor:
+        used = set(map(int, os.listdir(f"/proc/{shim.process.pid}/fd")))
+        free = next(number for number in range(len(used) + 1) if number not in used)
+        before = resource.prlimit(shim.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(shim.process.pid, resource.RLIMIT_NOFILE, (free + spare, before[1]))
+        for _ in range(10 if spare else 0):
+            with socket.create_connection(shim.listen, 5) as refused:
+                assert int.from_bytes(refused.recv(1000)[5:7], "little") == 1429
+        time.sleep(0.5)
+        cursor.execute("SHOW VTGATES")
+        assert [row[1] for row in cursor.fetchall()] == ["up"] * len(bed.endpoints)
+        resource.prlimit(shim.process.pid, resource.RLIMIT_NOFILE, before)
+    assert not shim.events("vtgate_down")
+    until(lambda: asks(shim), "there is room again", 20)
 
 
 def asks(shim: Shim) -> bool:

@@ -3,16 +3,16 @@ cluster is whole again afterwards."""
 
 from __future__ import annotations
 
-import threading
 
 import pymysql
 import pytest
 
+from lib.clients import add_column
+from lib.control import control_of, hours
 from lib.poll import stays, until
 from lib.shim import Shim
 from lib.vtgate import Vtgate
-from test_control import control_of, hours
-from test_progress import start, the_migration
+from test_progress import the_migration
 
 TABLET = "vttablet100"
 
@@ -40,16 +40,15 @@ def test_tablet_is_killed_while_rows_are_copied(start_shim, bed, table):
     """A throttled copy loses its tablet: when that is back it goes on, both shards change, and the client gets its OK."""
     fill(bed, table, 2000)
     shim = start_shim(managed(bed))
-    thread, outcome = start(shim, table, "copied")
+    alter = add_column(shim, table, "copied")
     uuid = until(lambda: the_migration(shim, table).get("uuid"), "it is submitted", 60)
     shim.admin(f"THROTTLE MIGRATION '{uuid}' RATIO 1")
     until(lambda: states(bed, table) == {"running"}, "both shards run it", 60)
     with bed.killed(TABLET):
-        assert not outcome
-    assert not outcome
+        assert alter.answer is None
+    assert alter.answer is None
     shim.admin(f"UNTHROTTLE MIGRATION '{uuid}'")
-    thread.join(150)
-    assert outcome == [None]
+    assert alter.wait() == "ok"
     assert states(bed, table) == {"complete"}
     assert all("copied" in columns for columns in bed.columns(table).values())
     assert the_migration(shim, table)["status"] == "complete"
@@ -59,13 +58,12 @@ def test_tablet_is_killed_while_rows_are_copied(start_shim, bed, table):
 def test_tablet_is_killed_when_all_is_ready(start_shim, bed, table):
     """The shards wait for their window when one loses its tablet: they cut over together all the same."""
     shim = start_shim(managed(bed, cutover_window=[hours(120, 180)]))
-    thread, outcome = start(shim, table, "waited")
+    alter = add_column(shim, table, "waited")
     until(lambda: "window" in (the_migration(shim, table).get("stage") or ""), "it waits", 120)
     with bed.killed(TABLET):
-        assert not outcome
+        assert alter.answer is None
     shim.admin(f"COMPLETE MIGRATION '{the_migration(shim, table)['uuid']}'")
-    thread.join(150)
-    assert outcome == [None]
+    assert alter.wait() == "ok"
     assert states(bed, table) == {"complete"}
     first, last = sorted(row["completed_timestamp"] for row in bed.migrations(table))
     assert (last - first).total_seconds() <= 5, (first, last)  # on a busy machine; without the wait it is over a minute
@@ -77,13 +75,13 @@ def test_vtgate_is_killed(start_shim, bed, table):
     with Vtgate(bed) as victim:
         shim = start_shim({**managed(bed, cutover_window=[hours(120, 180)]), "vtgate": [victim.endpoint, bed.endpoints[0]]})
         shim.admin(f"DRAIN VTGATE '{bed.endpoints[0]}'")
-        thread, outcome = start(shim, table, "kept")
+        alter = add_column(shim, table, "kept")
         until(lambda: "window" in (the_migration(shim, table).get("stage") or ""), "it waits", 120)
         shim.admin(f"RESUME VTGATE '{bed.endpoints[0]}'")
         uuid = the_migration(shim, table)["uuid"]
         victim.stop(kill=True)
-        thread.join(60)
-        assert outcome[0].args[0] == 1105 and uuid in outcome[0].args[1] and "may go on" in outcome[0].args[1], outcome
+        error = alter.wait(60)
+        assert error.args[0] == 1105 and uuid in error.args[1] and "may go on" in error.args[1], error
         shim.wait_event("ddl_adopted", 60)
         shim.admin(f"COMPLETE MIGRATION '{uuid}'")
         until(lambda: states(bed, table) == {"complete"}, "it is complete", 90)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from contextlib import suppress
 
 import pymysql
 import pytest
@@ -291,6 +292,32 @@ def test_login_timeout(start_shim):
     if isinstance(ended.value, WireError):
         assert ended.value.code == 1159
     until(lambda: shim.metric("vtshim_sessions") == 0, "the session is gone")
+
+
+def test_login_timeout_in_a_tls_handshake(start_shim, certificates):
+    """Nothing can be said there; but the log and the counters say what it was."""
+    shim = start_shim({"timeouts": {"login_ms": 300}, "tls": {
+        "cert": str(certificates.path("server.pem")), "key": str(certificates.path("server-key.pem"))}})
+    with shim.wire(login=False) as client:
+        client.read_greeting()
+        client.send_packet(struct.pack("<IIB23x", BASIC | wire.SSL, 1 << 24, 45), 1)
+        assert client.socket.recv(1000) == b"", "no plain text between the handshake's records"
+    until(lambda: shim.metric("vtshim_sessions_closed_total", reason="login_timeout") == 1, "the session is gone")
+    assert shim.events("session_closed", reason="login_timeout")
+
+
+@pytest.mark.parametrize("header", [b"", b"PROXY TCP4 1.2.3.4"])
+def test_login_timeout_before_a_proxy_header(start_shim, header):
+    """Nor does a balancer's connection whose header never comes, or never ends."""
+    shim = start_shim({"timeouts": {"login_ms": 300}, "proxy_protocol": {"from": ["127.0.0.0/8"]}})
+    with socket.create_connection(shim.listen, 10) as client:
+        client.sendall(header)
+        began = time.monotonic()
+        with suppress(ConnectionResetError):
+            while client.recv(1000):
+                pass
+        assert time.monotonic() - began < 3
+    until(lambda: shim.metric("vtshim_sessions_closed_total", reason="login_timeout") == 1, "the session is gone")
 
 
 @pytest.mark.parametrize("nonsense", [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from pathlib import Path
 from typing import Callable, Iterator
@@ -101,7 +102,8 @@ def test_stages(start_plain):
 
 def test_what_harms_least_is_ended(start_plain):
     """Of many that are large the ones outside of transactions go, with a word; idle and small ones stay."""
-    shim = start_plain({"limits": {"memory_bytes": LIMIT}})
+    # One worker, which looks at the keeper first.
+    shim = start_plain({"limits": {"memory_bytes": LIMIT}, "workers": 1})
     bystander, keeper = shim.wire(), shim.wire()
     assert keeper.query("BEGIN").error is None
     uploads = [shim.wire() for _ in range(7)]
@@ -118,13 +120,28 @@ def test_what_harms_least_is_ended(start_plain):
         client.close()
 
 
+def test_without_descriptors_too(start_plain):
+    """What the process occupies is seen when it can open nothing any more."""
+    shim = start_plain({"limits": {"memory_bytes": LIMIT}})
+    uploads = [shim.wire() for _ in range(8)]
+    with shim.admin_connect() as admin, admin.cursor() as cursor:
+        used = set(map(int, os.listdir(f"/proc/{shim.process.pid}/fd")))
+        free = next(number for number in range(len(used) + 1) if number not in used)
+        resource.prlimit(shim.process.pid, resource.RLIMIT_NOFILE, (free, free))
+        fill(shim, uploads)
+        until(lambda: shim.events("memory_session_ended"), "somebody had to go")
+        cursor.execute("SHOW MEMORY WHERE name = 'resident'")
+        assert int(cursor.fetchone()[1]) > LIMIT / 2
+    for client in uploads:
+        client.close()
+
+
 def test_the_one_that_is_ended_is_told(start_plain):
     """Error 1041, if it stands where an error can be understood."""
     shim = start_plain({})
     client = shim.wire()
-    upload(client)
-    before = resident(shim)
-    shim.admin(f"SET limits.memory_bytes = {before - 8 * MB}")
+    fill(shim, [client])
+    shim.admin(f"SET limits.memory_bytes = {resident(shim) - 8 * MB}")
     assert error_of(client) == 1041
     until(lambda: shim.metric("vtshim_sessions") == 0, "it is gone")
 

@@ -9,6 +9,8 @@ import select
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pymysql
 import pytest
@@ -16,7 +18,8 @@ from pymysql.cursors import SSCursor
 
 from lib import wire
 from lib.bed import Bed
-from lib.ddl import POSTPONED, UUID, assert_everywhere
+from lib.clients import add_column
+from lib.ddl import POSTPONED, assert_everywhere
 from lib.poll import stays, until
 from lib.shim import Shim
 
@@ -143,36 +146,42 @@ def test_progress_packets_byte_by_byte(start_shim, bed, table):
     assert_everywhere(bed, table, "raw")
 
 
-@pytest.mark.parametrize("capabilities, name, mode",
-                         [(0, None, "mariadb"), (PROGRESS, None, "mariadb"), (PROGRESS, "libmysql", "mariadb"),
-                          (0, "libmariadb", "mariadb"), (PROGRESS, "libmariadb", "off")])
-def test_nobody_else_gets_progress(start_shim, bed, table, capabilities, name, mode):
-    """The bit alone may mean something else; without it the packets would break the connection; and ddl.progress=off."""
-    shim = start_shim({"ddl": {**POSTPONED["ddl"], "progress": mode}})
-    with login(shim, capabilities, name) as client:
-        timer = threading.Thread(target=lambda: (until(lambda: waits(bed, table), "both shards wait", 60),
-                                                 complete(bed, table)))
-        timer.start()
-        packets = run_raw(client, f"ALTER TABLE {table} ADD COLUMN quiet INT")
-        timer.join()
-        assert len(packets) == 1 and packets[0][0] == 1 and packets[0][1][0] == 0, packets
+def assert_quiet(packets: list[tuple[int, bytes]]) -> None:
+    """The OK, and nothing before it."""
+    assert len(packets) == 1 and packets[0][0] == 1 and packets[0][1][0] == 0, packets
+
+
+def test_nobody_else_gets_progress(start_shim, bed, table):
+    """The bit alone may mean something else, and without it the packets would break the connection. All wait for the same
+    migration; who asks in the right way hears of it meanwhile."""
+    shim = start_shim(POSTPONED)
+    statement = f"ALTER TABLE {table} ADD COLUMN quiet INT"
+    kinds = [(PROGRESS, None), (0, None), (PROGRESS, "libmysql"), (0, "libmariadb"), (PROGRESS, "libmariadb")]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(login(shim, *kind)) for kind in kinds]
+        pool = stack.enter_context(ThreadPoolExecutor(len(clients)))
+        answers = [pool.submit(run_raw, clients[0], statement)]
+        shim.wait_event("ddl_submitted", table=table)
+        answers += [pool.submit(run_raw, client, statement) for client in clients[1:]]
+        until(lambda: len(shim.events("ddl_attached", table=table)) == len(clients) - 1, "they wait for it, too")
+        until(lambda: waits(bed, table), "both shards wait", 60)
+        complete(bed, table)
+        *quiet, told = [answer.result(90) for answer in answers]
+        assert len(told) > 1 and told[-1][1][0] == 0, told
+        for packets in quiet:
+            assert_quiet(packets)
+        assert [client.value("SELECT 1") for client in clients] == ["1"] * len(clients)
+
+
+def test_progress_is_off(start_shim, bed, table):
+    """ddl.progress=off."""
+    shim = start_shim({"ddl": {**POSTPONED["ddl"], "progress": "off"}})
+    with login(shim, PROGRESS, "libmariadb") as client, ThreadPoolExecutor() as pool:
+        answer = pool.submit(run_raw, client, f"ALTER TABLE {table} ADD COLUMN quiet INT")
+        until(lambda: waits(bed, table), "both shards wait", 60)
+        complete(bed, table)
+        assert_quiet(answer.result(90))
         assert client.value("SELECT 1") == "1"
-
-
-def start(shim: Shim, table: str, column: str) -> tuple[threading.Thread, list]:
-    """An ALTER in a thread of its own; its error, if any, is in the list afterwards."""
-    outcome: list = []
-
-    def run() -> None:
-        try:
-            shim.run(f"ALTER TABLE {table} ADD COLUMN {column} INT")
-            outcome.append(None)
-        except pymysql.Error as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, outcome
 
 
 def the_migration(shim: Shim, table: str, index: int = -1) -> dict:
@@ -206,7 +215,7 @@ def test_show_migrations_live(start_shim, bed):
         for shard in bed.shards:
             values = ",".join(f"({i}, {i})" for i in range(1, 301))
             bed.run(f"USE `{shard}`", f"INSERT INTO {table} (id, v) VALUES {values}")
-        thread, outcome = start(shim, table, "live")
+        alter = add_column(shim, table, "live")
         until(lambda: waits(bed, table), "both shards wait", 60)
         row = until(lambda: (r := the_migration(shim, table)).get("stage") == "ready to complete" and r, "it is ready")
         assert int(row["ready"]) == 2 and int(row["shards"]) == 2 and int(row["complete"]) == 0, row
@@ -216,8 +225,7 @@ def test_show_migrations_live(start_shim, bed):
         assert all(int(shard["rows_copied"]) == 300 and shard["ready"] == "yes" and shard["status"] == "running"
                    for shard in shards), shards
         complete(bed, table)
-        thread.join(150)
-        assert outcome == [None]
+        assert alter.wait() == "ok"
         row = the_migration(shim, table)
         assert row["status"] == "complete" and row["stage"] is None and int(row["complete"]) == 2, row
         with pytest.raises(pymysql.Error, match="Unknown migration"):
@@ -254,18 +262,17 @@ class Follower:
 def test_follow(start_shim, bed, table):
     """Rows come one by one while it runs, and the last one says how it ended; then the connection goes on."""
     shim = start_shim(POSTPONED)
-    thread, outcome = start(shim, table, "followed")
+    alter = add_column(shim, table, "followed")
     until(lambda: the_migration(shim, table).get("uuid"), "it is submitted", 40)
     follower = Follower(shim, the_migration(shim, table)["uuid"])
     until(lambda: "ready to complete" in follower.column("Stage"), "a row says that it is ready", 60)
     before = len(follower.rows)
     stays(lambda: len(follower.rows) == before, "no row while nothing changes", 1.5)
     complete(bed, table)
-    thread.join(150)
+    assert alter.wait() == "ok"
     follower.thread.join(20)
     assert not follower.thread.is_alive() and follower.error is None
     assert follower.column("Status")[-1] == "complete" and len(follower.rows) > before
-    assert outcome == [None]
     with follower.connection.cursor() as cursor:
         cursor.execute("SHOW VERSION")
         assert cursor.fetchall()
@@ -279,7 +286,7 @@ def test_follow(start_shim, bed, table):
 def test_follow_ends(start_shim, bed, table, how):
     """KILL QUERY (what a client sends for Ctrl-C), KILL, a client that vanishes, the shim's own end."""
     shim = start_shim(POSTPONED)
-    thread, outcome = start(shim, table, "followed")
+    alter = add_column(shim, table, "followed")
     until(lambda: the_migration(shim, table).get("uuid"), "it is submitted", 40)
     follower = Follower(shim, the_migration(shim, table)["uuid"])
     until(lambda: follower.rows, "the first row")
@@ -306,7 +313,7 @@ def test_follow_ends(start_shim, bed, table, how):
     assert not follower.thread.is_alive()
     bed.forget(table)
     bed.run(f"CREATE TABLE IF NOT EXISTS {table} (id bigint PRIMARY KEY)")
-    thread.join(150)
+    alter.wait()
 
 
 def test_drains_are_shown(start_shim, bed, table):
@@ -315,7 +322,7 @@ def test_drains_are_shown(start_shim, bed, table):
                        "control": {"user": bed.user, "password": bed.password}})
     mention = f"SELECT 1 AS {table} FROM customer WHERE id = 1"  # a name is looked for wherever it stands
     with shim.connect() as slow, slow.cursor() as cursor, shim.wire(timeout=120) as late:
-        thread, outcome = start(shim, table, "drained")
+        alter = add_column(shim, table, "drained")
         until(lambda: the_migration(shim, table).get("uuid"), "it is submitted", 60)
         cursor.execute("BEGIN")
         cursor.execute(mention)
@@ -327,8 +334,7 @@ def test_drains_are_shown(start_shim, bed, table):
         late.send(wire.COM_QUERY, mention)
         until(lambda: the_migration(shim, table)["parked"] == "1", "a new transaction waits, and is counted", 60)
         cursor.execute("COMMIT")
-        thread.join(120)
-        assert outcome == [None]
+        assert alter.wait(120) == "ok"
         assert late.read_response().error is None
     assert the_migration(shim, table)["parked"] == "0"
 
@@ -340,11 +346,11 @@ def test_queued_in_vitess(start_shim, bed, table):
         bed.run("SET @@ddl_strategy = 'vitess --postpone-completion'", f"ALTER TABLE {other} ADD COLUMN first int")
         until(lambda: waits(bed, other), "somebody else's runs", 120)
         uuid = bed.migrations(other)[0]["migration_uuid"]
-        thread, outcome = start(shim, table, "second")
+        alter = add_column(shim, table, "second")
         stage = until(lambda: "behind" in (r := the_migration(shim, table).get("stage") or "") and r, "it is queued", 60)
         running = {row["migration_uuid"] for row in bed.run("SHOW VITESS_MIGRATIONS LIKE 'running'")}
         assert uuid in running and stage.removeprefix("queued in Vitess behind ") in running, (stage, running)
         assert the_migration(shim, table)["queue"] == "1"
         bed.run(f"ALTER VITESS_MIGRATION '{the_migration(shim, table)['uuid']}' CANCEL")
-        thread.join(150)
-        assert outcome[0].args[0] == 1317 and the_migration(shim, table)["queue"] is None, outcome
+        error = alter.wait()
+        assert error.args[0] == 1317 and the_migration(shim, table)["queue"] is None, error

@@ -201,6 +201,20 @@ def test_what_systemd_hears(start_shim, tmp_path):
     assert int(manager.next_with("STOPPING")["EXTEND_TIMEOUT_USEC"]) >= 3_000_000
 
 
+def test_shutdown_wait_asks_systemd_for_time(start_shim, tmp_path):
+    """As long as the last session takes, and not only for what is usual."""
+    manager = Manager(tmp_path)
+    shim = start_shim(NOTIFY_SOCKET=str(manager.path))
+    with shim.wire() as client:
+        assert client.query("BEGIN").error is None
+        shim.admin("SHUTDOWN WAIT")
+        assert manager.next_with("STOPPING")
+        for _ in range(2):
+            assert int(manager.next_with("EXTEND_TIMEOUT_USEC")["EXTEND_TIMEOUT_USEC"]) >= 10_000_000
+        assert client.query("COMMIT").error is None
+    assert shim.wait() == 0 and shim.events("shutdown", limit_s="none")
+
+
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 17, 0x4206, 0x4207, 0x40000000
 
 

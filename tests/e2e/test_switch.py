@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import Iterator
 
 import pymysql
 import pytest
@@ -60,11 +65,12 @@ def test_traffic_and_primaries_for_real(switcher, bed, table):
     bed.vtctl(*move, "create", "--source-keyspace", bed.keyspace, "--tables", "demo")
     try:
         until(lambda: "Running" in bed.vtctl(*move, "status", "--format", "json"), "the copy follows", 60)
+        reports: list[str] = []
         with Load(switcher.dsn(), 60) as load:
             for _ in range(2):
-                assert "done in" in str(switcher.admin(f"SWITCH TRAFFIC '{bed.aside}.test_switch' ONLY 'primary'"))
+                reports.append(str(switcher.admin(f"SWITCH TRAFFIC '{bed.aside}.test_switch' ONLY 'primary'")))
                 assert routed(bed) == f"{bed.aside}.demo"
-                assert "done in" in str(switcher.admin(f"SWITCH TRAFFIC '{bed.aside}.test_switch' REVERSE ONLY 'primary'"))
+                reports.append(str(switcher.admin(f"SWITCH TRAFFIC '{bed.aside}.test_switch' REVERSE ONLY 'primary'")))
                 assert routed(bed) == f"{bed.keyspace}.demo"
             before = primary(bed, "-80")
             assert "done in" in str(switcher.admin(f"REPARENT '{bed.keyspace}/-80'"))
@@ -79,7 +85,151 @@ def test_traffic_and_primaries_for_real(switcher, bed, table):
     assert primary(bed, "-80") == before and switcher.admin("SHOW HOLDS") == []
     held = [int(event["held_ms"]) for event in switcher.events("transition_ended", verb="SWITCH TRAFFIC")]
     assert len(held) == 4 and max(held) < 15000, held
+    assert all("done in" in report for report in reports)
     assert not switcher.events("transition_mark_refused")
+
+
+class Line:
+    """A line to vtctld, plain HTTP/2, on which from some time on a call that others overtake has no answer. It can be cut."""
+
+    HEAD, HEADERS, DATA = 9, 1, 0  # RFC 9113, 4.1 and 6
+
+    def __init__(self, target: str):
+        host, port = target.rsplit(":", 1)
+        self._target = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._ends: list[socket.socket] = []
+        self._newest = 0  # stream
+        self.withholds = False
+        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._target)
+            self._ends += [near, far]
+            threading.Thread(target=self._carry, args=(near, far, len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")), daemon=True).start()
+            threading.Thread(target=self._carry, args=(far, near, 0), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, preface: int) -> None:
+        try:
+            with source.makefile("rb") as reader:
+                sink.sendall(reader.read(preface))
+                while len(head := reader.read(self.HEAD)) == self.HEAD:
+                    payload = reader.read(int.from_bytes(head[:3]))
+                    kind, stream = head[3], int.from_bytes(head[5:]) & 0x7fffffff
+                    if preface:
+                        self._newest = max(self._newest, stream if kind == self.HEADERS else 0)
+                    elif self.withholds and 0 < stream < self._newest and kind in (self.HEADERS, self.DATA):
+                        continue
+                    sink.sendall(head + payload)
+        except OSError:
+            pass
+
+    def cut(self) -> None:
+        self._listener.close()
+        for end in self._ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+@pytest.mark.alone
+def test_an_error_after_the_rules_have_changed(start_shim, bed, table):
+    """Statements go on while vtctld is not through; when it is not heard to the end the error is told, and that traffic is
+    switched all the same."""
+    move = ("MoveTables", "--target-keyspace", bed.aside, "--workflow", "test_cut")
+    bed.vtctl(*move, "create", "--source-keyspace", bed.keyspace, "--tables", "demo")
+    line = Line(bed.environment["BED_VTCTLD"])
+    error = []
+
+    def switch() -> None:
+        try:
+            shim.admin(f"SWITCH TRAFFIC '{bed.aside}.test_cut' ONLY 'primary'")
+        except pymysql.Error as problem:
+            error.append(problem.args[1])
+
+    try:
+        until(lambda: "Running" in bed.vtctl(*move, "status", "--format", "json"), "the copy follows", 60)
+        shim = start_shim(vschema.settings(bed) | {"vtctld": {"addresses": [line.address]}})
+        thread = threading.Thread(target=switch)
+        thread.start()
+        shim.wait_event("hold_set", 30)
+        line.withholds = True  # from now on vtctld is asked for the switch, and meanwhile for the rules
+        shim.wait_event("hold_released", 30)
+        assert thread.is_alive(), error
+        until(lambda: routed(bed) == f"{bed.aside}.demo", "it is switched")
+        line.cut()
+        thread.join(30)
+        assert error and error[0].startswith("transition 1: switch: vtctld: ") and "but traffic is switched" in error[0], error
+        assert [row["outcome"] for row in shim.admin("SHOW TRANSITIONS")] == ["failed"] and "nothing is changed" not in error[0]
+    finally:
+        if routed(bed) == f"{bed.aside}.demo":
+            bed.vtctl(*move, "ReverseTraffic", "--tablet-types", "primary")
+        bed.vtctl(*move, "cancel")
+
+
+@contextmanager
+def slow_transactions(shim: Shim) -> Iterator[dict]:
+    """One after the other, of a third of a second each, that write to demo at their beginning and at their end."""
+    seen: dict = {"done": 0, "errors": []}
+    ended = threading.Event()
+
+    def run() -> None:
+        with shim.connect(autocommit=False) as connection, connection.cursor() as cursor:
+            while not ended.is_set():
+                try:
+                    cursor.execute("DELETE FROM demo WHERE id = -7")
+                    time.sleep(0.3)
+                    cursor.execute("DELETE FROM demo WHERE id = -8")
+                    connection.commit()
+                    seen["done"] += 1
+                except pymysql.Error as error:
+                    seen["errors"].append(error.args)
+                    connection.rollback()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join(30)
+
+
+@pytest.mark.alone
+def test_a_switch_behind_its_back(start_shim, bed, table):
+    """vtctldclient switches traffic there and back: the workflow's lock is seen, and vtctld waits for the transactions."""
+    shim = start_shim(vschema.settings(bed) | {
+        "topo": {"addresses": [bed.environment["BED_ETCD"]], "roots": ["/vitess/global", "/vitess/zone1"]}})
+    shim.wait_event("topo_watched", root="/vitess/global")
+    move = ("MoveTables", "--target-keyspace", bed.aside, "--workflow", "test_behind")
+    bed.vtctl(*move, "create", "--source-keyspace", bed.keyspace, "--tables", "demo")
+    try:
+        until(lambda: "Running" in bed.vtctl(*move, "status", "--format", "json"), "the copy follows", 60)
+        with Load(shim.dsn(), 60) as load, slow_transactions(shim) as slow:
+            for _ in range(2):
+                bed.vtctl(*move, "SwitchTraffic", "--tablet-types", "primary")
+                bed.vtctl(*move, "ReverseTraffic", "--tablet-types", "primary")
+            load.stop()
+            outcome = load.report()
+    finally:
+        bed.vtctl(*move, "cancel")
+    seen = {text: n for text, n in outcome["errors"].items() if "Error 1213 (40001)" not in text}
+    assert not seen and outcome["operations"] > 100, outcome["errors"]
+    assert slow["done"] > 5 and not slow["errors"], slow
+    waited = [(event["keyspace"], event["in_the_way"]) for event in shim.events("topo_lock_given_back")]
+    assert sorted(waited) == 2 * [(bed.aside, "0")] + 2 * [(bed.keyspace, "0")] and not shim.events("topo_lock_failed")
+    held = {(event["hold"], event["scope"], event["owner"]) for event in shim.events("hold_set")}  # some renewed
+    there, back = f"lock of {bed.aside}/test_behind", f"lock of {bed.keyspace}/test_behind_reverse"
+    tables = [f"table {keyspace}.demo" for keyspace in (bed.keyspace, bed.aside)]
+    assert sorted(each[1:] for each in held) == sorted(2 * [(table, owner) for table in tables for owner in (there, back)])
+    assert not shim.events("hold_expired") and shim.admin("SHOW HOLDS") == []
 
 
 def routed(bed) -> str:

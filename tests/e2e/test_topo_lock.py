@@ -7,6 +7,8 @@ import json
 import secrets
 import threading
 import urllib.request
+from contextlib import contextmanager
+from typing import Iterator
 
 import pytest
 
@@ -15,6 +17,7 @@ from lib.clients import Load
 from lib.poll import until
 from lib.shim import Shim
 from lib.topology import primary
+from lib.vschema import settings
 
 DENIES_DEMO = b"\x32\x08\x08\x01\x22\x04demo"  # a Shard (topodata.proto): tablet_controls (6) with denied_tables (4)
 
@@ -26,13 +29,17 @@ class Topology:
         self.url = f"http://{bed.environment['BED_ETCD']}/v3/kv/"
         self.root = f"/test-{secrets.token_hex(4)}"
 
-    def _ask(self, what: str, **request: bytes) -> None:
+    def _ask(self, what: str, **request: bytes) -> dict:
         body = json.dumps({name: base64.b64encode(value).decode() for name, value in request.items()})
         with urllib.request.urlopen(urllib.request.Request(self.url + what, body.encode()), timeout=10) as answer:
-            answer.read()
+            return json.loads(answer.read())
 
     def put(self, key: str, value: bytes) -> None:
         self._ask("put", key=f"{self.root}/{key}".encode(), value=value)
+
+    def keys(self, below: str) -> dict[str, dict]:
+        found = self._ask("range", key=f"{self.root}/{below}/".encode(), range_end=f"{self.root}/{below}0".encode()).get("kvs", [])
+        return {base64.b64decode(each["key"]).decode().removeprefix(self.root + "/"): each for each in found}
 
     def delete(self, key: str) -> None:
         self._ask("deleterange", key=f"{self.root}/{key}".encode())
@@ -40,6 +47,11 @@ class Topology:
     def lock(self, place: str, action: str) -> str:
         key = f"keyspaces/{place}/locks/{secrets.randbits(62)}"
         self.put(key, json.dumps({"Action": action, "HostName": "h", "UserName": "u", "Status": "Running"}, indent=2).encode())
+        return key
+
+    def lock_workflow(self, name: str, action: str = "WorkflowSwitchTraffic") -> str:
+        key = f"internal/named_locks/{name}/locks/{secrets.randbits(62)}"
+        self.put(key, json.dumps({"Action": action, "Status": "Running"}).encode())
         return key
 
     def clear(self) -> None:
@@ -129,6 +141,93 @@ def test_writes_wait_for_a_primary(start_shim, bed, topology, action):
     shim.run("DELETE FROM demo WHERE id = -1")
     assert 1000 < int(shim.wait_event("hold_expired", owner=f"lock of {bed.keyspace}/-80")["age_ms"]) < 10000
     assert not holds(shim)
+
+
+@contextmanager
+def on_its_way(bed: Bed, table: str, keyspace: str) -> Iterator[None]:
+    """The rule that MoveTables leaves for a table that is copied to a keyspace; every vtgate has it."""
+    before = bed.vtctl("GetRoutingRules")
+    rules = json.loads(before).get("rules", []) + [{"from_table": f"{keyspace}.{table}", "to_tables": [f"{bed.keyspace}.{table}"]}]
+    bed.vtctl("ApplyRoutingRules", "--rules", json.dumps({"rules": rules}))
+    try:
+        yield
+    finally:
+        bed.vtctl("ApplyRoutingRules", "--rules", before)
+
+
+def start_with_rule(start_shim, bed, topology, **topo: object) -> Shim:
+    shim = start_shim(settings(bed) | {"topo": {"addresses": [bed.environment["BED_ETCD"]], "roots": [topology.root], **topo}})
+    shim.wait_event("topo_watched", root=topology.root)
+    until(lambda: all(row["vschema"] for row in shim.admin("SHOW VTGATES")), "the rules are read", 10)
+    return shim
+
+
+@pytest.mark.alone
+def test_vtctld_waits_for_transactions(start_shim, bed, topology):
+    """The lock that it takes next is taken until those on the table have ended, and for topo.lock_wait_ms at most."""
+    locks = lambda: topology.keys(f"keyspaces/{bed.keyspace}/locks")  # noqa: E731
+    shim = start_with_rule(start_shim, bed, topology, lock_wait_ms=1500)
+    with shim.connect(autocommit=False) as open_one, open_one.cursor() as cursor, on_its_way(bed, "demo", "elsewhere"):
+        until(lambda: len(shim.events("vtgate_vschema")) >= len(bed.gates), "the new rule is read", 10)
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+        workflow = topology.lock_workflow("elsewhere/wf")
+        until(locks, "the lock is taken", 5)
+        [(key, kept)] = locks().items()
+        assert json.loads(base64.b64decode(kept["value"]))["Action"] == "WaitForTransactions"
+        assert key.rsplit("/", 1)[1] == kept["lease"]  # it ends with its lease should the shim end
+        open_one.commit()
+        until(lambda: not locks(), "the transaction has ended", 1)
+        topology.delete(workflow)
+        assert shim.wait_event("topo_lock_given_back")["in_the_way"] == "0"
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+        workflow = topology.lock_workflow("elsewhere/wf")
+        until(lambda: len(shim.events("topo_lock_given_back")) == 2, "it takes too long", 5)
+        last = shim.events("topo_lock_given_back")[1]
+        assert last["in_the_way"] == "1" and 1500 <= int(last["waited_ms"]) < 4000, last
+        until(lambda: not locks(), "vtctld goes on", 1)
+        topology.delete(workflow)
+        workflow = topology.lock_workflow("elsewhere/wf")
+        until(locks, "the next one", 5)
+        topology.delete(workflow)
+        until(lambda: not locks(), "vtctld has given up", 1)
+        open_one.commit()
+    assert not shim.events("topo_lock_failed")
+
+
+@pytest.mark.alone  # routing rules are everybody's
+def test_a_workflow_s_tables(start_shim, bed, topology):
+    """Its lock comes before the keyspaces'; the rules tell the tables, and nothing else waits. One whose lock is not given back is
+    held for topo.lock_hold_ms, whatever transaction is open."""
+    shim = start_with_rule(start_shim, bed, topology, lock_hold_ms=2000, lock_wait_ms=0)
+    with on_its_way(bed, "demo", "elsewhere"):
+        until(lambda: len(shim.events("vtgate_vschema")) >= len(bed.gates), "the new rule is read", 10)
+        tables = {(f"table {bed.keyspace}.demo", "transactions"), ("table elsewhere.demo", "transactions")}
+        with shim.connect(autocommit=False) as open_one, open_one.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+            topology.lock_workflow("nowhere/wf")  # no table goes there
+            topology.lock_workflow("elsewhere/wf", "MoveTablesCreate")
+            key = topology.lock_workflow("elsewhere/wf")
+            until(lambda: holds(shim) == tables, "the lock is seen", 5)
+            for place in (bed.keyspace, "elsewhere"):  # these are of the same switch
+                topology.lock(place, "SwitchWrites")
+            topology.lock("the_last_one", "SwitchWrites")
+            until(lambda: holds(shim) == tables | {("keyspace the_last_one", "transactions")}, "all of it was read", 5)
+            transaction(shim, "customer").join(10)
+            late = transaction(shim, "demo")
+            until(lambda: parked(shim) == 1, "it waits", 5)
+            cursor.execute("SELECT count(*) FROM demo WHERE id = -2")
+            topology.delete(key)
+            late.join(5)
+            assert not late.is_alive() and not tables & holds(shim)
+            topology.lock_workflow("elsewhere/wf")
+            until(lambda: tables <= holds(shim), "the next one is seen", 5)
+            late = transaction(shim, "demo")
+            late.join(10)
+            assert not late.is_alive()
+            assert 1000 < int(shim.wait_event("hold_expired", owner="lock of elsewhere/wf")["age_ms"]) < 10000
+            assert not shim.events("topo_lock_given_back")
+            cursor.execute("SELECT count(*) FROM demo WHERE id = -3")
+            open_one.commit()
 
 
 def test_other_locks_hold_nothing(start_shim, bed, topology):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import time
 from typing import Callable, Iterator
 
@@ -20,7 +19,8 @@ from lib.bed import Bed
 from lib.ddl import INSTANT, POSTPONED, assert_everywhere, through_vtctld
 from lib.poll import until
 from lib.ports import free_port
-from lib.shim import Shim, merge
+from lib.relay import Relay
+from lib.shim import merge
 from lib.vtctld import Vtctld
 
 
@@ -208,64 +208,26 @@ def test_killed_while_waiting(start_shim, bed, table, end):
             shim.wait_event("ddl_cancelled", table=table)
 
 
-class Relay:
-    """Bytes to and from the bed's vtctld, until some of them match: then `trap` is called, once."""
+class Trap(Relay):
+    """A relay to the bed's vtctld, until some bytes match: then `trap` is called, once, and says whether they go on."""
 
-    def __init__(self, bed: Bed, match: bytes, trap: Callable[["Relay"], bool]):
+    def __init__(self, bed: Bed, match: bytes, trap: Callable[["Trap"], bool]):
+        super().__init__(bed.vtctld)
         self.match, self.trap, self.sprung = match, trap, False
         self.deaf = False  # what vtctld answers does not arrive
-        self.port = free_port()
-        self._target = bed.vtctld.rsplit(":", 1)
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def __enter__(self) -> "Relay":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Nobody gets through any more."""
-        try:
-            self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self._listener.close()
-        self.cut()
-
-    def cut(self) -> None:
-        for pair in self._pairs:
-            for end in pair:
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection((self._target[0], int(self._target[1])))
-            self._pairs.append((client, server))
-            threading.Thread(target=self._pump, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._pump, args=(server, client, False), daemon=True).start()
-
-    def _pump(self, source: socket.socket, target: socket.socket, from_client: bool) -> None:
+    def carry(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
         try:
             while data := source.recv(65536):
                 if from_client and self.match in data and not self.sprung:
                     self.sprung = True
                     if not self.trap(self):
                         continue
-                    target.sendall(data)
+                    sink.sendall(data)
                     self.after()
                 elif from_client or not self.deaf:
-                    target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
+                    sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
         except OSError:
             pass
 
@@ -273,14 +235,14 @@ class Relay:
         """What happens once the matching bytes have gone through."""
 
 
-class CutAfter(Relay):
+class CutAfter(Trap):
     """The answer to what matches is lost, with the connection, once vtctld has acted on it."""
 
     def __init__(self, bed: Bed, match: bytes, acted: Callable[[], bool], forever: bool):
         super().__init__(bed, match, self._spring)
         self._acted, self._forever = acted, forever
 
-    def _spring(self, _: Relay) -> bool:
+    def _spring(self, _: Trap) -> bool:
         self.deaf = True
         return True
 
@@ -293,8 +255,8 @@ class CutAfter(Relay):
             self.deaf = False
 
 
-def relayed(bed: Bed, relay: Relay, **vtctld: object) -> dict:
-    return quick(bed, {"vtctld": {"addresses": f"127.0.0.1:{relay.port}", "timeout_ms": 3000, **vtctld}})
+def relayed(bed: Bed, relay: Trap, **vtctld: object) -> dict:
+    return quick(bed, {"vtctld": {"addresses": relay.endpoint, "timeout_ms": 3000, **vtctld}})
 
 
 @pytest.mark.parametrize("forever", [False, True], ids=["comes back", "stays away"])
@@ -311,11 +273,11 @@ def test_answer_lost(start_shim, bed, table, forever):
 
 def test_request_lost(start_shim, bed, table):
     """The connection breaks before vtctld has read the call: it is submitted again."""
-    def cut(relay: Relay) -> bool:
+    def cut(relay: Trap) -> bool:
         relay.cut()
         return False
 
-    with Relay(bed, b"COLUMN requestlost", cut) as relay:
+    with Trap(bed, b"COLUMN requestlost", cut) as relay:
         shim = start_shim(relayed(bed, relay))
         shim.run(f"ALTER TABLE {table} ADD COLUMN requestlost int")
         assert relay.sprung
@@ -325,11 +287,11 @@ def test_request_lost(start_shim, bed, table):
 
 def test_gone_with_the_request(start_shim, bed, table):
     """The same, and vtctld stays away: an error, and no migration anywhere."""
-    def close(relay: Relay) -> bool:
+    def close(relay: Trap) -> bool:
         relay.close()
         return False
 
-    with Relay(bed, b"COLUMN gone", close) as relay:
+    with Trap(bed, b"COLUMN gone", close) as relay:
         shim = start_shim(relayed(bed, relay))
         with shim.connect() as connection:
             code, text = refused(connection, f"ALTER TABLE {table} ADD COLUMN gone int")
@@ -341,7 +303,7 @@ def test_gone_with_the_request(start_shim, bed, table):
 
 def test_slow_answer(start_shim, bed, table):
     """vtctld does not act within vtctld.timeout_ms: an error that says so, and no migration anywhere."""
-    with Relay(bed, b"COLUMN slow", lambda relay: False) as relay:
+    with Trap(bed, b"COLUMN slow", lambda relay: False) as relay:
         shim = start_shim(relayed(bed, relay, timeout_ms=1500))
         began = time.monotonic()
         with shim.connect() as connection:

@@ -20,6 +20,7 @@ static void on_key(void *arg, const struct topo_event *event)
     if (topo_lock_read(event, &lock))
         CHECK(*lock.keyspace && memchr(lock.keyspace, '\0', sizeof(lock.keyspace)) &&
               memchr(lock.shard, '\0', sizeof(lock.shard)) &&
+              memchr(lock.workflow, '\0', sizeof(lock.workflow)) &&
               memchr(lock.action, '\0', sizeof(lock.action)));
     struct topo_denied *denied = topo_denied_read(event);
 

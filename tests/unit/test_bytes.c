@@ -307,6 +307,38 @@ static void counted_text(void **state)
     buffer_release(&b);
 }
 
+static void hex_digits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *digits;
+        int value;
+    } cases[] = {{"00", 0},
+                 {"09", 9},
+                 {"a0", 0xa0},
+                 {"fF", 0xff},
+                 {"Af", 0xaf},
+                 {"/0", -1},
+                 {"0/", -1},
+                 {":0", -1},
+                 {"0:", -1},
+                 {"g0", -1},
+                 {"0G", -1},
+                 {"@0", -1},
+                 {"0`", -1},
+                 {" 0", -1},
+                 {"\x10"
+                  "0",
+                  -1},
+                 {"0\xff", -1},
+                 {"7", -1},
+                 {"", -1}};
+
+    for (size_t i = 0; i < COUNT(cases); i++)
+        if (bytes_hex_byte(cases[i].digits) != cases[i].value)
+            fail_msg("'%s'", cases[i].digits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +355,7 @@ int main(void)
         cmocka_unit_test(nothing_can_be_written),
         cmocka_unit_test(consume_drops_the_front),
         cmocka_unit_test(counted_text),
+        cmocka_unit_test(hex_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

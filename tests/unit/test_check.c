@@ -44,6 +44,11 @@ static const struct rule_case rule_cases[] = {
     {{"vtgate", "v:1", "hold.max_ttl_s", "59"},
      "hold.default_ttl_s: 60 is above hold.max_ttl_s, which is 59"},
     {{"vtgate", "v:1", "hold.max_ttl_s", "60"}, NULL},
+    {{"vtgate", "v:1", "limits.memory_bytes", "8388608"}, NULL},
+    {{"vtgate", "v:1", "limits.memory_bytes", "8388607"},
+     "limits.memory_bytes: 8388607 is less than the process itself takes; write 0, for no limit, "
+     "or "
+     "at least 8388608 (bytes)"},
     {{"vtgate", "v:1", "control.password", "hunter2"}, "control.password: needs control.user"},
     {{"vtgate", "v:1", "control.user", "u", "control.password", "p"}, NULL},
     {{"vtgate", "v:1", "vtctld.password", "p"}, "vtctld.password: needs vtctld.user"},

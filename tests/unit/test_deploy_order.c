@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "planner/deploy_order.h"
-#include "proxy/vschema_json.h"
+#include "tests/unit/read_vschema.h"
 
 #define HASH       "\"hash\":{\"type\":\"hash\"}"
 #define ON(column) "{\"column_vindexes\":[{\"column\":\"" column "\",\"name\":\"hash\"}]}"
@@ -23,16 +23,6 @@
     "\"old\":{\"column_vindexes\":[{\"column\":\"id\",\"name\":\"hash\"},{\"column\":\"c\","       \
     "\"name\":"                                                                                    \
     "\"l\"}]}"
-
-static struct vschema *read_text(const char *json)
-{
-    char error[VSCHEMA_JSON_ERROR_SIZE] = "";
-    struct vschema *v = vschema_read(json, strlen(json), error);
-
-    if (!v)
-        fail_msg("%s: %s", json, error);
-    return v;
-}
 
 /* Steps that begin with '{' are VSchemas, others DDL; "" is the end. */
 static const struct {
@@ -85,7 +75,7 @@ static void orders(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct vschema *now = read_text(NOW), *made[4] = {NULL};
+        struct vschema *now = read_vschema(NOW), *made[4] = {NULL};
         struct deploy_step steps[4];
         char error[DEPLOY_ORDER_ERROR_SIZE] = "";
         size_t n = 0, which = 0;
@@ -93,7 +83,7 @@ static void orders(void **state)
         for (; n < 4 && cases[i].steps[n]; n++) {
             bool vschema = cases[i].steps[n][0] == '{';
 
-            made[n] = vschema ? read_text(cases[i].steps[n]) : NULL;
+            made[n] = vschema ? read_vschema(cases[i].steps[n]) : NULL;
             steps[n] = (struct deploy_step){.kind = vschema ? DEPLOY_VSCHEMA : DEPLOY_DDL,
                                             .keyspace = "ks",
                                             .ddl = cases[i].steps[n],
@@ -115,7 +105,7 @@ static void orders(void **state)
 static void keyspaces(void **state)
 {
     (void)state;
-    struct vschema *now = read_text(NOW);
+    struct vschema *now = read_vschema(NOW);
     struct deploy_step steps[2] = {
         {.kind = DEPLOY_DDL, .keyspace = "other", .ddl = "drop table old"},
         {.kind = DEPLOY_ROUTING, .keyspace = ""}};

@@ -98,27 +98,34 @@ static void what_is_no_hold_is_refused(void **state)
 static void members_say_what_they_act_by(void **state)
 {
     json_t *member = json_object();
-    int64_t in_the_way = 9;
+    struct fleet_drain drain = {.in_the_way = 9};
 
     (void)state;
-    fleet_member_note(member, "holds/a.1", 7, -1);
-    fleet_member_note(member, "holds/b.2", 8, 3);
+    fleet_member_note(member, "holds/a.1", 7, &(struct fleet_drain){.in_the_way = -1});
+    fleet_member_note(member, "holds/b.2", 8,
+                      &(struct fleet_drain){.in_the_way = 3, .excess_ms = 70});
     char *text = fleet_member_write(member);
     json_t *read = fleet_member_read(text);
 
     assert_int_equal(json_object_size(read), 2);
-    assert_true(fleet_member_has(read, "holds/a.1", 7, &in_the_way) && in_the_way == -1);
-    assert_true(fleet_member_has(read, "holds/b.2", 6, &in_the_way) && in_the_way == 3);
-    assert_false(fleet_member_has(read, "holds/b.2", 9, &in_the_way));
-    assert_false(fleet_member_has(read, "holds/c.3", 1, &in_the_way));
+    assert_true(fleet_member_has(read, "holds/a.1", 7, &drain));
+    assert_true(drain.in_the_way == -1 && drain.excess_ms == 0);
+    assert_true(fleet_member_has(read, "holds/b.2", 6, &drain));
+    assert_true(drain.in_the_way == 3 && drain.excess_ms == 70);
+    assert_false(fleet_member_has(read, "holds/b.2", 9, &drain));
+    assert_false(fleet_member_has(read, "holds/c.3", 1, &drain));
     json_decref(read);
     json_decref(member);
     free(text);
     assert_null(fleet_member_read("nothing"));
-    assert_false(fleet_member_has(NULL, "holds/a.1", 0, &in_the_way));
+    assert_false(fleet_member_has(NULL, "holds/a.1", 0, &drain));
     read = fleet_member_read("{\"holds/a.1\":[\"7\",1],\"holds/b.2\":5}");
-    assert_false(fleet_member_has(read, "holds/a.1", 0, &in_the_way));
-    assert_false(fleet_member_has(read, "holds/b.2", 0, &in_the_way));
+    assert_false(fleet_member_has(read, "holds/a.1", 0, &drain));
+    assert_false(fleet_member_has(read, "holds/b.2", 0, &drain));
+    json_decref(read);
+    read = fleet_member_read("{\"holds/a.1\":[7,0]}"); /* an older shim's, which does not tell */
+    assert_true(fleet_member_has(read, "holds/a.1", 7, &drain));
+    assert_true(drain.in_the_way == 0 && drain.excess_ms == INT32_MAX);
     json_decref(read);
 }
 

@@ -171,12 +171,50 @@ static void files(void **state)
     rmdir(folder);
 }
 
+/* A reader that does not read: nobody waits for it, what is lost is counted, and said when there is
+   room again. */
+static void full_pipe(void **state)
+{
+    static char text[1 << 20];
+    uint64_t before = log_dropped(), lost;
+    int ends[2], saved = dup(STDERR_FILENO);
+    char told[80];
+
+    (void)state;
+    log_set_json(false);
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0); /* as whoever starts the program has it */
+    dup2(ends[1], STDERR_FILENO);
+    alarm(20); /* (the end of a program that waits) */
+    for (unsigned i = 0; i < 10000; i++)
+        log_info("filler", "n:u", (uint64_t)i);
+    lost = log_dropped() - before;
+    ssize_t n = read(ends[0], text, sizeof(text) - 1);
+
+    log_info("after", "n:u", (uint64_t)1);
+    ssize_t more =
+        read(ends[0], text + (n > 0 ? n : 0), sizeof(text) - 1 - (size_t)(n > 0 ? n : 0));
+
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    alarm(0);
+    close(ends[0]);
+    close(ends[1]);
+    assert_true(n > 0 && more > 0);
+    assert_in_range(lost, 5000, 9999);
+    snprintf(told, sizeof(told), "event=log_lines_dropped lines=%llu\n", (unsigned long long)lost);
+    const char *dropped = strstr(text, told);
+
+    assert_non_null(dropped);
+    assert_non_null(strstr(dropped, "event=after n=1\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_lines),   cmocka_unit_test(json_lines),
         cmocka_unit_test(json_is_json), cmocka_unit_test(priorities_for_the_journal),
-        cmocka_unit_test(files),
+        cmocka_unit_test(files),        cmocka_unit_test(full_pipe),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

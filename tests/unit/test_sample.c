@@ -16,32 +16,36 @@
 static const struct {
     const char *sql, *sample; /* NULL: none */
 } CASES[] = {
-    {"SELECT a FROM t WHERE id = 77", "SELECT a FROM t WHERE id = 1"},
+    {"SELECT a FROM t WHERE id = 77", "SELECT a FROM t WHERE id = 1001"},
     {"select a from t where id = 77 and b = 'secret' and c = 1.25 limit 10",
-     "select a from t where id = 1 and b = 's2' and c = 3.5 limit 4"},
+     "select a from t where id = 1001 and b = 's1002' and c = 1003.5 limit 1004"},
     /* equal ones stay equal, others stay different */
     {"UPDATE t SET a = 5, b = 6, c = 5 WHERE d = '5'",
-     "UPDATE t SET a = 1, b = 2, c = 1 WHERE d = 's3'"},
-    {"SELECT -5", "SELECT -1"},
+     "UPDATE t SET a = 1001, b = 1002, c = 1001 WHERE d = 's1003'"},
+    {"SELECT -5", "SELECT -1001"},
     {"SELECT a FROM t WHERE id IN (1, 22, -333) AND b = 'x'",
-     "SELECT a FROM t WHERE id IN (1) AND b = 's2'"},
+     "SELECT a FROM t WHERE id IN (1001) AND b = 's1002'"},
     {"SELECT a FROM t WHERE b in ('a','b') or id in(5)",
-     "SELECT a FROM t WHERE b in ('s1') or id in(2)"},
-    {"SELECT a FROM t WHERE id IN (1, f(2), 3)", "SELECT a FROM t WHERE id IN (1, f(2), 3)"},
-    {"SELECT a FROM t WHERE id IN (SELECT 9 FROM u)", "SELECT a FROM t WHERE id IN (SELECT 1 FROM u)"},
+     "SELECT a FROM t WHERE b in ('s1001') or id in(1002)"},
+    {"SELECT a FROM t WHERE id IN (1, f(2), 3)",
+     "SELECT a FROM t WHERE id IN (1001, f(1002), 1003)"},
+    {"SELECT a FROM t WHERE id IN (SELECT 9 FROM u)",
+     "SELECT a FROM t WHERE id IN (SELECT 1001 FROM u)"},
     {"INSERT INTO t(a, b) VALUES (9, 'it''s'), (8, \"x\\\"y\")",
-     "INSERT INTO t(a, b) VALUES (1, 's2'), (3, 's4')"},
-    {"SELECT a, count(*) AS 'how many' FROM t GROUP BY 1 HAVING count(*) > 7 ORDER BY 2 DESC LIMIT 9",
-     "SELECT a, count(*) AS 'how many' FROM t GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 DESC LIMIT 2"},
+     "INSERT INTO t(a, b) VALUES (1001, 's1002'), (1003, 's1004')"},
+    {"SELECT a, count(*) AS 'how many' FROM t GROUP BY 1 HAVING count(*) > 7 ORDER BY 2 DESC LIMIT "
+     "9",
+     "SELECT a, count(*) AS 'how many' FROM t GROUP BY 1 HAVING count(*) > 1001 ORDER BY 2 DESC "
+     "LIMIT 1002"},
     {"SELECT group_concat(a ORDER BY 1 SEPARATOR ';') FROM t WHERE `x` = 3",
-     "SELECT group_concat(a ORDER BY 1 SEPARATOR ';') FROM t WHERE `x` = 1"},
-    {"/* trace 4711 */ SELECT 5 ; ", "SELECT 1"},
-    {"SELECT 5 /* trace 4711 */", "SELECT 1"},
+     "SELECT group_concat(a ORDER BY 1 SEPARATOR ';') FROM t WHERE `x` = 1001"},
+    {"/* trace 4711 */ SELECT 5 ; ", "SELECT 1001"},
+    {"SELECT 5 /* trace 4711 */", "SELECT 1001"},
     {"SELECT /*vt+ ALLOW_SCATTER */ a FROM t WHERE b = 5",
-     "SELECT /*vt+ ALLOW_SCATTER */ a FROM t WHERE b = 1"},
+     "SELECT /*vt+ ALLOW_SCATTER */ a FROM t WHERE b = 1001"},
     {"SELECT\ta\n FROM t", "SELECT\ta\n FROM t"},
-    {"WITH c AS (SELECT 8) SELECT * FROM c", "WITH c AS (SELECT 1) SELECT * FROM c"},
-    {"(SELECT 8) UNION (SELECT 9)", "(SELECT 1) UNION (SELECT 2)"},
+    {"WITH c AS (SELECT 8) SELECT * FROM c", "WITH c AS (SELECT 1001) SELECT * FROM c"},
+    {"(SELECT 8) UNION (SELECT 9)", "(SELECT 1001) UNION (SELECT 1002)"},
     {"SELECT NULL, TRUE, @a, @@autocommit", "SELECT NULL, TRUE, @a, @@autocommit"},
     /* nothing that is harmless is known */
     {"SELECT /* trace 4711 */ a FROM t", NULL},
@@ -96,7 +100,8 @@ static void room_is_respected(void **state)
 
         assert_int_equal(dst[size], 'Z');
         assert_true(n == 0 || (n < size && dst[n] == '\0'));
-        assert_int_equal(n != 0, size > strlen("SELECT a FROM t WHERE id = 1 AND b IN ('s2')"));
+        assert_int_equal(n != 0,
+                         size > strlen("SELECT a FROM t WHERE id = 1001 AND b IN ('s1002')"));
     }
 }
 
@@ -119,6 +124,10 @@ static void writing_is_told(void **state)
     assert_true(sample_writes("insert into t values (1)", 24));
     assert_true(sample_writes("WITH c AS (SELECT 1) DELETE FROM t", 34));
     assert_false(sample_writes("SELECT `update` FROM t", 22));
+    assert_true(sample_is_apart("SELECT a FROM t WHERE id = 1001", 31));
+    assert_true(sample_is_apart("SELECT 's1001'", 14));
+    assert_false(sample_is_apart("SELECT count(*) FROM t1001 ORDER BY 1", 37));
+    assert_false(sample_is_apart("SELECT sum(a) AS 'sum of all' FROM t", 36));
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,24 +118,33 @@ static void lines_are_read(void **state)
 static const struct {
     const char *key, *value; /* NULL: deleted */
     bool is_lock;
-    const char *keyspace, *shard, *action;
+    const char *keyspace, *shard, *action, *workflow; /* NULL: "" */
 } LOCKS[] = {
+    {"/vitess/global/internal/named_locks/aside/wf/locks/7587", LOCK_OF("WorkflowSwitchTraffic"),
+     true, "aside", "", "WorkflowSwitchTraffic", "wf"},
+    {"/vitess/global/internal/named_locks/aside/shards/locks/1", NULL, true, "aside", "", "",
+     "shards"},
+    {"/vitess/global/internal/named_locks/aside/shards/x/locks/1", "x", false, "", "", "", ""},
+    {"/vitess/global/internal/named_locks/aside/locks/1", "x", false, "", "", "", ""},
+    {"/vitess/global/internal/named_locks/aside/wf/Lock", "x", false, "", "", "", ""},
     {"/vitess/global/keyspaces/commerce/locks/7587", LOCK_OF("SwitchWrites"), true, "commerce", "",
-     "SwitchWrites"},
+     "SwitchWrites", NULL},
     {"/vitess/global/keyspaces/commerce/shards/-80/locks/7587",
      LOCK_OF("PlannedReparentShard(<nil>, AvoidPrimary = <nil>)"), true, "commerce", "-80",
-     "PlannedReparentShard(<nil>, AvoidPrimary = <nil>)"},
-    {"/vitess/global/keyspaces/commerce/shards/-80/locks/7587", NULL, true, "commerce", "-80", ""},
-    {"/vitess/global/keyspaces/commerce/locks/1", "", true, "commerce", "", ""},
-    {"/vitess/global/keyspaces/commerce/locks/1", "{\"Action\": 5}", true, "commerce", "", ""},
-    {"/vitess/global/keyspaces/commerce/locks/1", "{\"Action", true, "commerce", "", ""},
-    {"/vitess/global/keyspaces/locks/locks/1", LOCK_OF("a"), true, "locks", "", "a"},
-    {"/vitess/global/keyspaces/commerce/shards/-80/Shard", "x", false, "", "", ""},
-    {"/vitess/global/keyspaces/commerce/shards/locks/1", "x", false, "", "", ""},
-    {"/vitess/global/keyspaces/commerce/shards//locks/1", "x", false, "", "", ""},
-    {"/vitess/global/keyspaces/commerce/Keyspace", "x", false, "", "", ""},
-    {"/vitess/global/locks/1", "x", false, "", "", ""},
-    {"", "x", false, "", "", ""},
+     "PlannedReparentShard(<nil>, AvoidPrimary = <nil>)", NULL},
+    {"/vitess/global/keyspaces/commerce/shards/-80/locks/7587", NULL, true, "commerce", "-80", "",
+     NULL},
+    {"/vitess/global/keyspaces/commerce/locks/1", "", true, "commerce", "", "", NULL},
+    {"/vitess/global/keyspaces/commerce/locks/1", "{\"Action\": 5}", true, "commerce", "", "",
+     NULL},
+    {"/vitess/global/keyspaces/commerce/locks/1", "{\"Action", true, "commerce", "", "", NULL},
+    {"/vitess/global/keyspaces/locks/locks/1", LOCK_OF("a"), true, "locks", "", "a", NULL},
+    {"/vitess/global/keyspaces/commerce/shards/-80/Shard", "x", false, "", "", "", NULL},
+    {"/vitess/global/keyspaces/commerce/shards/locks/1", "x", false, "", "", "", NULL},
+    {"/vitess/global/keyspaces/commerce/shards//locks/1", "x", false, "", "", "", NULL},
+    {"/vitess/global/keyspaces/commerce/Keyspace", "x", false, "", "", "", NULL},
+    {"/vitess/global/locks/1", "x", false, "", "", "", NULL},
+    {"", "x", false, "", "", "", NULL},
 };
 
 static void locks_are_read(void **state)
@@ -158,6 +168,7 @@ static void locks_are_read(void **state)
         assert_string_equal(lock.keyspace, LOCKS[i].keyspace);
         assert_string_equal(lock.shard, LOCKS[i].shard);
         assert_string_equal(lock.action, LOCKS[i].action);
+        assert_string_equal(lock.workflow, LOCKS[i].workflow ? LOCKS[i].workflow : "");
     }
 }
 
@@ -215,6 +226,42 @@ static void the_request_has_a_range(void **state)
     free(text);
 }
 
+/* It is found as vtctld's are, and gone with its lease. */
+static void a_lock_of_our_own(void **state)
+{
+    static const char ANSWER[] =
+        "{\"header\": {}, \"ID\": \"7587866534134087431\", \"TTL\": \"4\"}";
+    int64_t lease = topo_lease_read(ANSWER, strlen(ANSWER));
+    char *ask = topo_lease_request(4), *give = topo_revoke_request(lease);
+    char *text = topo_lock_request("/vitess/global", "commerce", lease);
+    json_t *put = json_loads(text, 0, NULL);
+    const char *value = json_string_value(json_object_get(put, "value"));
+    char key[128] = "";
+    struct topo_lock lock;
+
+    (void)state;
+    assert_int_equal(lease, 7587866534134087431);
+    assert_string_equal(ask, "{\"TTL\":4}");
+    assert_string_equal(give, "{\"ID\":7587866534134087431}");
+    assert_int_equal(json_integer_value(json_object_get(put, "lease")), lease);
+    const char *key64 = json_string_value(json_object_get(put, "key"));
+
+    EVP_DecodeBlock((unsigned char *)key, (const unsigned char *)key64, (int)strlen(key64));
+    assert_string_equal(key, "/vitess/global/keyspaces/commerce/locks/7587866534134087431");
+    struct topo_event e = {
+        .key = key, .len = strlen(key), .value = value, .value_len = strlen(value)};
+
+    assert_true(topo_lock_read(&e, &lock));
+    assert_string_equal(lock.keyspace, "commerce");
+    assert_string_equal(lock.action, "WaitForTransactions");
+    assert_int_equal(topo_lease_read("{}", 2), 0);
+    assert_int_equal(topo_lease_read("no", 2), 0);
+    json_decref(put);
+    free(text);
+    free(ask);
+    free(give);
+}
+
 static void a_login_is_asked_for_and_read(void **state)
 {
     static const struct {
@@ -250,6 +297,7 @@ int main(void)
         cmocka_unit_test(keys_are_told_apart),     cmocka_unit_test(lines_are_read),
         cmocka_unit_test(locks_are_read),          cmocka_unit_test(denied_tables_are_read),
         cmocka_unit_test(the_request_has_a_range), cmocka_unit_test(a_login_is_asked_for_and_read),
+        cmocka_unit_test(a_lock_of_our_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,17 +11,7 @@
 #include "planner/vschema_alter.h"
 #include "planner/vschema_diff.h"
 #include "planner/vschema_text.h"
-#include "proxy/vschema_json.h"
-
-static struct vschema *read_text(const char *json)
-{
-    char error[VSCHEMA_JSON_ERROR_SIZE] = "";
-    struct vschema *v = vschema_read(json, strlen(json), error);
-
-    if (!v)
-        fail_msg("%s: %s", json, error);
-    return v;
-}
+#include "tests/unit/read_vschema.h"
 
 #define DEMO                                                                                       \
     "{\"sharded\":true,\"vindexes\":{\"hash\":{\"type\":\"hash\"}},"                               \
@@ -49,7 +39,7 @@ static void whole(void **state)
         "{\"vindexes\":{},\"tables\":{\"a \\\"quoted\\\\ name\":{}}}",
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct vschema *v = read_text(cases[i]), *copy = vschema_clone(v);
+        struct vschema *v = read_vschema(cases[i]), *copy = vschema_clone(v);
         struct text out = {NULL, 0, 0};
 
         vschema_write(&out, v);
@@ -102,14 +92,14 @@ static void mistakes(void **state)
 static void spellings(void **state)
 {
     (void)state;
-    struct vschema *a = read_text("{\"requireExplicitRouting\":true,\"tables\":{\"t\":{"
-                                  "\"columnVindexes\":[{\"columns\":[\"id\"],\"name\":\"h\"}],"
-                                  "\"columnListAuthoritative\":true}}}");
-    struct vschema *b = read_text("{\"require_explicit_routing\":true,\"tables\":{\"t\":{"
-                                  "\"column_vindexes\":[{\"column\":\"id\",\"name\":\"h\"}],"
-                                  "\"column_list_authoritative\":true}}}");
+    struct vschema *a = read_vschema("{\"requireExplicitRouting\":true,\"tables\":{\"t\":{"
+                                     "\"columnVindexes\":[{\"columns\":[\"id\"],\"name\":\"h\"}],"
+                                     "\"columnListAuthoritative\":true}}}");
+    struct vschema *b = read_vschema("{\"require_explicit_routing\":true,\"tables\":{\"t\":{"
+                                     "\"column_vindexes\":[{\"column\":\"id\",\"name\":\"h\"}],"
+                                     "\"column_list_authoritative\":true}}}");
     /* as vtctldclient GetVSchema writes it */
-    struct vschema *c = read_text(
+    struct vschema *c = read_vschema(
         "{\"sharded\":false,\"vindexes\":{},\"tables\":{\"t\":{\"type\":\"\","
         "\"column_vindexes\":[{\"column\":\"id\",\"name\":\"h\",\"columns\":[]}],"
         "\"auto_increment\":null,\"columns\":[],\"pinned\":\"\",\"column_list_authoritative\":"
@@ -156,7 +146,7 @@ static void differences(void **state)
          "demo;everything;"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct vschema *before = read_text(DEMO), *after = read_text(cases[i].after);
+        struct vschema *before = read_vschema(DEMO), *after = read_vschema(cases[i].after);
         struct vschema_diff *d = vschema_diff(before, after);
         struct text changes = {NULL, 0, 0}, touched = {NULL, 0, 0};
 
@@ -260,7 +250,7 @@ static void alters(void **state)
         {"alter vschema on `t\xed\xa0\x80` add vindex hash(id)", "the statement is not UTF-8"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct vschema *before = read_text(DEMO), *after = vschema_clone(before);
+        struct vschema *before = read_vschema(DEMO), *after = vschema_clone(before);
         char error[VSCHEMA_ALTER_ERROR_SIZE] = "";
         struct text got = {NULL, 0, 0};
         bool ok = true;

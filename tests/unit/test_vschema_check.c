@@ -11,7 +11,7 @@
 #include "planner/routing.h"
 #include "planner/vschema_check.h"
 #include "planner/vschema_text.h"
-#include "proxy/vschema_json.h"
+#include "tests/unit/read_vschema.h"
 
 /* Keyspace ks: demo (rows), fresh (no rows), look (a lookup table). In single: seq, empty_seq (no
    row), plain. MySQL has just these. */
@@ -46,26 +46,6 @@ static const struct vschema_fact_table SINGLE_TABLES[] = {{"seq", COLUMNS, 4, RO
     "\"demo\":{\"column_vindexes\":[{\"column\":\"id\",\"name\":\"hash\"},{\"column\":\"name\","   \
     "\"name\":\"l\"}]}"
 
-static struct vschema *read_text(const char *json)
-{
-    char error[VSCHEMA_JSON_ERROR_SIZE] = "";
-    struct vschema *v = vschema_read(json, strlen(json), error);
-
-    if (!v)
-        fail_msg("%s: %s", json, error);
-    return v;
-}
-
-static struct routing_rules *read_rules(const char *json)
-{
-    char error[VSCHEMA_JSON_ERROR_SIZE] = "";
-    struct routing_rules *r = routing_read(json, strlen(json), error);
-
-    if (!r)
-        fail_msg("%s: %s", json, error);
-    return r;
-}
-
 /* "rule path;" of each finding, '!' before those that refuse. */
 static char *list(const struct vschema_findings *f)
 {
@@ -85,8 +65,8 @@ struct world {
 
 static void world_make(struct world *w, const char *before)
 {
-    w->before = read_text(before);
-    w->single = read_text(SINGLE);
+    w->before = read_vschema(before);
+    w->single = read_vschema(SINGLE);
     w->keyspaces[0] = (struct vschema_fact_keyspace){.name = "ks",
                                                      .vschema = w->before,
                                                      .tables_known = true,
@@ -268,7 +248,7 @@ static void checks(void **state)
         struct world w;
 
         world_make(&w, BEFORE);
-        struct vschema *after = read_text(cases[i].after);
+        struct vschema *after = read_vschema(cases[i].after);
         struct vschema_diff *diff = vschema_diff(w.before, after);
         struct vschema_findings found = {.n = 0};
 
@@ -294,7 +274,7 @@ static void externalised(void **state)
     world_make(&w, AFTER(VINDEXES "," LOOKUP(",\"write_only\":\"true\""),
                          DEMO_LOOKUP ",\"look\":" TABLE("xx", "name")));
     struct vschema *after =
-        read_text(AFTER(VINDEXES "," LOOKUP(""), DEMO_LOOKUP ",\"look\":" TABLE("xx", "name")));
+        read_vschema(AFTER(VINDEXES "," LOOKUP(""), DEMO_LOOKUP ",\"look\":" TABLE("xx", "name")));
     struct vschema_diff *diff = vschema_diff(w.before, after);
     struct vschema_findings found = {.n = 0};
 
@@ -316,7 +296,7 @@ static void circumstances(void **state)
     world_make(&w, BEFORE);
     struct routing_rules *rules =
         read_rules("{\"rules\":[{\"from_table\":\"other.t\",\"to_tables\":[\"ks.demo\"]}]}");
-    struct vschema *after = read_text(
+    struct vschema *after = read_vschema(
         AFTER(VINDEXES, "\"fresh\":" TABLE("xx", "id") ",\"unseen\":" TABLE("hash", "id")));
     struct vschema_diff *diff = vschema_diff(w.before, after);
     struct vschema_findings found = {.n = 0};

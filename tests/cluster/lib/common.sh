@@ -123,11 +123,14 @@ wait_aside() {
 # run_logged LABEL LOG COMMAND...: runs COMMAND with its output in LOG, says so every half minute,
 # and on failure shows the end of LOG.
 run_logged() {
-    local label=$1 log=$2 began=$SECONDS told=$SECONDS status=0 pid
-    shift 2
-    say "- $label ..."
-    run_aside "$log" "$@"
-    pid=$ASIDE_PID
+    say "- $1 ..."
+    run_aside "${@:2}"
+    wait_logged "$1" "$2" "$ASIDE_PID"
+}
+
+# wait_logged LABEL LOG PID: the same for a command that run_aside has started.
+wait_logged() {
+    local label=$1 log=$2 pid=$3 began=$SECONDS told=$SECONDS status=0
     while kill -0 "$pid" 2>/dev/null; do
         pause 0.2
         if ((SECONDS - told >= 30)); then

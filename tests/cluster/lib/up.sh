@@ -146,6 +146,8 @@ up_start_tablets() {
     for number in "${!TABLET_SHARDS[@]}"; do
         wait_until 60 "vttablet$((100 + number))" "tablet $((100 + number)) is registered" \
             tablet_registered $((100 + number)) || return
+    done
+    for number in "${!TABLET_SHARDS[@]}"; do
         is_replica "$number" && continue
         # The tablet needs a moment between registering and answering.
         wait_until 60 "vttablet$((100 + number))" "tablet $((100 + number)) is the primary of ${TABLET_SHARDS[number]}" \

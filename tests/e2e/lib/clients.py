@@ -51,7 +51,7 @@ class Statement:
     """One that takes its time, under way in a session of its own."""
 
     def __init__(self, shim: Shim, sql: str, **options: object):
-        self.connection = shim.connect(read_timeout=120, **options)
+        self.connection = shim.connect(read_timeout=180, **options)
         self.socket = self.connection._sock
         self.answer: Exception | str | None = None
         self.thread = threading.Thread(target=self._run, args=(sql,), daemon=True)
@@ -70,13 +70,18 @@ class Statement:
         self.socket.shutdown(2)
         self.thread.join(20)
 
-    def wait(self) -> Exception | str | None:
+    def wait(self, seconds: float = 150) -> Exception | str | None:
         """Its end: "ok", or the error."""
-        self.thread.join(150)
+        self.thread.join(seconds)
         assert not self.thread.is_alive(), "no answer"
         if self.connection.open:
             self.connection.close()
         return self.answer
+
+
+def add_column(shim: Shim, table: str, column: str) -> Statement:
+    """ALTER TABLE, which waits for its migration."""
+    return Statement(shim, f"ALTER TABLE {table} ADD COLUMN {column} int")
 
 
 def connector(shim: Shim, **options: object) -> mysql.connector.MySQLConnection:

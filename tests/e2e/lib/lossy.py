@@ -21,6 +21,8 @@ import time
 from contextlib import contextmanager
 from typing import Iterator, Sequence
 
+from lib.relay import copy
+
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -134,17 +136,5 @@ class LossyNetwork:
             except OSError:
                 return
             far = socket.create_connection(target)
-            self._start(self._copy, near, far)
-            self._start(self._copy, far, near)
-
-    def _copy(self, source: socket.socket, into: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                into.sendall(data)
-        except OSError:
-            pass
-        for each in (source, into):
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            self._start(copy, near, far)
+            self._start(copy, far, near)

@@ -81,8 +81,10 @@ class Shim:
         self.expected_status = 0
         base = {"listen": "%s:%d" % self.listen, "admin": "%s:%d" % self.admin_address,
                 "http": "%s:%d" % self.http_address, "vtgate": bed.endpoints, "workers": WORKERS,
-                "timeouts": {"shutdown_s": 3}}
-        # What all shims of a run are to have, such as {"run": {"seccomp": "enforce"}}.
+                "timeouts": {"shutdown_s": 3},
+                # So that no test passes with a call that the filter of system calls does not let through.
+                "run": {"seccomp": "kill"}}
+        # What all shims of a run are to have, such as {"run": {"seccomp": "off"}}.
         base = merge(base, json.loads(os.environ.get("VTSHIM_TEST_CONFIG") or "{}"))
         self.config = merge(base, config or {})
         self.config_file = folder / f"vtshim-{self.listen[1]}.json"

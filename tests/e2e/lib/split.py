@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import socket
-import threading
 import time
 import zlib
 
+from lib.relay import Relay, end
 from lib.wire import MAX_PACKET
 
 # Long enough for the other side to take the byte before the next one comes, as a rule.
@@ -77,48 +77,12 @@ class Compressed:
         return getattr(self._inner, name)
 
 
-class CuttingRelay:
-    """A relay to `target` that cuts what passes: each read's first bytes one by one, then small pieces."""
+class CuttingRelay(Relay):
+    """A relay that cuts what passes: each read's first bytes one by one, then small pieces."""
 
     HEAD, PIECE = 40, 11
 
-    def __init__(self, target: tuple[str, int]):
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._open: list[socket.socket] = []
-        self.address: tuple[str, int] = self._listener.getsockname()
-
-    @property
-    def endpoint(self) -> str:
-        return "%s:%d" % self.address
-
-    def __enter__(self) -> "CuttingRelay":
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._open:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._target, 10)
-            except OSError:
-                return
-            server.settimeout(None)
-            self._open += [client, server]
-            for source, sink in ((client, server), (server, client)):
-                sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
-
-    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+    def carry(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
         try:
             while data := source.recv(65536):
                 at = 0
@@ -129,8 +93,4 @@ class CuttingRelay:
                     time.sleep(PAUSE)
         except OSError:
             pass
-        for side in (source, sink):
-            try:
-                side.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        end(source, sink)

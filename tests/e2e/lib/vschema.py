@@ -7,6 +7,8 @@ import json
 from contextlib import contextmanager
 from typing import Iterator
 
+import pymysql
+
 from lib.bed import Bed
 from lib.poll import until
 
@@ -37,7 +39,10 @@ def apply(bed: Bed, vschema: dict, keyspace: str | None = None) -> None:
         for gate in range(len(bed.gates)):
             with bed.connect(gate) as connection, connection.cursor() as cursor:
                 for name in wanted:
-                    cursor.execute(f"SHOW VSCHEMA VINDEXES ON `{name}`")
+                    try:
+                        cursor.execute(f"SHOW VSCHEMA VINDEXES ON `{name}`")
+                    except pymysql.ProgrammingError:
+                        return False  # 1146: it does not know the table
                     if not cursor.fetchall():
                         return False
         return True
