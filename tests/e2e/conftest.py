@@ -81,6 +81,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
 
 
 OUR_BED = pytest.StashKey[bool]()
+FAILED: list[str] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Names what failed, a test a line, for run-tests."""
+    if "VTSHIM_TEST_FAILED" in os.environ and not hasattr(session.config, "workerinput"):
+        Path(os.environ["VTSHIM_TEST_FAILED"]).write_text("".join(f"{test}\n" for test in FAILED))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed and report.nodeid not in FAILED:
+        FAILED.append(report.nodeid)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
