@@ -249,14 +249,23 @@ size_t sample_text(char *dst, size_t size, const char *sql, size_t len)
     return s.failed || lx.truncated ? 0 : s.n;
 }
 
+/* INSERT() and REPLACE() are functions, too. */
+static bool is_call(const struct token *t, struct lexer ahead)
+{
+    struct token next = lexer_next(&ahead);
+
+    return (token_is(t, "INSERT") || token_is(t, "REPLACE")) && token_is_char(&next, '(');
+}
+
 bool sample_writes(const char *sql, size_t len)
 {
     struct lexer lx;
 
     lexer_init(&lx, sql, len);
     for (struct token t = lexer_next(&lx); t.kind != TOKEN_END; t = lexer_next(&lx)) {
-        if (token_is(&t, "INSERT") || token_is(&t, "REPLACE") || token_is(&t, "UPDATE") ||
-            token_is(&t, "DELETE"))
+        if ((token_is(&t, "INSERT") || token_is(&t, "REPLACE") || token_is(&t, "UPDATE") ||
+             token_is(&t, "DELETE")) &&
+            !is_call(&t, lx))
             return true;
     }
     return false;

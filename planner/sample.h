@@ -26,7 +26,8 @@
  */
 size_t sample_text(char *dst, size_t size, const char *sql, size_t len);
 
-/* What a statement of sample_text does, by its first word. */
+/* Whether a statement of sample_text writes rows or locks them (FOR UPDATE), by its words;
+   functions of the same names, INSERT() and REPLACE(), do not. */
 bool sample_writes(const char *sql, size_t len);
 
 /* Whether a statement of sample_text has a literal of its own in it, so that hardly any user's
