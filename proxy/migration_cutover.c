@@ -120,8 +120,8 @@ void migration_drained(struct session *s, struct cutover *c,
     struct migration *m = s->migration;
 
     m->cutover = c;
-    if (s->state != SESSION_MIGRATING || m->cut != CUT_DRAINING) {
-        migration_end_cutover(m); /* it is being cancelled */
+    if (s->state != SESSION_MIGRATING || m->cut != CUT_DRAINING || m->stopping) {
+        migration_end_cutover(m); /* it is being cancelled, and polled on for what becomes of it */
         return;
     }
     if (in_the_way->n > 0) {

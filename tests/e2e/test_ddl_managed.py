@@ -12,6 +12,7 @@ import pymysql
 import pytest
 from pymysql.cursors import DictCursor
 
+from lib import wire
 from lib.clients import add_column, connector
 from lib.ddl import statuses, through_vtctld
 from lib.poll import stays, until
@@ -363,3 +364,21 @@ def test_kill_query_keeps_it_going(start_shim, bed, table, managed):
         assert isinstance(error, pymysql.Error) and error.args[0] == 1317
         holder.commit()
     until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 90)
+
+
+def test_kill_query_while_transactions_are_drained(start_shim, bed, table, managed):
+    """With `cancel` the migration is cancelled, and the drain, which ends later, does not have it completed after all."""
+    managed["ddl"] |= {"on_disconnect": "cancel", "drain_ms": 60000, "poll_interval_ms": 3000}
+    shim = start_shim(managed)
+    with shim.connect(autocommit=False) as holder, shim.wire(timeout=60) as client:
+        holder.cursor().execute(f"SELECT count(*) FROM {table}")
+        client.send(wire.COM_QUERY, f"ALTER TABLE {table} ADD COLUMN killed int")
+        until(lambda: [row["stage"] for row in shim.admin("SHOW MIGRATIONS")] == ["draining transactions"], "it drains", 90)
+        shim.run(f"KILL QUERY {client.greeting.connection_id}")
+        until(lambda: set(statuses(bed, table)) == {"cancelled"}, "it is cancelled", 30)
+        holder.commit()
+        until(lambda: shim.events("hold_released"), "the drain is over", 10)
+        error = client.read_response().error
+        assert error.code == 1317 and "was cancelled" in error.text, error
+        assert client.value("SELECT 1") == "1"
+    assert not shim.events("ddl_cut_over") and not has_column(bed, table, "killed")
