@@ -199,10 +199,12 @@ bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_change
     size_t i;
     bool ok = json_is_object(result) && !json_is_true(json_object_get(result, "canceled"));
     int64_t latest = number(json_object_get(result, "header"), "revision");
+    /* Its revision is the store's: what has happened since *revision comes in the next lines. */
+    bool created = json_is_true(json_object_get(result, "created"));
 
     if (!ok)
         *revision = 0; /* compacted, perhaps: what was missed is not known */
-    else if (latest > *revision)
+    else if (latest > *revision && !(*revision && created))
         *revision = latest;
     json_array_foreach(ok ? json_object_get(result, "events") : NULL, i, event)
     {

@@ -54,8 +54,8 @@ struct topo_event {
 
 /*
  * One line of the stream (topo_key.c, pure but for jansson): calls changed for each key in it.
- * False: it is no such line, or says that the watch has ended; *revision becomes the latest one,
- * or 0 when the watch must begin anew from now.
+ * False: it is no such line, or says that the watch has ended; *revision becomes the latest one
+ * that has been told of, or 0 when the watch must begin anew from now.
  */
 typedef void topo_changed_fn(void *arg, const struct topo_event *event);
 bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_changed_fn *changed,

@@ -73,7 +73,8 @@ static const struct {
 } LINES[] = {
     {"{\"result\":{\"header\":{\"cluster_id\":\"1\",\"revision\":\"48\",\"raft_term\":\"2\"},"
      "\"created\":true}}",
-     true, 48, 0, ""},
+     true, 7, 0, ""}, /* those after 7 come in the next lines */
+    {"{\"result\":{\"header\":{\"revision\":\"48\"}}}", true, 48, 0, ""},
     {"{\"result\":{\"header\":{\"revision\":\"50\"},\"events\":[{\"kv\":{\"key\":"
      "\"L3ZpdGVzcy96b25lMS9TcnZWU2NoZW1h\",\"mod_revision\":\"50\",\"value\":\"CgA=\"}}]}}",
      true, 50, 1, "/vitess/zone1/SrvVSchema"},
@@ -111,6 +112,16 @@ static void lines_are_read(void **state)
             assert_string_equal(seen.last, LINES[i].last);
         }
     }
+}
+
+static void a_watch_from_now_on_begins_where_the_store_is(void **state)
+{
+    struct seen seen = {0};
+    int64_t revision = 0;
+
+    (void)state;
+    assert_true(topo_line_read(LINES[0].line, strlen(LINES[0].line), &revision, note, &seen));
+    assert_int_equal(revision, 48);
 }
 
 #define LOCK_OF(action) "{\"Action\": \"" action "\", \"HostName\": \"h\", \"Status\": \"Running\"}"
@@ -294,9 +305,13 @@ static void a_login_is_asked_for_and_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_are_told_apart),     cmocka_unit_test(lines_are_read),
-        cmocka_unit_test(locks_are_read),          cmocka_unit_test(denied_tables_are_read),
-        cmocka_unit_test(the_request_has_a_range), cmocka_unit_test(a_login_is_asked_for_and_read),
+        cmocka_unit_test(keys_are_told_apart),
+        cmocka_unit_test(lines_are_read),
+        cmocka_unit_test(a_watch_from_now_on_begins_where_the_store_is),
+        cmocka_unit_test(locks_are_read),
+        cmocka_unit_test(denied_tables_are_read),
+        cmocka_unit_test(the_request_has_a_range),
+        cmocka_unit_test(a_login_is_asked_for_and_read),
         cmocka_unit_test(a_lock_of_our_own),
     };
 
