@@ -70,17 +70,42 @@ static void forget(struct topo_locks *ls, struct held *h)
     free(h);
 }
 
+/* Whether a record still has that hold: two locks of one place and kind share theirs. */
+static bool is_wanted(const struct topo_locks *ls, uint64_t hold)
+{
+    const struct held *h;
+    int64_t now = clock_ms();
+
+    TAILQ_FOREACH(h, &ls->list, link)
+    {
+        for (size_t i = 0; now < h->until_ms && i < h->n; i++) {
+            if (h->holds[i] == hold)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The record that had them must not have them any more. */
 static void release(struct topo_locks *ls, const uint64_t *holds, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (holds_find(ls->server->holds, holds[i]))
+        if (!is_wanted(ls, holds[i]) && holds_find(ls->server->holds, holds[i]))
             holds_remove(ls->server->holds, holds[i], NULL, NULL);
     }
 }
 
+static void release_all(struct topo_locks *ls, struct held *h)
+{
+    size_t n = h->n;
+
+    h->n = 0;
+    release(ls, h->holds, n);
+}
+
 static void let_go(struct topo_locks *ls, struct held *h)
 {
-    release(ls, h->holds, h->n);
+    release_all(ls, h);
     forget(ls, h);
 }
 
@@ -249,8 +274,7 @@ static void on_rules(evutil_socket_t fd, short what, void *arg)
                                      h->moving.table) == VTGATES_SHOW) {
             log_info("topo_table_moved", "keyspace:s table:s from:s", h->like.keyspace,
                      h->moving.table, h->moving.from);
-            release(ls, h->holds, h->n);
-            h->n = 0;
+            release_all(ls, h);
         }
     }
 }

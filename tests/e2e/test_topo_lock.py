@@ -143,6 +143,19 @@ def test_writes_wait_for_a_primary(start_shim, bed, topology, action):
     assert not holds(shim)
 
 
+def test_two_locks_share_a_hold(start_shim, bed, topology):
+    """Who waits for a shard's lock has its key there, too: the end of the first leaves what the second is taken for."""
+    shim = start(start_shim, bed, topology)
+    keys = [topology.lock(f"{bed.keyspace}/shards/-80", "PlannedReparentShard") for _ in range(2)]
+    until(lambda: len(shim.events("hold_set")) == 2, "both locks are seen", 5)
+    topology.delete(keys.pop(0))
+    topology.lock("the_last_one", "SwitchWrites")
+    until(lambda: ("keyspace the_last_one", "transactions") in holds(shim), "all of it was read", 5)
+    assert (f"keyspace {bed.keyspace}", "writes, transactions") in holds(shim)
+    topology.delete(keys.pop(0))
+    until(lambda: holds(shim) == {("keyspace the_last_one", "transactions")}, "the second has ended", 5)
+
+
 @contextmanager
 def on_its_way(bed: Bed, table: str, keyspace: str) -> Iterator[None]:
     """The rule that MoveTables leaves for a table that is copied to a keyspace; every vtgate has it."""
