@@ -48,6 +48,7 @@ struct held {
     bool may_narrow;
     bool braked;
     struct topo_moving moving; /* of a workflow to like.keyspace; from "": of none */
+    bool from_locked;          /* moving.from is, and like.keyspace not yet */
     uint64_t holds[TABLES_MAX];
     size_t n;
     size_t len;
@@ -235,6 +236,20 @@ static void hold_moving(struct topo_locks *ls, const struct topo_event *e,
         brake(ls, e, moving[i].from);
 }
 
+/* Whether that keyspace's lock is taken for tables that move. vtctld locks the keyspace that serves
+   before the one that they go to (switchWrites in server.go); of a Reshard, in whose keyspace other
+   workflows' tables may be about to arrive, it locks that keyspace alone. */
+static bool is_of_moving(struct held *h, const char *keyspace)
+{
+    bool serves = strcmp(h->moving.from, keyspace) == 0;
+    bool is_next = h->from_locked && strcmp(h->like.keyspace, keyspace) == 0;
+
+    if (!serves && !is_next)
+        return false;
+    h->from_locked = serves;
+    return true;
+}
+
 /* The lock of one of its two keyspaces comes after the workflow's, which may have been a while ago:
    what is held for that goes on, and from now on for as long again. False: there is nothing. */
 static bool renew(struct topo_locks *ls, const char *keyspace)
@@ -245,8 +260,7 @@ static bool renew(struct topo_locks *ls, const char *keyspace)
 
     TAILQ_FOREACH(h, &ls->list, link)
     {
-        if (!*h->moving.from || now >= h->until_ms ||
-            (strcmp(h->moving.from, keyspace) != 0 && strcmp(h->like.keyspace, keyspace) != 0))
+        if (!*h->moving.from || now >= h->until_ms || !is_of_moving(h, keyspace))
             continue;
         found = true;
         if (h->n == 0)

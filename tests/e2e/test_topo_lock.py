@@ -243,6 +243,27 @@ def test_a_workflow_s_tables(start_shim, bed, topology):
             open_one.commit()
 
 
+@pytest.mark.alone
+def test_a_reshard_beside_a_workflow_s_tables(start_shim, bed, topology):
+    """Its workflow's lock finds tables that others move into its keyspace. That keyspace is then locked, and no other before: all of
+    it waits. Of a MoveTables the one that serves is locked first."""
+    shim = start_with_rule(start_shim, bed, topology, lock_wait_ms=0)
+    with on_its_way(bed, "demo", "elsewhere"):
+        until(lambda: len(shim.events("vtgate_vschema")) >= len(bed.gates), "the new rule is read", 10)
+        tables = {(f"table {bed.keyspace}.demo", "transactions"), ("table elsewhere.demo", "transactions")}
+        topology.lock_workflow("elsewhere/reshard")
+        reshard = topology.lock("elsewhere", "SwitchWrites")
+        until(lambda: holds(shim) == tables | {("keyspace elsewhere", "transactions")}, "all of the keyspace is held", 5)
+        topology.delete(reshard)
+        until(lambda: holds(shim) == tables, "it is over", 5)
+        for place in (bed.keyspace, "elsewhere"):
+            topology.lock(place, "SwitchWrites")
+        topology.lock("the_last_one", "SwitchWrites")
+        until(lambda: holds(shim) == tables | {("keyspace the_last_one", "transactions")}, "those are a MoveTables'", 5)
+        topology.lock("elsewhere", "SwitchWrites")
+        until(lambda: ("keyspace elsewhere", "transactions") in holds(shim), "the Reshard's waits behind it", 5)
+
+
 def test_other_locks_hold_nothing(start_shim, bed, topology):
     shim = start(start_shim, bed, topology)
     for action in ("ApplySchemaKeyspace", "SwitchReads", "VTOrc Recovery for ReplicationStopped on zone1-0000000100", ""):
