@@ -17,6 +17,7 @@ struct cut_shard {
     char uuid[64], shard[64], message[128];
     uint32_t attempts;
     unsigned told;     /* of which waits cut_shards_new_wait has told */
+    int64_t seen_ms;   /* when the last look that showed it was asked for */
     int64_t waited_ms; /* it cannot have been at its first wait before that; 0: it is not there */
 };
 
@@ -25,7 +26,7 @@ struct cut_shards {
     struct cut_shard shards[];
 };
 
-struct cut_shards *cut_shards_create(const struct executor_row *rows, size_t n)
+struct cut_shards *cut_shards_create(const struct executor_row *rows, size_t n, int64_t asked_ms)
 {
     size_t kept = n < SHARDS_MAX ? n : 0;
     struct cut_shards *c = memory_zalloc(sizeof(*c) + kept * sizeof(c->shards[0]));
@@ -38,6 +39,7 @@ struct cut_shards *cut_shards_create(const struct executor_row *rows, size_t n)
         bytes_to_text(one->shard, sizeof(one->shard), rows[i].shard);
         bytes_to_text(one->message, sizeof(one->message), rows[i].message);
         one->attempts = rows[i].attempts;
+        one->seen_ms = asked_ms;
     }
     return c;
 }
@@ -108,6 +110,18 @@ const char *cut_shards_new_wait(struct cut_shards *c, const struct executor_row 
     return NULL;
 }
 
+/* For the next look: what it finds to have begun has done so since this one was asked for. */
+static void note_seen(struct cut_shards *c, const struct executor_row *rows, size_t n,
+                      int64_t asked_ms)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct cut_shard *found = find(c, &rows[i]);
+
+        if (found)
+            c->shards[found - c->shards].seen_ms = asked_ms;
+    }
+}
+
 int64_t cut_shards_gap(struct cut_shards *c, const struct executor_row *rows, size_t n,
                        int64_t asked_ms, int64_t now_ms)
 {
@@ -119,12 +133,13 @@ int64_t cut_shards_gap(struct cut_shards *c, const struct executor_row *rows, si
 
         if (wait_of(c, &rows[i], &one) != 1)
             continue;
-        one->waited_ms = one->waited_ms ? one->waited_ms : asked_ms;
+        one->waited_ms = one->waited_ms ? one->waited_ms : one->seen_ms;
         since = one->waited_ms < since ? one->waited_ms : since;
         waiting++;
     }
-    if (waiting == 0 || waiting < n)
-        return 0;
+    note_seen(c, rows, n, asked_ms);
+    if (waiting == 0 || waiting < n || waiting < c->n)
+        return 0; /* who is not shown may be ahead of the others */
     int64_t gap = since + FIRST_WAIT_MS - CUT_GAP_LEAD_MS - now_ms;
 
     return gap >= GAP_MIN_MS ? gap : 0;

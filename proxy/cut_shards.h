@@ -21,9 +21,10 @@ struct cut_shards;
 
 enum cut_progress { CUT_WAITING, CUT_UNDER_WAY, CUT_DONE, CUT_FAILED };
 
-/* As the rows are before they are told. More than 4,096 are not followed one by one: none of them
-   is seen to begin. Free it with cut_shards_free (NULL is fine). */
-struct cut_shards *cut_shards_create(const struct executor_row *rows, size_t n);
+/* As the rows are before they are told; asked_ms: when the look was asked for that shows them. More
+   than 4,096 are not followed one by one: none of them is seen to begin. Free it with
+   cut_shards_free (NULL is fine). */
+struct cut_shards *cut_shards_create(const struct executor_row *rows, size_t n, int64_t asked_ms);
 void cut_shards_free(struct cut_shards *c);
 bool cut_shards_are_followed(const struct cut_shards *c);
 
@@ -34,7 +35,8 @@ enum cut_progress cut_shards_progress(const struct cut_shards *c, const struct e
 const char *cut_shards_new_wait(struct cut_shards *c, const struct executor_row *rows, size_t n);
 
 /* For how many milliseconds nobody need be held up, all shards being at the first wait; 0: not now.
-   asked_ms: when the look before this one was asked for; what was not seen then has begun since. */
+   asked_ms: when this look was asked for. What is new in it has begun since the one before was that
+   showed the shard; so a look without an answer is not told here. */
 int64_t cut_shards_gap(struct cut_shards *c, const struct executor_row *rows, size_t n,
                        int64_t asked_ms, int64_t now_ms);
 

@@ -340,7 +340,7 @@ bool migration_cut_over(struct session *s, const struct executor_row *rows, size
     if (!look(s, rows, n, &polls))
         return polls;
     cut_shards_free(m->cut_shards);
-    m->cut_shards = cut_shards_create(rows, n);
+    m->cut_shards = cut_shards_create(rows, n, m->looked_ms);
     m->gapped = false;
     m->cut = CUT_DRAINING;
     migration_show(s);

@@ -68,19 +68,19 @@ struct migration {
     char there[320];     /* what is to be asked in the migration's keyspace, or at a shard of it */
     uint16_t there_code; /* of that, when it is answered: 0, or of its error */
     size_t next_told;
-    bool telling_postpone;               /* what they are being told: POSTPONE, or COMPLETE */
-    int64_t told_ms;                     /* COMPLETING: when a shard was last told */
-    int64_t looked_ms, looked_before_ms; /* when the last look, and the one before, was begun */
-    unsigned retries;                    /* of failures that were Vitess's own */
-    unsigned drains;                     /* that were put off */
-    unsigned wishes;                     /* of operators that have been looked at */
-    bool at_once, later;                 /* ... what the last one is: WISH_NOW, WISH_LATER */
-    unsigned said_s;    /* the threshold by which another shim left a wish, as last seen; or 0 */
-    bool was_ready;     /* all shards were, at some look */
-    int64_t attempt_ms; /* Vitess tries no cut-over before that */
-    int64_t cut_ms;     /* when the next drain may begin; COMPLETING: when it was told */
-    int64_t seen_ms;    /* when all of it was last seen in Vitess */
-    uint16_t code;      /* not 0: the submission failed with this */
+    bool telling_postpone; /* what they are being told: POSTPONE, or COMPLETE */
+    int64_t told_ms;       /* COMPLETING: when a shard was last told */
+    int64_t looked_ms;     /* when the last look was begun */
+    unsigned retries;      /* of failures that were Vitess's own */
+    unsigned drains;       /* that were put off */
+    unsigned wishes;       /* of operators that have been looked at */
+    bool at_once, later;   /* ... what the last one is: WISH_NOW, WISH_LATER */
+    unsigned said_s;       /* the threshold by which another shim left a wish, as last seen; or 0 */
+    bool was_ready;        /* all shards were, at some look */
+    int64_t attempt_ms;    /* Vitess tries no cut-over before that */
+    int64_t cut_ms;        /* when the next drain may begin; COMPLETING: when it was told */
+    int64_t seen_ms;       /* when all of it was last seen in Vitess */
+    uint16_t code;         /* not 0: the submission failed with this */
     char state[6];
     char *message;         /* of the failed submission */
     char behind[UUID_MAX]; /* what it waits for in Vitess, being queued there or here; or empty */

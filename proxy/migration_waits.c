@@ -60,7 +60,7 @@ static void open_gap(struct session *s, const struct executor_row *rows, size_t 
 
     if (m->gapped || !m->cutover || !cutover_was_brief(m->cutover))
         return;
-    int64_t ms = cut_shards_gap(m->cut_shards, rows, n, m->looked_before_ms, clock_ms());
+    int64_t ms = cut_shards_gap(m->cut_shards, rows, n, m->looked_ms, clock_ms());
 
     if (ms == 0)
         return;

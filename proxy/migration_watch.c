@@ -362,7 +362,6 @@ void migration_poll(struct session *s)
     struct migration *m = s->migration;
     const struct executor *executor = m->executor;
 
-    m->looked_before_ms = m->looked_ms;
     m->looked_ms = clock_ms();
     if (m->shards)
         executor->look(s, on_poll);

@@ -38,7 +38,7 @@ static void test_progress(void **state)
 
     (void)state;
     before[1].message = bytes("it was in vain");
-    struct cut_shards *c = cut_shards_create(before, 2);
+    struct cut_shards *c = cut_shards_create(before, 2, 4920);
 
     assert_true(cut_shards_are_followed(c));
     assert_int_equal(cut_shards_progress(c, &before[1]), CUT_WAITING);
@@ -56,7 +56,7 @@ static void test_each_wait_is_told_once(void **state)
 {
     struct executor_row before[] = {row("-80", 0, ""), row("80-", 0, "")};
     struct executor_row both[] = {row("-80", 1, FIRST), row("80-", 1, FIRST)};
-    struct cut_shards *c = cut_shards_create(before, 2);
+    struct cut_shards *c = cut_shards_create(before, 2, 4920);
 
     (void)state;
     assert_null(cut_shards_new_wait(c, before, 2));
@@ -71,21 +71,37 @@ static void test_each_wait_is_told_once(void **state)
     cut_shards_free(c);
 }
 
-/* From the time at which the earlier of two shards can have begun its first wait. */
+/* From the time at which the earlier of two shards can have begun its first wait: when the look
+   before the one that showed it there was asked for. */
 static void test_the_gap(void **state)
 {
     struct executor_row before[] = {row("-80", 0, ""), row("80-", 0, "")};
     struct executor_row rows[] = {row("-80", 1, FIRST), row("80-", 1, "sentry table created: x")};
-    struct cut_shards *c = cut_shards_create(before, 2);
+    struct cut_shards *c = cut_shards_create(before, 2, 4920);
 
     (void)state;
     assert_int_equal(cut_shards_gap(c, before, 2, 5000, 5080), 0);
-    assert_int_equal(cut_shards_gap(c, rows, 2, 5000, 5080), 0); /* not all are there */
+    assert_int_equal(cut_shards_gap(c, rows, 2, 5080, 5160), 0); /* not all are there */
     rows[1].stage = bytes(FIRST);
-    assert_int_equal(cut_shards_gap(c, rows, 2, 5080, 5160), 6000 - CUT_GAP_LEAD_MS - 5160);
+    assert_int_equal(cut_shards_gap(c, rows, 2, 5160, 5240), 6000 - CUT_GAP_LEAD_MS - 5240);
     assert_int_equal(cut_shards_gap(c, rows, 2, 5400, 5480), 6000 - CUT_GAP_LEAD_MS - 5480);
     assert_int_equal(cut_shards_gap(c, rows, 2, 5500, 6000 - CUT_GAP_LEAD_MS - 50), 0);
     assert_int_equal(cut_shards_gap(c, rows, 2, 7000, 7080), 0);
+    cut_shards_free(c);
+}
+
+/* Nobody knows where it is; and when it is shown again it may have been there since. */
+static void test_no_gap_while_one_is_not_shown(void **state)
+{
+    struct executor_row before[] = {row("-80", 0, ""), row("80-", 0, "")};
+    struct executor_row rows[] = {row("-80", 1, FIRST), row("80-", 1, FIRST)};
+    struct cut_shards *c = cut_shards_create(before, 2, 4920);
+
+    (void)state;
+    assert_int_equal(cut_shards_gap(c, before, 2, 5000, 5040), 0);
+    assert_int_equal(cut_shards_gap(c, before, 1, 5200, 5240), 0);
+    assert_int_equal(cut_shards_gap(c, rows, 1, 5280, 5320), 0);
+    assert_int_equal(cut_shards_gap(c, rows, 2, 5360, 5400), 6000 - CUT_GAP_LEAD_MS - 5400);
     cut_shards_free(c);
 }
 
@@ -97,7 +113,7 @@ static void test_no_gap_when_one_is_ahead_or_behind(void **state)
     for (size_t i = 0; i < sizeof(STAGES) / sizeof(STAGES[0]); i++) {
         struct executor_row before[] = {row("-80", 0, ""), row("80-", 0, "")};
         struct executor_row rows[] = {row("-80", 1, FIRST), row("80-", 1, STAGES[i])};
-        struct cut_shards *c = cut_shards_create(before, 2);
+        struct cut_shards *c = cut_shards_create(before, 2, 4920);
 
         assert_int_equal(cut_shards_gap(c, rows, 2, 5000, 5080), 0);
         rows[1].stage = bytes(FIRST);
@@ -116,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_each_wait_is_told_once),
         cmocka_unit_test(test_the_gap),
+        cmocka_unit_test(test_no_gap_while_one_is_not_shown),
         cmocka_unit_test(test_no_gap_when_one_is_ahead_or_behind),
     };
 
