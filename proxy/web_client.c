@@ -9,6 +9,7 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct web_call {
     void *arg;
     struct evbuffer *body; /* of an answer that is there */
     const char *error;
+    char status[32]; /* an error's text */
     bool ended;
 };
 
@@ -77,12 +79,15 @@ static void on_answer(struct evhttp_request *rq, void *arg)
 
     if (call->ended)
         return;
-    if (!rq || evhttp_request_get_response_code(rq) == 0) {
+    int status = rq ? evhttp_request_get_response_code(rq) : 0;
+
+    if (status == 0) {
         end(call, "no answer");
         return;
     }
-    if (evhttp_request_get_response_code(rq) != HTTP_OK) {
-        end(call, "another status than 200");
+    if (status != HTTP_OK) {
+        snprintf(call->status, sizeof(call->status), "HTTP status %d", status);
+        end(call, call->status);
         return;
     }
     evbuffer_add_buffer(call->body, evhttp_request_get_input_buffer(rq));

@@ -27,7 +27,8 @@ struct web_request {
 
 /*
  * The end of it: body[0..len) (borrowed for the call) with status 200, or NULL and why, a short
- * text without anything that the server chose. The call is gone afterwards.
+ * text (borrowed, too) with nothing that the server chose but its status. The call is gone
+ * afterwards.
  */
 typedef void web_done_fn(void *arg, const char *body, size_t len, const char *error);
 
