@@ -17,6 +17,7 @@ from lib import bed as bed_module
 from lib import vschema
 from lib.bed import Bed
 from lib.certificates import Certificates
+from lib.etcd import Etcd
 from lib.lanes import Lanes
 from lib.plain import build_preset
 from lib.poll import until
@@ -202,6 +203,16 @@ def table(bed: Bed) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def secure(bed: Bed, tmp_path: Path) -> Iterator[Etcd]:
+    """An etcd with TLS and users, for this test alone."""
+    etcd = Etcd(bed, tmp_path, Certificates(tmp_path / "etcd-tls"))
+    try:
+        yield etcd.start().with_user()
+    finally:
+        etcd.stop()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from typing import Iterator
 
 import pymysql
 import pytest
 
-from lib.certificates import Certificates
-from lib.etcd import Etcd
+from lib.etcd import PASSWORD, Etcd
 from lib.poll import until
 from lib.shim import merge
 
-PASSWORD = "fleet_secret_1"
-
-
-@pytest.fixture
-def secure(bed, tmp_path) -> Iterator[Etcd]:
-    etcd = Etcd(bed, tmp_path, Certificates(tmp_path / "etcd-tls"))
-    try:
-        yield etcd.start().with_user("vtshim", PASSWORD)
-    finally:
-        etcd.stop()
-
 
 def settings(etcd: Etcd) -> dict:
-    of = etcd.certificates.path
-    return {"fleet": {"etcd": [etcd.address], "name": f"test-{secrets.token_hex(4)}", "lease_s": 2, "poll_ms": 50, "isolation_ms": 500},
-            "topo": {"addresses": [etcd.address], "roots": ["/vitess/zone1"]},
-            "etcd": {"user": "vtshim", "password": PASSWORD},
-            "etcd_tls": {"mode": "verify-identity", "ca": str(of("ca.pem")), "cert": str(of("nameless.pem")),
-                         "key": str(of("nameless-key.pem"))}}
+    return etcd.login_settings() | {
+        "fleet": {"etcd": [etcd.address], "name": f"test-{secrets.token_hex(4)}", "lease_s": 2, "poll_ms": 50, "isolation_ms": 500},
+        "topo": {"addresses": [etcd.address], "roots": ["/vitess/zone1"]}}
 
 
 def shims_of_a_hold(shim) -> int:

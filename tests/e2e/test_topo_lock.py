@@ -8,12 +8,13 @@ import secrets
 import threading
 import urllib.request
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
 from lib.bed import Bed
 from lib.clients import Load
+from lib.etcd import PASSWORD, Etcd
 from lib.poll import until
 from lib.shim import Shim
 from lib.topology import primary
@@ -23,16 +24,13 @@ DENIES_DEMO = b"\x32\x08\x08\x01\x22\x04demo"  # a Shard (topodata.proto): table
 
 
 class Topology:
-    """Keys of a root of our own in the bed's etcd: no vtgate and no tablet reads them."""
+    """Keys below a root that no vtgate and no tablet reads; `call` asks their etcd's gateway."""
 
-    def __init__(self, bed: Bed):
-        self.url = f"http://{bed.environment['BED_ETCD']}/v3/kv/"
-        self.root = f"/test-{secrets.token_hex(4)}"
+    def __init__(self, call: Callable[..., dict], root: str):
+        self.call, self.root = call, root
 
     def _ask(self, what: str, **request: bytes) -> dict:
-        body = json.dumps({name: base64.b64encode(value).decode() for name, value in request.items()})
-        with urllib.request.urlopen(urllib.request.Request(self.url + what, body.encode()), timeout=10) as answer:
-            return json.loads(answer.read())
+        return self.call(f"kv/{what}", **{name: base64.b64encode(value).decode() for name, value in request.items()})
 
     def put(self, key: str, value: bytes) -> None:
         self._ask("put", key=f"{self.root}/{key}".encode(), value=value)
@@ -60,7 +58,12 @@ class Topology:
 
 @pytest.fixture
 def topology(bed):
-    topology = Topology(bed)
+    def call(path: str, **body: object) -> dict:
+        url = f"http://{bed.environment['BED_ETCD']}/v3/{path}"
+        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()), timeout=10) as answer:
+            return json.loads(answer.read())
+
+    topology = Topology(call, f"/test-{secrets.token_hex(4)}")
     yield topology
     topology.clear()
 
@@ -168,8 +171,10 @@ def on_its_way(bed: Bed, table: str, keyspace: str) -> Iterator[None]:
         bed.vtctl("ApplyRoutingRules", "--rules", before)
 
 
-def start_with_rule(start_shim, bed, topology, **topo: object) -> Shim:
-    shim = start_shim(settings(bed) | {"topo": {"addresses": [bed.environment["BED_ETCD"]], "roots": [topology.root], **topo}})
+def start_with_rule(start_shim, bed, topology, etcd: Etcd | None = None, **topo: object) -> Shim:
+    login = etcd.login_settings() if etcd else {}
+    address = etcd.address if etcd else bed.environment["BED_ETCD"]
+    shim = start_shim(settings(bed) | login | {"topo": {"addresses": [address], "roots": [topology.root], **topo}})
     shim.wait_event("topo_watched", root=topology.root)
     until(lambda: all(row["vschema"] for row in shim.admin("SHOW VTGATES")), "the rules are read", 10)
     return shim
@@ -205,6 +210,44 @@ def test_vtctld_waits_for_transactions(start_shim, bed, topology):
         until(lambda: not locks(), "vtctld has given up", 1)
         open_one.commit()
     assert not shim.events("topo_lock_failed")
+
+
+@pytest.mark.alone
+def test_vtctld_waits_where_etcd_has_users(start_shim, bed, secure):
+    """Where etcd.user may not write there, that is said, nothing is left behind, and the holds are as they are; where it may, the lock
+    is taken and given back with a login, too."""
+    topology = Topology(secure.call, "/vitess/global")
+    locks = lambda: topology.keys(f"keyspaces/{bed.keyspace}/locks")  # noqa: E731
+    leases = lambda: secure.call("lease/leases").get("leases", [])  # noqa: E731
+    shim = start_with_rule(start_shim, bed, topology, secure, lock_wait_ms=5000)
+    shim.secret(PASSWORD)
+    tables = {(f"table {bed.keyspace}.demo", "transactions"), ("table elsewhere.demo", "transactions")}
+    with shim.connect(autocommit=False) as open_one, open_one.cursor() as cursor, on_its_way(bed, "demo", "elsewhere"):
+        until(lambda: len(shim.events("vtgate_vschema")) >= len(bed.gates), "the new rule is read", 10)
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+        workflow = topology.lock_workflow("elsewhere/wf")
+        assert shim.wait_event("topo_lock_failed", keyspace=bed.keyspace)["error"] == "HTTP status 403"
+        until(lambda: holds(shim) == tables, "they are held all the same", 5)
+        late = transaction(shim, "demo")
+        until(lambda: parked(shim) == 1, "it waits", 5)
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -2")
+        assert not locks()
+        until(lambda: not leases(), "the lease is given back", 5)
+        topology.delete(workflow)
+        late.join(5)
+        assert not late.is_alive() and not holds(shim)
+        assert len(shim.events("topo_lock_failed")) == 1
+        secure.grant("/vitess/global/keyspaces/", "READWRITE")
+        workflow = topology.lock_workflow("elsewhere/wf")
+        until(locks, "the lock is taken", 5)
+        [(key, kept)] = locks().items()
+        assert json.loads(base64.b64decode(kept["value"]))["Action"] == "WaitForTransactions"
+        assert key.rsplit("/", 1)[1] == kept["lease"]
+        open_one.commit()
+        until(lambda: not locks() and not leases(), "the transaction has ended", 3)
+        assert shim.wait_event("topo_lock_given_back")["in_the_way"] == "0"
+        topology.delete(workflow)
+    assert len(shim.events("topo_lock_failed")) == 1
 
 
 @pytest.mark.alone  # routing rules are everybody's

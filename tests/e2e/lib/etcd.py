@@ -17,6 +17,7 @@ from lib.poll import until
 from lib.ports import free_port
 
 ROOT, ROOT_PASSWORD = "root", "root_secret"
+USER, PASSWORD = "vtshim", "fleet_secret_1"  # the shim's
 
 
 def program(bed: Bed) -> str:
@@ -76,19 +77,30 @@ class Etcd:
     def put(self, key: str, value: str) -> None:
         self.call("kv/put", key=encoded(key), value=encoded(value))
 
-    def with_user(self, user: str, password: str) -> "Etcd":
-        """Logins are needed from now on; that user may do what docs/CONFIG.md says that etcd.user needs."""
+    def with_user(self) -> "Etcd":
+        """Logins are needed from now on; the shim's user may do what every shim needs."""
         self.call("auth/user/add", name=ROOT, password=ROOT_PASSWORD)
         self.call("auth/user/grant", user=ROOT, role="root")
-        self.call("auth/user/add", name=user, password=password)
+        self.call("auth/user/add", name=USER, password=PASSWORD)
         self.call("auth/role/add", name="shim")
         for prefix, permission in (("/vtshim/", "READWRITE"), ("/vitess/", "READ")):
-            self.call("auth/role/grant", name="shim", perm={"permType": permission, "key": encoded(prefix),
-                                                            "range_end": encoded(prefix[:-1] + "0")})
-        self.call("auth/user/grant", user=user, role="shim")
+            self.grant(prefix, permission)
+        self.call("auth/user/grant", user=USER, role="shim")
         self.call("auth/enable")
         self.log_in()
         return self
+
+    def grant(self, prefix: str, permission: str) -> None:
+        """To the shim's user, of all keys that begin so; the prefix ends with a slash."""
+        self.call("auth/role/grant", name="shim", perm={"permType": permission, "key": encoded(prefix),
+                                                        "range_end": encoded(prefix[:-1] + "0")})
+
+    def login_settings(self) -> dict:
+        """How a shim gets in."""
+        of = self.certificates.path
+        return {"etcd": {"user": USER, "password": PASSWORD},
+                "etcd_tls": {"mode": "verify-identity", "ca": str(of("ca.pem")), "cert": str(of("nameless.pem")),
+                             "key": str(of("nameless-key.pem"))}}
 
 
 def encoded(text: str) -> str:
