@@ -106,14 +106,24 @@ static void tell_session(void *context, void *arg)
 
 /* --- draining -------------------------------------------------------------------------------- */
 
+/* All that were counted, here and elsewhere: more than fit must not become none. */
+static struct migration_blockers blockers_of(const struct hold_count *count)
+{
+    size_t n = count->in_the_way + count->elsewhere;
+    struct migration_blockers blockers = {.n = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX};
+
+    for (size_t i = 0; i < count->in_the_way && i < HOLD_NAMED_MAX; i++)
+        blockers.sessions[i] = count->sessions[i];
+    return blockers;
+}
+
 static void on_drained(void *arg, enum drain_end end, const struct hold_count *count)
 {
     struct cutover *c = arg;
 
-    for (size_t i = 0; i < count->in_the_way && i < HOLD_NAMED_MAX; i++)
-        c->in_the_way.sessions[i] = count->sessions[i];
-    /* Without its hold nothing has been drained: it is put off, too. */
-    c->in_the_way.n = end == DRAIN_GONE ? 1 : (uint32_t)(count->in_the_way + count->elsewhere);
+    c->in_the_way = blockers_of(count);
+    if (end == DRAIN_GONE)
+        c->in_the_way.n = 1; /* without its hold nothing has been drained: it is put off, too */
     c->brief = count->excess_ms <= EXCESS_MAX_MS;
     if (!c->server->stopped)
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);
@@ -182,14 +192,12 @@ bool cutover_was_brief(const struct cutover *c)
 static void on_late(void *arg, enum drain_end end, const struct hold_count *count)
 {
     struct cutover *c = arg;
-    struct migration_blockers blockers = {.n = (uint32_t)(count->in_the_way + count->elsewhere)};
+    struct migration_blockers blockers = blockers_of(count);
     char sessions[104];
 
     c->late = NULL;
     if (end != DRAIN_TIMEOUT)
         return;
-    for (size_t i = 0; i < count->in_the_way && i < HOLD_NAMED_MAX; i++)
-        blockers.sessions[i] = count->sessions[i];
     migration_blockers_format(&blockers, sessions, sizeof(sessions));
     log_warn("ddl_gap_late", "migration:u in_the_way:u sessions:s", c->migration,
              (uint64_t)blockers.n, sessions);

@@ -163,6 +163,14 @@ json_t *fleet_member_read(const char *text)
     return load(text);
 }
 
+/* Sums of it are made, and decided by: what is beyond is as much as there may be. */
+static int64_t bounded(const json_t *number, int64_t min, int64_t max)
+{
+    int64_t n = json_integer_value(number);
+
+    return n < min ? min : n > max ? max : n;
+}
+
 bool fleet_member_has(const json_t *member, const char *key, int64_t revision,
                       struct fleet_drain *drain)
 {
@@ -171,9 +179,9 @@ bool fleet_member_has(const json_t *member, const char *key, int64_t revision,
 
     if (!json_is_integer(at) || !json_is_integer(count) || json_integer_value(at) < revision)
         return false;
-    drain->in_the_way = json_integer_value(count);
+    drain->in_the_way = bounded(count, -1, FLEET_IN_THE_WAY_MAX);
     const json_t *excess = json_array_get(noted, 2);
 
-    drain->excess_ms = json_is_integer(excess) ? json_integer_value(excess) : INT32_MAX;
+    drain->excess_ms = json_is_integer(excess) ? bounded(excess, 0, INT32_MAX) : INT32_MAX;
     return true;
 }

@@ -34,8 +34,11 @@ void fleet_member_note(json_t *member, const char *key, int64_t revision,
 char *fleet_member_write(const json_t *member);
 json_t *fleet_member_read(const char *text);
 
-/* Whether the shim acts by that hold as of that revision or later; if so, *drain is set;
-   excess_ms to INT32_MAX if it does not tell. */
+#define FLEET_IN_THE_WAY_MAX 1000000
+
+/* Whether the shim acts by that hold as of that revision or later; if so, *drain is set: in_the_way
+   is at least -1 and at most FLEET_IN_THE_WAY_MAX, excess_ms at least 0 and at most INT32_MAX,
+   which it also is if the shim does not tell. */
 bool fleet_member_has(const json_t *member, const char *key, int64_t revision,
                       struct fleet_drain *drain);
 

@@ -129,6 +129,32 @@ static void members_say_what_they_act_by(void **state)
     json_decref(read);
 }
 
+static void what_members_say_is_bounded(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t in_the_way, excess_ms;
+    } cases[] = {
+        {"{\"h\":[7,-1,0]}", -1, 0},
+        {"{\"h\":[7,-2,-1]}", -1, 0},
+        {"{\"h\":[7,-9223372036854775808,-9223372036854775808]}", -1, 0},
+        {"{\"h\":[7,4294967296,4294967296]}", FLEET_IN_THE_WAY_MAX, INT32_MAX},
+        {"{\"h\":[7,9223372036854775807,9223372036854775807]}", FLEET_IN_THE_WAY_MAX, INT32_MAX},
+        {"{\"h\":[7,1000000,2147483647]}", FLEET_IN_THE_WAY_MAX, INT32_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct fleet_drain drain = {.in_the_way = 9};
+        json_t *member = fleet_member_read(cases[i].text);
+
+        assert_true(fleet_member_has(member, "h", 7, &drain));
+        assert_int_equal(drain.in_the_way, cases[i].in_the_way);
+        assert_int_equal(drain.excess_ms, cases[i].excess_ms);
+        json_decref(member);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +162,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_utf8_do_not_get_in),
         cmocka_unit_test(what_is_no_hold_is_refused),
         cmocka_unit_test(members_say_what_they_act_by),
+        cmocka_unit_test(what_members_say_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
