@@ -12,6 +12,7 @@
 #include "planner/ascii.h"
 #include "proxy/admin_sink.h"
 #include "proxy/api_internal.h"
+#include "proxy/json_text.h"
 #include "proxy/memory.h"
 
 #define API_REPLY_MAX (64u << 20)
@@ -21,21 +22,12 @@
 
 void api_add_string(struct evbuffer *out, const char *text)
 {
-    json_t *value = json_string(text);
-    char *ascii = NULL;
-
-    if (!value) { /* no UTF-8: each byte beyond ASCII is shown as unknown */
-        ascii = memory_copy(text, strlen(text));
-        for (char *p = ascii; p && *p; p++)
-            *p = (unsigned char)*p < 0x80 ? *p : '?';
-        value = json_string(ascii);
-    }
-    char *quoted = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    json_t *value = json_text(text);
+    char *quoted = json_dumps(value, JSON_ENCODE_ANY);
 
     evbuffer_add_printf(out, "%s", quoted ? quoted : "null");
     free(quoted);
     json_decref(value);
-    free(ascii);
 }
 
 /* As RFC 8259 writes a number, but for exponents. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/json_text.h"
 #include "proxy/line_file.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -25,26 +26,11 @@ struct audit {
 
 /* --- a line ---------------------------------------------------------------------------------- */
 
-/* Names may be in any character set; JSON is UTF-8. */
-static json_t *text_value(const char *text)
-{
-    json_t *value = json_string(text);
-
-    if (value)
-        return value;
-    char *ascii = memory_copy(text, strlen(text));
-
-    for (char *p = ascii; *p; p++)
-        *p = (unsigned char)*p < 0x80 ? *p : '?';
-    value = json_string(ascii);
-    free(ascii);
-    return value;
-}
-
+/* Names may be in any character set. */
 static void set_text(json_t *object, const char *key, const char *text)
 {
     if (text && *text)
-        json_object_set_new(object, key, text_value(text));
+        json_object_set_new(object, key, json_text(text));
 }
 
 static void set_number(json_t *object, const char *key, uint64_t n)

@@ -9,6 +9,7 @@
 
 #include "proxy/deploy_plan_internal.h"
 #include "proxy/json_files.h"
+#include "proxy/json_text.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
 
@@ -26,10 +27,11 @@ void plan_save(const struct deploy_plan *p)
         json_array_append_new(steps, json_pack("{s: s, s: s, s: I}", "state",
                                                STATES[p->steps[i].state], "uuid", p->steps[i].uuid,
                                                "transition", (json_int_t)p->steps[i].transition));
-    json_t *json = json_pack("{s: I, s: I, s: s, s: s, s: s, s: s, s: s, s: I, s: o, s: O}", "pid",
-                             (json_int_t)getpid(), "id", (json_int_t)p->id, "user", p->user, "peer",
-                             p->peer, "started", p->started, "state", p->state, "text", p->text,
-                             "at", (json_int_t)p->at, "steps", steps, "plan", p->json);
+    json_t *json =
+        json_pack("{s: I, s: I, s: o, s: o, s: s, s: s, s: o, s: I, s: o, s: O}", "pid",
+                  (json_int_t)getpid(), "id", (json_int_t)p->id, "user", json_text(p->user), "peer",
+                  json_text(p->peer), "started", p->started, "state", p->state, "text",
+                  json_text(p->text), "at", (json_int_t)p->at, "steps", steps, "plan", p->json);
 
     if (!json_files_save(p->server->config->transition_dir, KIND, p->id, json))
         log_warn("plan_not_kept", "plan:u error:s", p->id, strerror(errno));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/json_text.h"
 #include "proxy/memory.h"
 
 #define TEXT_MAX   65536 /* of what is read */
@@ -15,24 +16,6 @@ static const char *const SCOPES[] = {[HOLD_ALL] = "all",
                                      [HOLD_KEYSPACE] = "keyspace",
                                      [HOLD_TABLE] = "table",
                                      [HOLD_VTGATE] = "vtgate"};
-
-/* Jansson keeps UTF-8 only; a name or reason that is none loses what is beyond ASCII. */
-static json_t *string_of(const char *text)
-{
-    json_t *value = json_string(text);
-
-    if (value)
-        return value;
-    char *plain = memory_copy(text, strlen(text));
-
-    for (char *p = plain; *p; p++) {
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    }
-    value = json_string(plain);
-    free(plain);
-    return value;
-}
 
 static char *dump(const json_t *value)
 {
@@ -47,11 +30,11 @@ char *fleet_hold_write(const struct hold *h, int64_t ttl_ms)
 
     json_object_set_new(o, "scope", json_string(SCOPES[h->scope]));
     json_object_set_new(o, "kinds", json_integer((json_int_t)h->kinds));
-    json_object_set_new(o, "keyspace", string_of(h->keyspace));
-    json_object_set_new(o, "table", string_of(h->table));
-    json_object_set_new(o, "vtgate", string_of(h->vtgate));
-    json_object_set_new(o, "owner", string_of(h->owner));
-    json_object_set_new(o, "reason", string_of(h->reason));
+    json_object_set_new(o, "keyspace", json_text(h->keyspace));
+    json_object_set_new(o, "table", json_text(h->table));
+    json_object_set_new(o, "vtgate", json_text(h->vtgate));
+    json_object_set_new(o, "owner", json_text(h->owner));
+    json_object_set_new(o, "reason", json_text(h->reason));
     json_object_set_new(o, "max_wait_ms", json_integer(h->max_wait_ms));
     json_object_set_new(o, "max_parked", json_integer((json_int_t)h->max_parked));
     json_object_set_new(o, "rate", json_integer(h->rate));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proxy/json_files.h"
+#include "proxy/json_text.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
 
@@ -21,7 +22,7 @@
 static void set_string(json_t *o, const char *key, const char *value)
 {
     if (value && *value)
-        json_object_set_new(o, key, json_string(value));
+        json_object_set_new(o, key, json_text(value));
 }
 
 static void set_number(json_t *o, const char *key, int64_t value)
@@ -56,8 +57,9 @@ static json_t *lines_of(const struct transition *t)
     json_t *list = json_array();
 
     for (size_t i = 0; i < t->line_count; i++)
-        json_array_append_new(
-            list, json_pack("[s, s, s]", t->lines[i].section, t->lines[i].item, t->lines[i].value));
+        json_array_append_new(list,
+                              json_pack("[s, o, o]", t->lines[i].section,
+                                        json_text(t->lines[i].item), json_text(t->lines[i].value)));
     return list;
 }
 

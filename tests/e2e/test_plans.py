@@ -112,6 +112,18 @@ def test_restart_in_the_middle(start_shim, bed, before, config, name, tmp_path):
     assert name in vschema.tables(bed)
 
 
+def test_a_name_in_another_character_set(start_shim, bed, before, config, name, tmp_path):
+    """What is no UTF-8 does not keep a plan from its file, nor its transition: both are there after a restart."""
+    config = config | {"transition": {"dir": str(tmp_path)}}
+    shim = start_shim(config)
+    steps = plan(bed, create(name), {"alter_vschema": [f"ALTER VSCHEMA ON {name} ADD VINDEX hash(id)"]})
+    shim.admin(f"DEPLOY PLAN {steps}", user="ren\xe9", charset="latin1", read_timeout=DEPLOY_S)
+    shim.finish()
+    again = start_shim(config)
+    assert [row["state"] for row in again.admin("SHOW PLANS")] == ["done"]
+    assert [row["user"] for row in again.admin("SHOW PLANS") + again.admin("SHOW TRANSITIONS")] == ["ren?@127.0.0.1"] * 2
+
+
 def test_an_alter_is_cut_over_by_the_shim(start_shim, bed, table):
     """As an application's would be: it waits for the drain, and SHOW MIGRATIONS has it."""
     shim = start_shim(merge(vschema.settings(bed), {"ddl": {"poll_interval_ms": 100}}))
