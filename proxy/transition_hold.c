@@ -185,22 +185,33 @@ static void on_put_off(void *arg)
         transition_wait(t, PUT_OFF_MS << t->drains, hold_again);
 }
 
+/* Whoever is in the way: the first one by its number, if it is here. */
+static void name_blockers(const struct hold_count *count, char *dst, size_t size)
+{
+    if (count->in_the_way > 0)
+        snprintf(dst, size, "session %" PRIu64 " and %zu more", count->sessions[0],
+                 count->in_the_way + count->elsewhere - 1);
+    else
+        snprintf(dst, size, "%zu on other shims", count->elsewhere);
+}
+
 static void put_off(struct transition *t, const struct hold_count *count)
 {
-    transition_say(t, "drain", "put off",
-                   "%zu sessions in the way, session %" PRIu64 " one of them", count->in_the_way,
-                   count->sessions[0]);
-    log_info("transition_put_off", "transition:u in_the_way:u session:u", t->id,
-             (uint64_t)count->in_the_way, count->sessions[0]);
+    bool named = count->in_the_way > 0;
+    char blockers[80];
+
+    name_blockers(count, blockers, sizeof(blockers));
+    transition_say(t, "drain", "put off", "sessions in the way: %s", blockers);
+    log_info("transition_put_off",
+             named ? "transition:u in_the_way:u session:u" : "transition:u in_the_way:u", t->id,
+             (uint64_t)(count->in_the_way + count->elsewhere), count->sessions[0]);
     if (++t->drains < DRAINS_MAX) {
         remove_holds(t, on_put_off);
         return;
     }
     transition_fail(t, 1205, "HY000",
-                    "transactions on the tables did not end within %" PRId64
-                    " ms, %u times: session %" PRIu64 " and %zu more",
-                    t->server->config->transition_drain_ms, t->drains, count->sessions[0],
-                    count->in_the_way - 1);
+                    "transactions on the tables did not end within %" PRId64 " ms, %u times: %s",
+                    t->server->config->transition_drain_ms, t->drains, blockers);
 }
 
 static void drain_one(struct transition *t);

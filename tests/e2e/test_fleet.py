@@ -282,6 +282,19 @@ def test_a_deploy_parks_everywhere(deploying):
     assert again.end() == "" and "nothing differs" in str(again.rows)
 
 
+def test_a_deploy_names_no_session_of_another_shim(deploying):
+    """What is in its way is on two others, whose sessions the deployer does not know: it says how many there are."""
+    (one, two, three), table, deploy = deploying
+    with two.connect(autocommit=False) as first, three.connect(autocommit=False) as second:
+        for blocker in (first, second):
+            blocker.cursor().execute(f"SELECT count(*) FROM demo AS {table} WHERE id = -1")  # known by the names it used
+        error = deploy(one).end()
+    assert "transactions on the tables did not end" in error and "3 times: 2 on other shims; nothing is changed" in error, error
+    said = [row["value"] for row in one.admin("SHOW TRANSITION 1") if row["item"] == "put off"]
+    assert said == ["sessions in the way: 2 on other shims"] * 3
+    assert [(event["in_the_way"], event.get("session")) for event in one.events("transition_put_off")] == [("2", None)] * 3
+
+
 def test_the_deployer_is_killed(deploying):
     """What waits for its deploy goes on when its lease is over, and another shim may deploy."""
     (one, two, three), table, deploy = deploying
