@@ -27,7 +27,7 @@ _Static_assert(HOLD_NAMED_MAX <= MIGRATION_BLOCKERS_MAX, "all that are named hav
 /* Of transactions that were too slow, in half a minute: that one begins in a gap, and is so, has
    then a chance of 1 in 100. */
 #define EXCESS_MAX_MS 300
-#define HOLD_TTL_MS   60000 /* should all else fail; the session ends it much sooner */
+#define DRAINED_MS    60000 /* for what comes then; the session ends the hold much sooner */
 
 struct cutover {
     LIST_ENTRY(cutover) link; /* of server->cutovers; the control loop's */
@@ -151,7 +151,9 @@ static void hold(struct cutover *c, fleet_held *done)
     snprintf(h.owner, sizeof(h.owner), "migration %llu", (unsigned long long)c->migration);
     snprintf(h.reason, sizeof(h.reason), "cut-over of migration %llu",
              (unsigned long long)c->migration);
-    c->hold = fleet_hold(c->server, &h, HOLD_TTL_MS, false, done, c);
+    int64_t ttl_ms = c->server->config->ddl_drain_ms + DRAINED_MS; /* should all else fail */
+
+    c->hold = fleet_hold(c->server, &h, ttl_ms, false, done, c);
 }
 
 static void begin(void *context, void *arg)

@@ -15,11 +15,21 @@
 #include "proxy/server.h"
 #include "proxy/transition_internal.h"
 
-#define HOLD_TTL_MS 120000 /* should all else fail; the transition ends it much sooner */
-#define DRAINS_MAX  3
-#define PUT_OFF_MS  500 /* and twice that the next time */
+#define SPARE_MS   120000 /* for what of a transition has no limit of its own */
+#define DRAINS_MAX 3
+#define PUT_OFF_MS 500 /* and twice that the next time */
 
 /* --- hold ------------------------------------------------------------------------------------ */
+
+/* Should all else fail: longer than the settings and the order let a transition take, there and
+   back. It ends its holds itself, much sooner. */
+static int64_t ttl_ms(const struct transition *t)
+{
+    const struct config *c = t->server->config;
+
+    return SPARE_MS + c->transition_drain_ms + 2 * c->transition_apply_ms +
+           t->order.timeout_s * 1000;
+}
 
 /* On the way back statements may as well not wait: what was there before has to be there again. */
 static void on_held(void *arg, uint64_t id, const char *error)
@@ -56,7 +66,7 @@ static void add_hold(struct transition *t, enum hold_scope scope, const char *ke
     snprintf(h.owner, sizeof(h.owner), "transition %" PRIu64, t->id);
     snprintf(h.reason, sizeof(h.reason), "%s, by %.100s", t->order.verb, t->order.user);
     t->holds_pending++;
-    t->holds[t->hold_count++] = fleet_hold(t->server, &h, HOLD_TTL_MS, false, on_held, t);
+    t->holds[t->hold_count++] = fleet_hold(t->server, &h, ttl_ms(t), false, on_held, t);
 }
 
 /* Rules for "t" and "ks.t" touch more than one keyspace: then everything waits, if the tables are

@@ -186,6 +186,19 @@ def test_open_transaction_is_waited_for(bystanders, bed, table):
     assert alter.wait(90) == "ok" and has_column(bed, table, "waited")
 
 
+def test_hold_outlasts_the_drain(start_shim, bed, table, managed):
+    """However long that may take: without it what has been drained would come back."""
+    shim = start_shim(merge(managed, {"ddl": {"drain_ms": 60000}}))
+    with shim.connect(autocommit=False) as holder, holder.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        alter = add_column(shim, table, "drained")
+        shim.wait_event("hold_set", 60)
+        [hold] = shim.admin("SHOW HOLDS")
+        holder.rollback()
+    assert alter.wait(90) == "ok"
+    assert float(hold["expires_in_s"]) > 60 + 50
+
+
 def test_client_leaves(start_shim, bed, table, managed):
     """The keeper completes what a client that was killed had begun; nobody has to do anything."""
     shim = start_shim(managed)

@@ -158,6 +158,20 @@ def test_transactions_that_do_not_end(start_shim, bed, before):
     assert vschema.current(bed) == before and shim.admin("SHOW HOLDS") == []
 
 
+def test_holds_last_as_long_as_the_settings_let_it_take(start_shim, bed, before):
+    shim = start_shim(vschema.settings(bed) | {"transition": {"drain_ms": 600000, "apply_ms": 300000}})
+    copy = json.loads(json.dumps(before))
+    copy["tables"]["demo"]["columns"] = [{"name": "id", "type": "INT64"}]
+    with shim.connect(autocommit=False) as blocker, blocker.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM demo")
+        thread = threading.Thread(target=lambda: deploy(shim, bed, copy))
+        thread.start()
+        [hold] = until(lambda: shim.admin("SHOW HOLDS"), "it holds", 20)
+        blocker.rollback()
+        thread.join()
+    assert float(hold["expires_in_s"]) > 600 + 300
+
+
 def test_alter_vschema(deployer, bed, before, table):
     """Alone and collected; straight afterwards every vtgate has it; the session's mistakes are answered."""
     with deployer.connect() as connection, connection.cursor() as cursor:
