@@ -122,8 +122,9 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
     struct cutover *c = arg;
 
     c->in_the_way = blockers_of(count);
-    if (end == DRAIN_GONE)
-        c->in_the_way.n = 1; /* without its hold nothing has been drained: it is put off, too */
+    /* Without its hold, here or on the others, nothing has been drained: it is put off, too. */
+    if (end == DRAIN_GONE || (end == DRAIN_DONE && !fleet_hold_stands(c->server, c->hold)))
+        c->in_the_way.n = 1;
     c->brief = count->excess_ms <= EXCESS_MAX_MS;
     if (!c->server->stopped)
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);

@@ -356,6 +356,30 @@ def test_a_cut_over_on_three_shims(fleet, bed, table):
     assert len(one.events("ddl_completed")) == 1
 
 
+def test_a_cut_over_that_is_cut_off(fleet, start_shim, bed, etcd, table):
+    """A shim whose lease ends while its cut-over waits for a transaction cuts nothing over when that ends, for the others
+    hold nothing any more; it does when it is back."""
+    with Relay(etcd) as cable:
+        two, = fleet(1)
+        settings = vschema.settings(bed) | {"ddl": {"poll_interval_ms": 100, "drain_ms": 30000}}
+        one = start_shim(settings | {"fleet": two.config["fleet"] | {"etcd": [cable.endpoint]}})
+        until(lambda: members(two) == 2, "they know of each other", 10)
+        with one.connect(autocommit=False) as blocker:
+            blocker.cursor().execute(f"SELECT count(*) FROM {table}")
+            running = threading.Thread(target=one.run, args=(f"ALTER TABLE {table} ADD COLUMN w int",))
+            running.start()
+            until(lambda: two.admin("SHOW HOLDS"), "both hold", 60)
+            stays(lambda: not one.events("ddl_cut_over"), "nothing but the transaction here is in the way", 1)
+            cable.close()
+            until(lambda: members(two) == 1 and not two.admin("SHOW HOLDS"), "the other goes on", 15)
+            blocker.commit()
+        one.wait_event("ddl_drain_put_off", 10)
+        assert not one.events("ddl_cut_over")
+        cable.open()
+        running.join(90)
+        assert not running.is_alive() and len(one.events("ddl_completed")) == 1
+
+
 def test_restart(fleet, start_shim):
     """A shim that starts knows what is held before it lets anything begin."""
     one, two = fleet(2)
