@@ -142,6 +142,7 @@ void http_add_migrations(struct evbuffer *out, struct server *server)
 
     migrations_stats(server->migrations, &stats);
     metrics_text_value(out, METRIC_MIGRATIONS_RUNNING, stats.running);
+    metrics_text_value(out, METRIC_MIGRATIONS_STILL, stats.still);
     add_ended(out, &stats);
     add_durations(out, &stats);
     add_progress(out, server);

@@ -35,6 +35,7 @@ static void migration_free(struct session *s)
     free(m->ddl);
     free(m->uuids);
     copy_watch_free(m->watch);
+    standstill_free(m->standstill);
     free(m->message);
     free(m);
     s->migration = NULL;

@@ -16,6 +16,7 @@
 #include "proxy/executor.h"
 #include "proxy/migrations.h"
 #include "proxy/session.h"
+#include "proxy/standstill.h"
 
 #define UUID_MAX  64
 #define UUIDS_MAX 4096  /* tables in one DROP TABLE */
@@ -89,8 +90,10 @@ struct migration {
     int64_t reported_ms;   /* and when */
     int64_t opens_at;      /* ready, but ddl.cutover_window opens only then (time_t); or 0 */
     struct loop_timer timer;
-    struct copy_watch *watch; /* owned */
-    uint64_t row_bytes;       /* the mean size of the table's rows; 0: not known */
+    struct copy_watch *watch;      /* owned */
+    struct standstill *standstill; /* owned */
+    bool said_still;               /* ... and the log was told of it */
+    uint64_t row_bytes;            /* the mean size of the table's rows; 0: not known */
     struct migration_record record;
     /* The executor's: whom its answer is for, and what only it knows. */
     executor_rows *seen;

@@ -80,6 +80,21 @@ static void sum_up(struct migration_record *r, const struct migration_shard *sha
         snprintf(r->throttled, sizeof(r->throttled), "%s", shard->throttled);
 }
 
+/* Said once each time that it begins. */
+static void note_standstill(struct session *s)
+{
+    struct migration *m = s->migration;
+    struct migration_record *r = &m->record;
+    int64_t limit_ms = s->worker->server->config->ddl_standstill_s * 1000, ms;
+    const char *shard = standstill_find(m->standstill, limit_ms, clock_ms(), &ms);
+
+    snprintf(r->still, sizeof(r->still), "%s", shard ? shard : "");
+    if (shard && !m->said_still)
+        log_warn("ddl_stands_still", "session:u table:s uuid:s shard:s ms:d", s->id, r->table,
+                 r->uuid, shard, ms);
+    m->said_still = shard != NULL;
+}
+
 void migration_note_rows(struct session *s, const struct executor_row *rows, size_t n)
 {
     struct migration_shard *kept = memory_zalloc(MIGRATION_SHARDS_MAX * sizeof(*kept));
@@ -98,6 +113,7 @@ void migration_note_rows(struct session *s, const struct executor_row *rows, siz
         if (strcmp(r->verb, "alter") == 0 && !r->attached)
             copy_watch_row(&s->migration->watch, s->worker->server->copy_rates, r->keyspace,
                            &rows[i], s->migration->row_bytes, clock_ms());
+        standstill_row(&s->migration->standstill, &rows[i], clock_ms());
         sum_up(r, &shard, seen == 0);
         if (seen < MIGRATION_SHARDS_MAX)
             kept[seen] = shard;
@@ -107,6 +123,7 @@ void migration_note_rows(struct session *s, const struct executor_row *rows, siz
         migrations_set_shards(s->worker->server->migrations, r->id, kept,
                               seen < MIGRATION_SHARDS_MAX ? seen : MIGRATION_SHARDS_MAX);
     free(kept);
+    note_standstill(s);
 }
 
 /* --- in words -------------------------------------------------------------------------------- */
@@ -161,6 +178,8 @@ void migration_describe(struct migration *m)
                  r->queue, r->queue == 1 ? "" : "s");
     else if (!m->submitted)
         snprintf(r->stage, sizeof(r->stage), "submitting");
+    else if (*r->still)
+        snprintf(r->stage, sizeof(r->stage), "stands still on shard %.40s", r->still);
     else if (r->shards_ready > 0 && r->shards_ready >= m->shards * m->uuid_count)
         describe_ready(m);
     else if (strcmp(r->status, "running") == 0)

@@ -107,11 +107,26 @@ static void count_end(struct migration_stats *stats, const struct migration_reco
     }
 }
 
+/* Under ms->lock. */
+static uint64_t count_still(const struct migrations *ms)
+{
+    const struct item *it;
+    uint64_t n = 0;
+
+    TAILQ_FOREACH(it, &ms->items, link)
+    {
+        if (!it->record.ended_ms && *it->record.still)
+            n++;
+    }
+    return n;
+}
+
 void migrations_stats(struct migrations *ms, struct migration_stats *stats)
 {
     pthread_mutex_lock(&ms->lock);
     *stats = ms->stats;
     stats->running = ms->n - ms->ended;
+    stats->still = count_still(ms);
     pthread_mutex_unlock(&ms->lock);
 }
 

@@ -67,6 +67,7 @@ struct migration_record {
     uint32_t shards_ready;              /* could cut over, or have */
     char stage[MIGRATION_STAGE_MAX];    /* what it is doing or waiting for, in words */
     char slowest[64];                   /* the shard with the least progress */
+    char still[64];                     /* one on which nothing moves (standstill.h), or empty */
     char throttled[160];                /* why one shard is held up by the throttler, or was last */
     uint64_t rows_copied, table_rows;   /* of all shards */
     int64_t eta_s;                      /* of the slowest shard; -1: not known */
@@ -168,6 +169,7 @@ struct migration_stats {
     uint64_t took_n;      /* all complete ones */
     uint64_t took_ms;     /* their sum */
     uint64_t running;
+    uint64_t still; /* of these: nothing moves any more on one of their shards */
 };
 
 void migrations_stats(struct migrations *ms, struct migration_stats *stats);

@@ -29,6 +29,12 @@ def states(bed, table: str) -> set[str]:
         return set()
 
 
+def streams(bed, table: str) -> bool:
+    """Whether its streams have begun on all shards. A tablet that dies between the migration's beginning and its stream's
+    leaves that stopped for good (test_a_stream_that_stands_still)."""
+    return all(row["migration_status"] == "running" and row["vitess_liveness_indicator"] for row in bed.migrations(table))
+
+
 def fill(bed, table: str, rows: int) -> None:
     """The same rows on each shard."""
     for shard in bed.shards:
@@ -43,7 +49,7 @@ def test_tablet_is_killed_while_rows_are_copied(start_shim, bed, table):
     alter = add_column(shim, table, "copied")
     uuid = until(lambda: the_migration(shim, table).get("uuid"), "it is submitted", 60)
     shim.admin(f"THROTTLE MIGRATION '{uuid}' RATIO 1")
-    until(lambda: states(bed, table) == {"running"}, "both shards run it", 60)
+    until(lambda: streams(bed, table), "both shards run it", 60)
     with bed.killed(TABLET):
         assert alter.answer is None
     assert alter.answer is None
@@ -53,6 +59,27 @@ def test_tablet_is_killed_while_rows_are_copied(start_shim, bed, table):
     assert states(bed, table) == {"complete"}
     assert all("copied" in columns for columns in bed.columns(table).values())
     assert the_migration(shim, table)["status"] == "complete"
+
+
+def test_a_stream_that_stands_still(start_shim, bed, table):
+    """A stream that is stopped, and that Vitess does not start again, is said to stand; the guide's remedy lets it go on."""
+    shard = bed.shards[0].split("/")[1]
+    shim = start_shim(managed(bed, cutover_window=[hours(120, 180)], standstill_s=6))
+    alter = add_column(shim, table, "stood")
+    until(lambda: "window" in (the_migration(shim, table).get("stage") or ""), "it waits", 120)
+    stays(lambda: "stands" not in the_migration(shim, table)["stage"], "it moves", 8, pause=0.5)
+    uuid = the_migration(shim, table)["uuid"]
+    workflow = ("Workflow", "--keyspace", bed.keyspace)
+    bed.vtctl(*workflow, "stop", "--workflow", uuid, "--shards", shard)
+    until(lambda: the_migration(shim, table)["stage"] == f"stands still on shard {shard}", "it is said", 60)
+    assert shim.metric("vtshim_migrations_standing_still") == 1
+    (event,) = shim.events("ddl_stands_still")
+    assert event["uuid"] == uuid and event["shard"] == shard and int(event["ms"]) >= 6000, event
+    bed.vtctl(*workflow, "start", "--workflow", uuid, "--shards", shard)
+    until(lambda: "window" in the_migration(shim, table)["stage"], "it moves again", 60)
+    shim.admin(f"COMPLETE MIGRATION '{uuid}'")
+    assert alter.wait() == "ok"
+    assert shim.metric("vtshim_migrations_standing_still") == 0 and len(shim.events("ddl_stands_still")) == 1
 
 
 @pytest.mark.alone
