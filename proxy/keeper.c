@@ -117,7 +117,7 @@ static void on_ended(struct session *s, void *arg)
 
 static void start_session(void *context, void *arg)
 {
-    struct inner inner = {on_ready, on_ended, arg};
+    struct inner inner = {.ready = on_ready, .ended = on_ended, .arg = arg};
 
     inner_start(context, &inner);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/inner.h"
 #include "proxy/locks.h"
 #include "proxy/memory.h"
 #include "proxy/park.h"
@@ -58,6 +59,10 @@ static void sweep_session(struct session *s, int64_t now)
     }
     if (s->state != SESSION_CLOSING && client_stalls(s, now)) {
         session_client_gone(s, CLOSE_WRITE_TIMEOUT);
+        return;
+    }
+    if (s->inner && s->inner->until_ms && now > s->inner->until_ms) {
+        session_close(s, CLOSE_INNER_TIMEOUT);
         return;
     }
     if (s->worker->draining && (session_may_drain(s) || s->inner)) {

@@ -16,6 +16,7 @@ from lib import wire
 from lib.clients import add_column, connector
 from lib.ddl import statuses, through_vtctld
 from lib.poll import stays, until
+from lib.relay import Relay, end
 from lib.shim import merge
 
 
@@ -245,6 +246,31 @@ def test_shim_is_killed(start_shim, bed, table, managed):
     until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 120)
     assert has_column(bed, table, "stayed")
     assert again.events("ddl_adopted", table=table) or again.events("ddl_adopted")
+
+
+class SilentRelay(Relay):
+    """To a vtgate that hangs at the first question for migrations: its connection stays, and no answer comes."""
+
+    asked = 0
+
+    def carry(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                self.asked += b"SHOW VITESS_MIGRATIONS" in data
+                if self.asked != 1 or b"SHOW VITESS_MIGRATIONS" not in data:
+                    sink.sendall(data)
+        except OSError:
+            pass
+        end(source, sink)
+
+
+def test_a_vtgate_that_hangs_while_it_is_asked(start_shim, bed, managed):
+    """What was left behind is looked for again: a question without an answer is given up."""
+    with SilentRelay(bed.gates[0]) as to_vtgate:
+        shim = start_shim(managed | {"vtgate": to_vtgate.endpoint})
+        shim.wait_event("session_closed", 40, reason="inner_timeout", vtgate=to_vtgate.endpoint)
+        until(lambda: shim.events("session_closed", reason="inner_done"), "it has asked again", 40)
+    assert to_vtgate.asked > 1
 
 
 def test_other_instances_are_left_alone(start_shim, bed, table, managed):
