@@ -223,7 +223,7 @@ class FakeVtgate:
     def __init__(self, scripts: dict[str, Script] | Callable[[str], Script | None] | None = None, *,
                  login: Callable = accept, greeting: Script | None = None, version: bytes = VERSION,
                  plugin: str = "mysql_native_password", capabilities: int = CAPABILITIES,
-                 wrap: Callable[[socket.socket], socket.socket] | None = None):
+                 wrap: Callable[[socket.socket], socket.socket] | None = None, port: int = 0):
         self.scripts = scripts or {}
         self.login = login
         self.greeting = greeting
@@ -234,7 +234,7 @@ class FakeVtgate:
         self.connections = 0
         self.failure: BaseException | None = None
         self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.address: tuple[str, int] = self._listener.getsockname()
 
     @property
