@@ -14,13 +14,15 @@
 
 #include "proxy/admin_internal.h"
 #include "proxy/listener.h"
+#include "proxy/log.h"
 #include "proxy/memory.h"
 #include "proxy/server.h"
+#include "proxy/sockets.h"
 
 #define ADMIN_CLIENTS_MAX 256
 #define SWEEP_MS          1000
 #define LOGIN_MS          10000
-#define STALL_MS          60000
+#define STALL_MAX_MS      60000
 
 static bool is_local(const struct sockaddr *sa)
 {
@@ -68,13 +70,24 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     }
 }
 
+/* As on the other port, but not for ever: these clients are few, and none is waited for. */
+static int64_t stall_ms(const struct server *server)
+{
+    int64_t limit = server->config->timeouts_write_s * 1000;
+
+    return limit > 0 && limit < STALL_MAX_MS ? limit : STALL_MAX_MS;
+}
+
+/* What began to wait since the last look counts from this one on: nobody is closed early. */
 static bool takes_too_long(struct admin_client *c, int64_t now)
 {
     size_t waiting = admin_client_backlog(c);
+    int fd = bufferevent_getfd(c->inner ? c->inner : c->bev);
+    uint64_t taken = waiting ? socket_taken(fd, waiting) : 0;
 
-    if (waiting == 0 || waiting < c->swept_backlog)
+    if (taken == 0 || c->swept_taken == 0 || taken > c->swept_taken)
         c->taken_ms = now;
-    c->swept_backlog = waiting;
+    c->swept_taken = taken;
     switch (c->state) {
     case ADMIN_LOGIN:
     case ADMIN_SWITCHED:
@@ -82,7 +95,11 @@ static bool takes_too_long(struct admin_client *c, int64_t now)
     case ADMIN_CLOSING:
         return waiting == 0 || now - c->taken_ms > LOGIN_MS;
     default:
-        return now - c->taken_ms > STALL_MS;
+        if (now - c->taken_ms <= stall_ms(c->admin->server))
+            return false;
+        log_info("admin_write_timeout", "user:s peer:s waiting:u", c->user, c->peer,
+                 (uint64_t)waiting);
+        return true;
     }
 }
 

@@ -75,7 +75,7 @@ struct admin_client {
     size_t statement_count;
     uint32_t last_statement;
     int64_t accepted_ms, taken_ms; /* since when it has taken nothing of what waits for it */
-    size_t swept_backlog;
+    uint64_t swept_taken;          /* what socket_taken said at the last look; 0: nothing waited */
 };
 
 /* admin_client.c */

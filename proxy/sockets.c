@@ -3,8 +3,8 @@
  */
 #include "proxy/sockets.h"
 
+#include <linux/tcp.h> /* for what netinet/tcp.h's tcp_info does not have */
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -51,4 +51,14 @@ void socket_tune(int fd)
         return;
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     keep_alive(fd);
+}
+
+uint64_t socket_taken(int fd, size_t waiting)
+{
+    struct tcp_info info = {.tcpi_bytes_acked = 0};
+    socklen_t size = sizeof(info);
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_bytes_acked > 0)
+        return info.tcpi_bytes_acked;
+    return UINT64_MAX - waiting;
 }

@@ -5,6 +5,9 @@
 #ifndef VTSHIM_PROXY_SOCKETS_H
 #define VTSHIM_PROXY_SOCKETS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 /*
  * No delay of small packets, and keepalive as Go has it by default, and so vtgate: a peer that is
  * silent for 15 s is probed every 15 s, and after 9 probes without an answer it is gone (150 s).
@@ -16,5 +19,13 @@ void socket_tune(int fd);
    a query are over before the first probe would be due. */
 void socket_no_delay(int fd, int family);
 void socket_keep_alive(int fd);
+
+/*
+ * A number, never 0, that rises when the peer takes some of what it is sent, of which `waiting`
+ * bytes are still to be written. How much waits does not tell: a socket is not writable again
+ * before a third of its buffer, which may be megabytes, is free. Of a unix socket, whose buffer is
+ * small and of which nobody counts it, that has to do.
+ */
+uint64_t socket_taken(int fd, size_t waiting);
 
 #endif

@@ -33,16 +33,18 @@ void worker_bury(struct worker *w, struct session *s)
     TAILQ_INSERT_TAIL(&w->dead, s, link);
 }
 
-/* Whether the client has taken nothing of what waits for it for too long. */
+/* Whether the client has taken nothing of what waits for it for too long; what began to wait since
+   the last look counts from this one on. */
 static bool client_stalls(struct session *s, int64_t now)
 {
     int64_t limit = s->worker->server->config->timeouts_write_s * 1000;
-    size_t backlog = stream_backlog(&s->client);
+    size_t backlog = limit ? stream_backlog(&s->client) : 0;
+    uint64_t taken = backlog ? socket_taken(s->client.fd, backlog) : 0;
 
-    if (backlog == 0 || backlog < s->stalled_backlog || !s->stalled_ms)
+    if (s->stalled_taken == 0 || taken > s->stalled_taken)
         s->stalled_ms = now;
-    s->stalled_backlog = backlog;
-    return backlog > 0 && limit && now - s->stalled_ms > limit;
+    s->stalled_taken = taken;
+    return backlog > 0 && now - s->stalled_ms > limit;
 }
 
 static void sweep_session(struct session *s, int64_t now)

@@ -3,7 +3,6 @@ notices. The faults a real vtgate cannot be made to show come from the fake one.
 
 from __future__ import annotations
 
-import resource
 import socket
 import threading
 import time
@@ -139,13 +138,13 @@ def test_slow_reader_gets_everything(start_shim):
     with FakeVtgate({"big": [Rows(numbers(rows, width))]}) as gate:
         shim = start_shim({"vtgate": gate.endpoint, "workers": 1})
         slow = fake_client(shim, receive_buffer=65536)
-        before = resident_kib(shim)
+        before = shim.resident_kib()
         slow.send(wire.COM_QUERY, "big")
         until(lambda: shim.metric("vtshim_bytes_from_vtgate_total") > 300_000, "the result has begun")
 
         relayed = settled(lambda: shim.metric("vtshim_bytes_from_vtgate_total"))
         assert relayed < 30_000_000, "reading from vtgate goes on although nobody takes the result"
-        grown = resident_kib(shim) - before
+        grown = shim.resident_kib() - before
         assert grown < 16 * 1024, f"memory has grown by {grown} KiB"
         with fake_client(shim) as other:
             assert other.query("SELECT 1").error is None
@@ -164,7 +163,7 @@ def test_eager_sender_waits(start_shim, script, commands, size):
     with FakeVtgate({"answers late": [Wait(go_on), done], "reads late": [done, Wait(go_on)]}) as gate:
         shim = start_shim({"vtgate": gate.endpoint, "workers": 1, "limits": {"max_inspect_bytes": 65536}})
         with fake_client(shim) as client, fake_client(shim) as other:
-            before = resident_kib(shim)
+            before = shim.resident_kib()
             client.send(wire.COM_QUERY, script)
             if script == "reads late":
                 assert client.read_response().rows == [b"\x04done"]
@@ -173,7 +172,7 @@ def test_eager_sender_waits(start_shim, script, commands, size):
             sender.start()
             taken = settled(lambda: shim.metric("vtshim_bytes_from_clients_total"))
             assert taken < 10_000_000, "the client is read although nobody takes what it sends"
-            assert resident_kib(shim) - before < 8 * 1024
+            assert shim.resident_kib() - before < 8 * 1024
             assert other.query("SELECT 1").error is None
             go_on.set()
             if script == "answers late":
@@ -202,11 +201,6 @@ def settled(ask) -> float:
             last, since = now, time.monotonic()
         time.sleep(0.05)
     return last
-
-
-def resident_kib(shim) -> int:
-    pages = int(open(f"/proc/{shim.process.pid}/statm", encoding="ascii").read().split()[1])
-    return pages * resource.getpagesize() // 1024
 
 
 def test_slow_sender(shim):

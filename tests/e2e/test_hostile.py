@@ -13,12 +13,16 @@ import socket
 import threading
 import time
 from collections import deque
+from contextlib import ExitStack
 
 import pymysql
 import pytest
 
+from fake_vtgate import FakeVtgate, Rows, numbers
+from lib import wire
 from lib.poll import until
 from lib.shim import Shim
+from lib.wire import Wire
 
 LONG = os.environ.get("VTSHIM_LONG") == "1"
 TOTAL = 10_000 if LONG else 1_200
@@ -26,6 +30,10 @@ AT_ONCE = 2_000 if LONG else 300
 # Another address than everybody else's, so that a limit by address can tell them apart.
 SOURCE = "127.66.6.6"
 SLOWEST = 5.0  # seconds, on a busy machine and with a sanitizer
+# Operators who read nothing: how many, how many answers each asks for, and one who reads slowly; all far more than buffers take.
+SILENT, MUCH, SLOWLY = 8, 2000, 300
+SHOW_CONFIG = b"\x0c\0\0\0\x03SHOW CONFIG"
+PIECE = 16384
 
 
 class Hostile(threading.Thread):
@@ -122,6 +130,96 @@ def test_half_open_operators(shim):
                 pass
         assert 5 < time.monotonic() - began < 15, name
     assert shim.admin("SHOW VERSION") and shim.http("/healthz")[0] == 200
+
+
+class SlowReader(threading.Thread):
+    """Takes so long to read so many bytes; `got` is how many came before the end, if there was one."""
+
+    def __init__(self, client: Wire, wanted: int, seconds: float):
+        super().__init__()
+        self.client, self.wanted, self.pause, self.got = client, wanted, seconds * PIECE / wanted, 0
+
+    def run(self) -> None:
+        while self.got < self.wanted:
+            piece = self.client.socket.recv(PIECE)
+            if not piece:
+                return
+            self.got += len(piece)
+            time.sleep(self.pause * len(piece) / PIECE)
+
+
+def test_clients_who_read_nothing(start_shim):
+    """timeouts.write_s: who takes none of a result is closed, and who takes it slowly gets all of it."""
+    limit = 2
+    with FakeVtgate({"big": [Rows(list(numbers(400, 50_000)))]}) as gate, ExitStack() as stack:
+        shim = start_shim({"vtgate": gate.endpoint, "timeouts": {"write_s": limit}})
+
+        def client() -> Wire:
+            made = stack.enter_context(Wire(shim.listen, receive_buffer=16384))
+            made.login("fake", "")
+            return made
+
+        slow = client()
+        size = len(slow.query("big").raw)
+        slow.send(wire.COM_QUERY, "big")
+        reader = SlowReader(slow, size, 4 * limit)
+        reader.start()
+        began = time.monotonic()
+        client().send(wire.COM_QUERY, "big")
+        until(lambda: shim.metric("vtshim_sessions_closed_total", reason="write_timeout") >= 1, "it is closed", limit + 5)
+        assert time.monotonic() - began > limit, "that was early"
+        reader.join(60)
+        assert reader.got == size, "every byte"
+        assert slow.query("SELECT 1").error is None
+    assert shim.metric("vtshim_sessions_closed_total", reason="write_timeout") == 1
+
+
+@pytest.mark.parametrize("limit, write_s", [(3, 3), pytest.param(60, 0, marks=pytest.mark.long),
+                                            pytest.param(60, 600, marks=pytest.mark.long)])
+def test_operators_who_read_nothing(start_shim, certificates, limit, write_s):
+    """Who asks the console for much and takes none of it, with TLS or without, is not answered on and on, and is closed after
+    timeouts.write_s, or a minute; one who reads slowly gets everything, and others are served meanwhile."""
+    of = certificates.path
+    shim = start_shim({"timeouts": {"write_s": write_s}, "tls": {"cert": str(of("server.pem")), "key": str(of("server-key.pem"))}},
+                      # What was freed is not to be counted.
+                      ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:quarantine_size_mb=1")
+    with ExitStack() as stack:
+        def operator(tls: bool) -> Wire:
+            client = stack.enter_context(Wire(shim.admin_address, receive_buffer=16384))
+            if tls:
+                client.start_tls(wire.BASIC, certificates.context(), "localhost")
+            client.login("sre", "")
+            return client
+
+        good = stack.enter_context(shim.admin_connect())
+        slow = operator(tls=False)
+        size = len(slow.query("SHOW CONFIG").raw)
+        others = len(os.listdir(f"/proc/{shim.process.pid}/fd"))
+        before, began = shim.resident_kib(), time.monotonic()
+        reader = SlowReader(slow, SLOWLY * size, 4 * limit)
+        slow.socket.sendall(SLOWLY * SHOW_CONFIG)
+        reader.start()
+        for number in range(SILENT):
+            operator(tls=number % 2 == 0).socket.sendall(MUCH * SHOW_CONFIG)
+        asked = time.monotonic()
+        most, slowest = 0, 0.0
+        while len(os.listdir(f"/proc/{shim.process.pid}/fd")) > others:
+            assert time.monotonic() - asked < limit + 10, "they are still there"
+            asks_at = time.monotonic()
+            with good.cursor() as cursor:
+                cursor.execute("SHOW VERSION")
+            slowest = max(slowest, time.monotonic() - asks_at)
+            most = max(most, shim.resident_kib() - before)
+            time.sleep(0.1)
+        assert len(shim.events("admin_write_timeout", user="sre")) == SILENT
+        print(f"gone after {time.monotonic() - asked:.1f} s; {most} KiB more; the slowest answer {slowest:.2f} s; an answer has {size}")
+        assert time.monotonic() - began > limit, "that was early"
+        assert most < SILENT * 3 * 1024 + 16 * 1024, f"memory has grown by {most} KiB"
+        assert slowest < SLOWEST
+        reader.join(10 * limit)
+        assert reader.got == SLOWLY * size, "every byte that it asked for"
+        assert slow.query("SHOW VERSION").error is None
+    assert len(shim.events("admin_write_timeout")) == SILENT
 
 
 def test_out_of_descriptors(start_shim):

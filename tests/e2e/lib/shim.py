@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import urllib.error
@@ -156,6 +157,11 @@ class Shim:
     def secret(self, *texts: str) -> None:
         """These must not turn up in the log."""
         self.secrets.update(text for text in texts if text)
+
+    def resident_kib(self) -> int:
+        """The memory that it takes now."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() // 1024
 
     # Its log.
 
