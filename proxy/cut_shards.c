@@ -12,6 +12,9 @@
 #define SHARDS_MAX    4096
 #define FIRST_WAIT_MS 1000 /* the shortest, when its first look was in vain */
 #define GAP_MIN_MS    100  /* less is not worth it */
+/* Of transactions that were too slow, in half a minute: that one begins in a gap, and is so, has
+   then a chance of 1 in 100. */
+#define EXCESS_MAX_MS 300
 
 struct cut_shard {
     char uuid[64], shard[64], message[128];
@@ -143,4 +146,9 @@ int64_t cut_shards_gap(struct cut_shards *c, const struct executor_row *rows, si
     int64_t gap = since + FIRST_WAIT_MS - CUT_GAP_LEAD_MS - now_ms;
 
     return gap >= GAP_MIN_MS ? gap : 0;
+}
+
+bool cut_shards_gap_is_safe(int64_t excess_ms, int64_t poll_ms)
+{
+    return excess_ms <= EXCESS_MAX_MS && poll_ms <= CUT_GAP_LEAD_MS / 2;
 }

@@ -45,4 +45,9 @@ int64_t cut_shards_gap(struct cut_shards *c, const struct executor_row *rows, si
    somewhat longer: SLOW_TRANSACTION_MS (slow_transactions.h). */
 #define CUT_GAP_LEAD_MS 400
 
+/* Whether a hold may have a gap at all. excess_ms: how much too slow transactions on its table were
+   lately (struct hold_count); poll_ms: how often the other shims of a fleet look what is held, 0
+   for none: all must act by the hold well before that lead is over. */
+bool cut_shards_gap_is_safe(int64_t excess_ms, int64_t poll_ms);
+
 #endif

@@ -24,10 +24,7 @@
 
 _Static_assert(HOLD_NAMED_MAX <= MIGRATION_BLOCKERS_MAX, "all that are named have room");
 
-/* Of transactions that were too slow, in half a minute: that one begins in a gap, and is so, has
-   then a chance of 1 in 100. */
-#define EXCESS_MAX_MS 300
-#define DRAINED_MS    60000 /* for what comes then; the session ends the hold much sooner */
+#define DRAINED_MS 60000 /* for what comes then; the session ends the hold much sooner */
 
 struct cutover {
     LIST_ENTRY(cutover) link; /* of server->cutovers; the control loop's */
@@ -37,7 +34,7 @@ struct cutover {
     char keyspace[65], table[65];
     uint64_t hold, change; /* hold 0: there is none, in the gap */
     struct migration_blockers in_the_way;
-    bool brief;
+    bool liftable; /* once it has been drained */
     int64_t gap_ms;
     struct event *gap;             /* until the hold is set again, or NULL */
     struct hold_drain *late;       /* ... and it has been; or NULL */
@@ -125,7 +122,8 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
     /* Without its hold, here or on the others, nothing has been drained: it is put off, too. */
     if (end == DRAIN_GONE || (end == DRAIN_DONE && !fleet_hold_stands(c->server, c->hold)))
         c->in_the_way.n = 1;
-    c->brief = count->excess_ms <= EXCESS_MAX_MS;
+    c->liftable = cut_shards_gap_is_safe(count->excess_ms,
+                                         c->server->fleet ? c->server->config->fleet_poll_ms : 0);
     if (!c->server->stopped)
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);
 }
@@ -186,9 +184,9 @@ void cutover_start(struct session *s, uint64_t migration_id, const char *keyspac
 
 /* --- the gap --------------------------------------------------------------------------------- */
 
-bool cutover_was_brief(const struct cutover *c)
+bool cutover_is_liftable(const struct cutover *c)
 {
-    return c->brief;
+    return c->liftable;
 }
 
 /* Transactions that began in the gap have not ended: vttablet will be waiting for them. */

@@ -23,9 +23,9 @@ struct cutover;
 void cutover_start(struct session *s, uint64_t migration_id, const char *keyspace,
                    const char *table);
 
-/* Whether what was drained, here and on the other shims of a fleet, has been short lately
-   (slow_transactions.h). Only once migration_drained has been called with it. */
-bool cutover_was_brief(const struct cutover *c);
+/* Whether its hold may have a gap (cut_shards_gap_is_safe). Only once migration_drained has been
+   called with it. */
+bool cutover_is_liftable(const struct cutover *c);
 
 /* The hold ends, and is set again after that many milliseconds. At most once. */
 void cutover_lift(struct cutover *c, int64_t ms);

@@ -58,7 +58,7 @@ static void open_gap(struct session *s, const struct executor_row *rows, size_t 
 {
     struct migration *m = s->migration;
 
-    if (m->gapped || !m->cutover || !cutover_was_brief(m->cutover))
+    if (m->gapped || !m->cutover || !cutover_is_liftable(m->cutover))
         return;
     int64_t ms = cut_shards_gap(m->cut_shards, rows, n, m->looked_ms, clock_ms());
 

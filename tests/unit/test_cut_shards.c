@@ -126,6 +126,17 @@ static void test_no_gap_when_one_is_ahead_or_behind(void **state)
     }
 }
 
+static void test_when_a_gap_is_safe(void **state)
+{
+    (void)state;
+    assert_true(cut_shards_gap_is_safe(0, 0));
+    assert_true(cut_shards_gap_is_safe(300, 0));
+    assert_false(cut_shards_gap_is_safe(301, 0)); /* transactions have been slow */
+    assert_true(cut_shards_gap_is_safe(0, CUT_GAP_LEAD_MS / 2));
+    assert_false(
+        cut_shards_gap_is_safe(0, CUT_GAP_LEAD_MS / 2 + 1)); /* the others would hold too late */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +145,7 @@ int main(void)
         cmocka_unit_test(test_the_gap),
         cmocka_unit_test(test_no_gap_while_one_is_not_shown),
         cmocka_unit_test(test_no_gap_when_one_is_ahead_or_behind),
+        cmocka_unit_test(test_when_a_gap_is_safe),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
