@@ -92,8 +92,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.failed and report.nodeid not in FAILED:
-        FAILED.append(report.nodeid)
+    test = report.nodeid if report.nodeid.startswith("tests/e2e/") else f"tests/e2e/{report.nodeid}"
+    if report.failed and test not in FAILED:
+        FAILED.append(test)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
