@@ -190,6 +190,33 @@ static void tell_key(const json_t *event, topo_changed_fn *changed, void *arg)
         changed(arg, &e);
 }
 
+/*
+ * Up to which revision all has been told, behind that line; 0: it does not say. A header has the
+ * store's own revision, which is ahead of what is told while a watch catches up ("created", and
+ * every batch of events then: Revision in etcd's server/storage/mvcc/watcher.go). Without events it
+ * is a progress notification, which only a watch gets that has caught up.
+ */
+static int64_t told_to(const json_t *result, int64_t before)
+{
+    json_t *events = json_object_get(result, "events");
+    int64_t last = 0;
+    json_t *event;
+    size_t i;
+
+    if (json_array_size(events) == 0)
+        return before && json_is_true(json_object_get(result, "created"))
+                   ? 0
+                   : number(json_object_get(result, "header"), "revision");
+    json_array_foreach(events, i, event)
+    {
+        int64_t one = number(json_object_get(event, "kv"), "mod_revision");
+
+        if (one > last)
+            last = one;
+    }
+    return last;
+}
+
 bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_changed_fn *changed,
                     void *arg)
 {
@@ -198,14 +225,12 @@ bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_change
     json_t *event;
     size_t i;
     bool ok = json_is_object(result) && !json_is_true(json_object_get(result, "canceled"));
-    int64_t latest = number(json_object_get(result, "header"), "revision");
-    /* Its revision is the store's: what has happened since *revision comes in the next lines. */
-    bool created = json_is_true(json_object_get(result, "created"));
+    int64_t told = ok ? told_to(result, *revision) : 0;
 
     if (!ok)
         *revision = 0; /* compacted, perhaps: what was missed is not known */
-    else if (latest > *revision && !(*revision && created))
-        *revision = latest;
+    else if (told > *revision)
+        *revision = told;
     json_array_foreach(ok ? json_object_get(result, "events") : NULL, i, event)
     {
         tell_key(event, changed, arg);
