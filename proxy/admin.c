@@ -83,7 +83,7 @@ static bool takes_too_long(struct admin_client *c, int64_t now)
 {
     size_t waiting = admin_client_backlog(c);
     int fd = bufferevent_getfd(c->inner ? c->inner : c->bev);
-    uint64_t taken = waiting ? socket_taken(fd, waiting) : 0;
+    uint64_t taken = waiting ? socket_taken(fd, UINT64_MAX - waiting) : 0;
 
     if (taken == 0 || c->swept_taken == 0 || taken > c->swept_taken)
         c->taken_ms = now;

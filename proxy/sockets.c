@@ -53,12 +53,12 @@ void socket_tune(int fd)
     keep_alive(fd);
 }
 
-uint64_t socket_taken(int fd, size_t waiting)
+uint64_t socket_taken(int fd, uint64_t otherwise)
 {
     struct tcp_info info = {.tcpi_bytes_acked = 0};
     socklen_t size = sizeof(info);
 
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_bytes_acked > 0)
         return info.tcpi_bytes_acked;
-    return UINT64_MAX - waiting;
+    return otherwise;
 }

@@ -21,11 +21,11 @@ void socket_no_delay(int fd, int family);
 void socket_keep_alive(int fd);
 
 /*
- * A number, never 0, that rises when the peer takes some of what it is sent, of which `waiting`
- * bytes are still to be written. How much waits does not tell: a socket is not writable again
- * before a third of its buffer, which may be megabytes, is free. Of a unix socket, whose buffer is
- * small and of which nobody counts it, that has to do.
+ * How much the peer has taken of what it was sent: a number that is not 0, and another one when it
+ * has taken more. How much waits here does not tell: a socket is not writable again before a third
+ * of its buffer, which may be megabytes, is free. Of a unix socket, whose buffer is small and of
+ * which nobody counts it, `otherwise`.
  */
-uint64_t socket_taken(int fd, size_t waiting);
+uint64_t socket_taken(int fd, uint64_t otherwise);
 
 #endif

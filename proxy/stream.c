@@ -113,6 +113,7 @@ static void on_writable(struct stream *st)
             return;
         }
         st->out_sent += (size_t)n;
+        st->taken += n > 0;
         if (stream_backlog(st) > 0)
             return;
         buffer_release(&st->out);

@@ -32,6 +32,7 @@ struct stream {
     bool reading;
     bool handshaking;
     bool failed;
+    uint32_t taken;      /* how often the socket took some of what waited; it wraps */
     SSL *ssl;            /* NULL without TLS */
     struct codec *codec; /* NULL without compression */
     struct buffer out;

@@ -39,9 +39,9 @@ static bool client_stalls(struct session *s, int64_t now)
 {
     int64_t limit = s->worker->server->config->timeouts_write_s * 1000;
     size_t backlog = limit ? stream_backlog(&s->client) : 0;
-    uint64_t taken = backlog ? socket_taken(s->client.fd, backlog) : 0;
+    uint64_t taken = backlog ? socket_taken(s->client.fd, s->client.taken + UINT64_C(1)) : 0;
 
-    if (s->stalled_taken == 0 || taken > s->stalled_taken)
+    if (s->stalled_taken == 0 || taken != s->stalled_taken)
         s->stalled_ms = now;
     s->stalled_taken = taken;
     return backlog > 0 && now - s->stalled_ms > limit;

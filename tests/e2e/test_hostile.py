@@ -148,21 +148,25 @@ class SlowReader(threading.Thread):
             time.sleep(self.pause * len(piece) / PIECE)
 
 
-def test_clients_who_read_nothing(start_shim):
+@pytest.mark.parametrize("way", ["tcp", "unix"])
+def test_clients_who_read_nothing(start_shim, tmp_path, way):
     """timeouts.write_s: who takes none of a result is closed, and who takes it slowly gets all of it."""
-    limit = 2
-    with FakeVtgate({"big": [Rows(list(numbers(400, 50_000)))]}) as gate, ExitStack() as stack:
-        shim = start_shim({"vtgate": gate.endpoint, "timeouts": {"write_s": limit}})
+    limit = 1
+    rows = 80 if way == "unix" else 400  # its buffer is small
+    with FakeVtgate({"big": [Rows(list(numbers(rows, 50_000)))]}) as gate, ExitStack() as stack:
+        path = str(tmp_path / "s")
+        unix = {"listen": f"unix:{path}"} if way == "unix" else {}
+        shim = start_shim({"vtgate": gate.endpoint, "timeouts": {"write_s": limit}} | unix)
 
         def client() -> Wire:
-            made = stack.enter_context(Wire(shim.listen, receive_buffer=16384))
+            made = stack.enter_context(Wire(path if unix else shim.listen, receive_buffer=16384))
             made.login("fake", "")
             return made
 
         slow = client()
         size = len(slow.query("big").raw)
         slow.send(wire.COM_QUERY, "big")
-        reader = SlowReader(slow, size, 4 * limit)
+        reader = SlowReader(slow, size, 8 * limit)
         reader.start()
         began = time.monotonic()
         client().send(wire.COM_QUERY, "big")

@@ -165,13 +165,15 @@ def text_row(payload: bytes) -> list[bytes | None]:
 class Wire:
     """A connection. Nothing is sent before login(), so that the greeting can be looked at."""
 
-    def __init__(self, address: tuple[str, int], timeout: float = 90, receive_buffer: int | None = None):
-        self.socket: socket.socket = socket.socket()
+    def __init__(self, address: tuple[str, int] | str, timeout: float = 90, receive_buffer: int | None = None):
+        """A unix socket is named by its path."""
+        self.socket: socket.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(address)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.capabilities = 0
         self.sequence = 0
         self.transcript = bytearray()
