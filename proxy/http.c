@@ -223,11 +223,10 @@ static void on_other(struct evhttp_request *rq, void *arg)
 
 /* --- the port -------------------------------------------------------------------------------- */
 
-/* A new connection with http_tls: the certificate is the one of now. Clients show none: who they
-   are is their token's to say. */
-static struct bufferevent *on_connection(struct event_base *base, void *arg)
+/* With http_tls: the certificate is the one of now. Clients show none: who they are is their
+   token's to say. */
+static struct bufferevent *new_tls(struct event_base *base, const struct http *http)
 {
-    const struct http *http = arg;
     SSL *ssl = tls_new_server(http->server->tls);
 
     if (!ssl)
@@ -239,6 +238,16 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
     if (bev) /* browsers close without saying so */
         bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
     return bev;
+}
+
+/* The descriptor is the bufferevent's to close: what evhttp makes by itself takes it out of the
+   loop when it is closed already, and may be a worker's by then. */
+static struct bufferevent *on_connection(struct event_base *base, void *arg)
+{
+    const struct http *http = arg;
+
+    return http->server->config->http_tls ? new_tls(base, http)
+                                          : bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 }
 
 static void set_limits(struct evhttp *evhttp)
@@ -268,8 +277,7 @@ struct http *http_create(struct server *server)
     listener_give(http->listener, http->evhttp);
     http->api = api_create(server);
     set_limits(http->evhttp);
-    if (server->config->http_tls)
-        evhttp_set_bevcb(http->evhttp, on_connection, http);
+    evhttp_set_bevcb(http->evhttp, on_connection, http);
     evhttp_set_cb(http->evhttp, "/metrics", on_metrics, http);
     evhttp_set_cb(http->evhttp, "/healthz", on_healthz, http);
     evhttp_set_cb(http->evhttp, "/readyz", on_readyz, http);
