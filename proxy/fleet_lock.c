@@ -122,7 +122,8 @@ static void describe(const struct etcd_item *holder, size_t queue_len,
              (int)(len < 40 ? len : 40), member);
 }
 
-static void see(struct fleet_lock *l, const struct etcd_view *view)
+/* Whether it has been answered. */
+static bool see(struct fleet_lock *l, const struct etcd_view *view)
 {
     const struct etcd_item *first = NULL, *own = NULL;
     char text[FLEET_LOCK_TEXT_MAX];
@@ -142,35 +143,43 @@ static void see(struct fleet_lock *l, const struct etcd_view *view)
         l->had = false; /* its lease ended; whoever has it asks before he relies on it */
     }
     if (!own || !l->done)
-        return;
+        return false;
     l->created = own->created;
-    if (own == first) {
-        answer(l, NULL);
-    } else if (!l->waits) {
+    if (own != first && l->waits)
+        return false;
+    if (own != first)
         describe(first, l->queue_len, text);
-        answer(l, text);
-    }
+    answer(l, own == first ? NULL : text);
+    return true;
 }
 
-/* An answer may end any of them, or take another: the ones of the beginning are looked at. */
+/*
+ * Who has an answer may give back other locks, the next one in the list among them, or take more:
+ * after each answer the list is looked at from its beginning. Nobody is answered twice, and a new
+ * lock has neither a key in this view nor a deadline that is over, so that this comes to an end.
+ */
 void fleet_locks_see(struct fleet_locks *ls, const struct etcd_view *view)
 {
-    struct fleet_lock *l, *next;
+    struct fleet_lock *l = LIST_FIRST(&ls->list);
 
-    for (l = LIST_FIRST(&ls->list); l; l = next) {
-        next = LIST_NEXT(l, link);
-        see(l, view);
-    }
+    while (l)
+        l = see(l, view) ? LIST_FIRST(&ls->list) : LIST_NEXT(l, link);
+}
+
+/* Whether it has been answered. */
+static bool check(struct fleet_lock *l)
+{
+    if (!l->done || clock_ms() <= l->deadline_ms)
+        return false;
+    answer(l, l->created ? "the one under way on another shim has not ended in time"
+                         : "the fleet's etcd does not answer");
+    return true;
 }
 
 void fleet_locks_check(struct fleet_locks *ls)
 {
-    struct fleet_lock *l, *next;
+    struct fleet_lock *l = LIST_FIRST(&ls->list);
 
-    for (l = LIST_FIRST(&ls->list); l; l = next) {
-        next = LIST_NEXT(l, link);
-        if (l->done && clock_ms() > l->deadline_ms)
-            answer(l, l->created ? "the one under way on another shim has not ended in time"
-                                 : "the fleet's etcd does not answer");
-    }
+    while (l)
+        l = check(l) ? LIST_FIRST(&ls->list) : LIST_NEXT(l, link);
 }
