@@ -56,6 +56,19 @@ static bool is_audited(const struct command_row *row)
     return row->right > CONFIG_ROLE_VIEWER || row->handler == admin_kill_query;
 }
 
+/* What the audit log gets of it: the text, but for the value of a SET that nobody may see. */
+static char *audited(const struct command_row *row, const struct lexer *behind_words,
+                     const char *sql, size_t len)
+{
+    char key[ADMIN_KEY_MAX], hidden[ADMIN_KEY_MAX + 16];
+
+    if (row->handler != admin_set || !admin_parse_set_hidden(*behind_words, key))
+        return memory_copy(sql, len < AUDITED_MAX ? len : AUDITED_MAX);
+    int n = snprintf(hidden, sizeof(hidden), "SET %s = '******'", key);
+
+    return memory_copy(hidden, (size_t)n);
+}
+
 static bool may_run(struct admin_request *rq, const struct command_row *row)
 {
     if (rq->role >= row->right)
@@ -81,7 +94,7 @@ void admin_command(struct admin_request *rq, const char *sql, size_t len)
         return;
     }
     if (is_audited(&COMMANDS[row]))
-        rq->audited = memory_copy(sql, len < AUDITED_MAX ? len : AUDITED_MAX);
+        rq->audited = audited(&COMMANDS[row], &lx, sql, len);
     if (strncmp(COMMANDS[row].words, "SHOW", 4) == 0)
         rq->filter = memory_zalloc(sizeof(*rq->filter));
     if (may_run(rq, &COMMANDS[row]))

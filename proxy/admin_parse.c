@@ -99,6 +99,15 @@ static bool is_setting(struct lexer at)
     return token_is_char(&t, '=') && (strchr(key, '.') || option_find(key));
 }
 
+bool admin_parse_set_hidden(struct lexer behind_set, char key[ADMIN_KEY_MAX])
+{
+    if (!read_key(&behind_set, key))
+        *key = '\0';
+    const struct option_row *row = option_find(key);
+
+    return !row || row->type == OPTION_SECRET || row->type == OPTION_USERS;
+}
+
 /* A minus and the number right behind it as one; else the minus as it is. */
 static struct token negative(struct lexer *lx, const struct token *minus)
 {

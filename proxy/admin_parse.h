@@ -85,6 +85,11 @@ bool admin_parse_throttle(struct lexer *lx, char options[ADMIN_THROTTLE_MAX],
 bool admin_parse_set(struct lexer *lx, char key[ADMIN_KEY_MAX], char value[ADMIN_SETTING_MAX],
                      struct admin_error *error);
 
+/* Whether what is behind SET has a value that must not be kept: a secret's, users', or that of no
+   setting at all, whose name may be a secret's written wrongly. key: its name, "" if there is none
+   to be read. */
+bool admin_parse_set_hidden(struct lexer behind_set, char key[ADMIN_KEY_MAX]);
+
 /* KILL: CONNECTION or QUERY, and the id. */
 bool admin_parse_kill(struct lexer *lx, uint32_t *id, bool *query_only, struct admin_error *error);
 

@@ -12,6 +12,7 @@ import mysql.connector
 import pymysql
 import pytest
 
+from lib.api import Api, token_hash
 from lib.clients import mariadb
 from lib.poll import until
 from lib.wire import Wire
@@ -117,6 +118,37 @@ def test_set(start_shim, tmp_path):
     assert not any("autocommit" in line["statement"] for line in lines)
     recent = shim.admin("SHOW AUDIT WHERE statement LIKE 'SET hold%' AND code = 1231")
     assert len(recent) == 5, recent
+
+
+@pytest.mark.parametrize("file", ("audit.log", "-"))
+def test_the_value_of_a_secret_is_not_kept(start_shim, tmp_path, file):
+    """SET of one is refused, by whichever way and in whatever form it comes; the audit log says that it was tried, and not its value."""
+    token, value, password = "the-token-of-root", "a-value-for-nobody", "of-the-console"
+    audit = file if file == "-" else str(tmp_path / file)
+    shim = start_shim({"audit": {"file": audit}, "http_tokens": {"root": token_hash(token)},
+                       "admin_users": {"sre": password, "oncall": {"password": token_hash(value), "role": "operator"}}})
+    shim.secret(token, value, password)
+    texts = [f"SET control.password = '{value}'", f"SET OPTION http_tokens = '{value}'", f"SET admin_users = {{'{value}': ''}}",
+             f"SET control.password = '{value}' '{value}'", f"SET control.password = '{value}", f"SET control.pasword = '{value}'",
+             f"/* again */ SET OPTION 'control.password' = '{value}'"]
+    for text in texts:
+        with pytest.raises(pymysql.Error):
+            shim.admin(text, password=password)
+    with pytest.raises(pymysql.Error) as denied:
+        shim.admin(texts[0], user="oncall", password=value)
+    assert denied.value.args[0] == 1227
+    with mysql.connector.connect(host=shim.admin_address[0], port=shim.admin_address[1], user="sre", password=password, use_pure=True,
+                                 ssl_disabled=True) as connection, connection.cursor(prepared=True) as cursor:
+        with pytest.raises(mysql.connector.Error):
+            cursor.execute("SET control.password = %s", (value,))
+    api = Api(shim, token)
+    assert api("POST", "config/control.password", {"value": value}).status == 422
+    statements = [row["statement"] for row in shim.admin("SHOW AUDIT", password=password)]
+    assert len(statements) == len(texts) + 3 and not any(value in statement for statement in statements)
+    assert statements.count("SET control.password = '******'") == 6 and "SET http_tokens = '******'" in statements
+    if file != "-":
+        until(lambda: len((tmp_path / file).read_text().splitlines()) == len(statements), "all are written")
+        assert value not in (tmp_path / file).read_text()
 
 
 def test_sessions(start_shim, bed):
