@@ -140,6 +140,10 @@ static bool check(struct pending_control *p)
 
     if (!p->checking || q->code || q->results[p->look].rows == 0)
         return false;
+    if (!p->rq->server->control) { /* the answer is delivered behind the end of that thread */
+        control_query_fail(p->query, "vtshim: the shim is ending");
+        return false;
+    }
     p->checking = false;
     if (p->verb == &REVERT)
         p->managed = is_copied(&q->results[p->look]) &&

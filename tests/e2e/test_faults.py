@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 
+import pymysql
 import pytest
 
 import fake_vtgate
@@ -260,3 +261,32 @@ def test_error_in_the_middle_of_a_result(start_shim, capabilities):
             response = client.query("rows then error")
             assert response.error.code == 1317 and len(response.rows) == 100
             assert client.query("SELECT 1").error is None
+
+
+def test_a_look_up_that_ends_with_the_shim(start_shim):
+    """COMPLETE MIGRATION whose look-up is answered when the shim is on its way out: nothing more is asked, and it ends as it should."""
+    go_on = threading.Event()
+    found = Rows([["f00d", "running", "-80"]], ("migration_uuid", "migration_status", "shard"))
+
+    def answer(sql: str) -> list | None:
+        return [Wait(go_on), found] if sql.startswith("SHOW VITESS_MIGRATIONS FROM `commerce` LIKE 'f00d'") else None
+
+    with FakeVtgate(answer) as gate:
+        shim = start_shim({"vtgate": gate.endpoint, "control": {"user": "control"}})
+        ended = []
+
+        def complete() -> None:
+            with pytest.raises(pymysql.Error) as error:
+                shim.admin("COMPLETE MIGRATION 'f00d' IN commerce")
+            ended.append(error.value.args)
+
+        thread = threading.Thread(target=complete)
+        thread.start()
+        until(lambda: any("f00d" in sql for sql in gate.queries), "it is looked for")
+        shim.terminate()
+        shim.wait_event("shutdown")
+        stays(lambda: shim.process.poll() is None, "it waits for the answer", 0.5)
+        go_on.set()
+        thread.join(10)
+        assert shim.wait() == 0 and len(ended) == 1
+        assert not any("COMPLETE" in sql for sql in gate.queries)
