@@ -164,16 +164,16 @@ static void on_rows(struct session *s, const struct answer *a)
     free(rows);
 }
 
-static void ask_migrations(struct session *s, ask_callback *done)
+static void ask_migrations(struct session *s, const char *keyspace, ask_callback *done)
 {
-    ask_format(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", s->migration->record.keyspace,
+    ask_format(s, done, "SHOW VITESS_MIGRATIONS FROM `%s` LIKE '%s'", keyspace,
                s->migration->context);
 }
 
 static void look(struct session *s, executor_rows *seen)
 {
     s->migration->seen = seen;
-    ask_migrations(s, on_rows);
+    ask_migrations(s, s->migration->record.keyspace, on_rows);
 }
 
 static void look_running(struct session *s, executor_rows *seen)
@@ -290,44 +290,52 @@ static void on_shards(struct session *s, const struct answer *a)
     migration_located(s, m->shards ? NULL : "the keyspace's shards cannot be counted");
 }
 
+static void forget_keyspaces(struct vtgate_own *own)
+{
+    free(own->keyspaces);
+    own->keyspaces = NULL;
+}
+
 static void try_next_keyspace(struct session *s);
 
+/* Also of one that is being cancelled: where it is not, that would change nothing. */
 static void on_found(struct session *s, const struct answer *a)
 {
+    struct vtgate_own *own = own_of(s);
     const uint8_t *at = a ? a->rows_at : NULL;
+    char *keyspace = s->migration->record.keyspace;
     struct bytes row[1];
 
-    if (a && !a->failed && a->columns && answer_row(a, &at, row, 1))
-        ask_format(s, on_shards, TOPOLOGY_SHARDS);
-    else if (s->migration->cancelling)
-        migration_located(s, "it is being cancelled");
-    else
+    if (!a || a->failed || !a->columns || !answer_row(a, &at, row, 1)) {
         try_next_keyspace(s);
+        return;
+    }
+    if (own->keyspaces)
+        memcpy(keyspace, own->keyspaces[own->next_keyspace - 1], TOPOLOGY_NAME_MAX);
+    forget_keyspaces(own);
+    ask_format(s, on_shards, TOPOLOGY_SHARDS);
 }
 
 static void on_keyspaces(struct session *s, const struct answer *a)
 {
     struct vtgate_own *own = own_of(s);
 
-    free(own->keyspaces);
     own->keyspace_count = topology_keyspaces(a, &own->keyspaces);
     own->next_keyspace = 0;
     try_next_keyspace(s);
 }
 
+/* What is only tried is not noted: who takes it over, or cancels it, goes by the record. */
 static void try_next_keyspace(struct session *s)
 {
     struct vtgate_own *own = own_of(s);
-    struct migration_record *r = &s->migration->record;
 
     if (!own->keyspaces) {
         ask_format(s, on_keyspaces, TOPOLOGY_KEYSPACES);
     } else if (own->next_keyspace < own->keyspace_count) {
-        memcpy(r->keyspace, own->keyspaces[own->next_keyspace++], sizeof(r->keyspace));
-        ask_migrations(s, on_found);
+        ask_migrations(s, own->keyspaces[own->next_keyspace++], on_found);
     } else {
-        free(own->keyspaces);
-        own->keyspaces = NULL; /* the next round looks everywhere again */
+        forget_keyspaces(own); /* the next round looks everywhere again */
         migration_located(s, "no keyspace shows it");
     }
 }
@@ -339,7 +347,7 @@ static void try_next_keyspace(struct session *s)
 static void locate(struct session *s)
 {
     if (*s->migration->record.keyspace)
-        ask_migrations(s, on_found);
+        ask_migrations(s, s->migration->record.keyspace, on_found);
     else
         try_next_keyspace(s);
 }

@@ -290,3 +290,31 @@ def test_a_look_up_that_ends_with_the_shim(start_shim):
         thread.join(10)
         assert shim.wait() == 0 and len(ended) == 1
         assert not any("COMPLETE" in sql for sql in gate.queries)
+
+
+def test_a_client_leaves_while_its_keyspace_is_looked_for(start_shim):
+    """ddl.on_disconnect=cancel, a session without a keyspace, three of them: the search goes on, and the one that has it is told."""
+    go_on = threading.Event()
+    uuid = "a0a0a0a0_0000_11f0_8000_000000000001"
+    scripts = {"SELECT @@ddl_strategy, @@migration_context": [Rows([["direct", ""]], ("a", "b"))],
+               "ALTER TABLE moved ADD COLUMN c int": [Rows([[uuid]])],
+               "SHOW KEYSPACES": [Rows([["one"], ["two"], ["three"]])]}
+
+    def answer(sql: str) -> list | None:
+        if sql.startswith("SHOW VITESS_MIGRATIONS FROM `one`"):
+            return [Wait(go_on), Rows([])]
+        if sql.startswith("SHOW VITESS_MIGRATIONS FROM `t"):
+            return [Rows([[uuid]] if "`three`" in sql else [])]
+        return scripts.get(sql)
+
+    with FakeVtgate(answer) as gate:
+        shim = start_shim({"vtgate": gate.endpoint, "ddl": {"on_disconnect": "cancel"}})
+        client = fake_client(shim)
+        client.send(wire.COM_QUERY, "ALTER TABLE moved ADD COLUMN c int")
+        until(lambda: any("FROM `one`" in sql for sql in gate.queries), "it is looked for", 10)
+        client.close()
+        time.sleep(0.3)
+        go_on.set()
+        shim.wait_event("ddl_cancelled")
+        at = gate.queries.index(f"ALTER VITESS_MIGRATION '{uuid}' CANCEL")
+        assert gate.queries[at - 1].lower() == "use `three`"
