@@ -211,6 +211,38 @@ static void lost(struct deploy_plan *p, const Vtctldata__SchemaMigration *m)
                          failed ? "failed" : "cancelled", m->shard, m->message);
 }
 
+static void on_shards(struct deploy_plan *p, const struct vtctld_answer *answer)
+{
+    const Vtctldata__FindAllShardsInKeyspaceResponse *r =
+        (const Vtctldata__FindAllShardsInKeyspaceResponse *)answer->message;
+
+    p->shards = answer->status == GRPC_OK ? r->n_shards : 0;
+    if (p->shards)
+        look(p);
+    else
+        look_later(p);
+}
+
+/* A vtctld that ended while it submitted may have reached some of the shards only, and these may be
+   through: only rows for all of them say that it is submitted. False: that is seen to first. */
+static bool is_submitted(struct deploy_plan *p, size_t rows)
+{
+    Vtctldata__FindAllShardsInKeyspaceRequest request =
+        VTCTLDATA__FIND_ALL_SHARDS_IN_KEYSPACE_REQUEST__INIT;
+
+    if (rows == 0 || (p->unsure && p->shards && rows < p->shards)) {
+        submit(p);
+        return false;
+    }
+    if (p->unsure && !p->shards) {
+        request.keyspace = (char *)(uintptr_t)p->steps[p->at].keyspace;
+        plan_call(p, "FindAllShardsInKeyspace", &request.base, on_shards);
+        return false;
+    }
+    p->unsure = false;
+    return true;
+}
+
 static void on_migrations(struct deploy_plan *p, const struct vtctld_answer *answer)
 {
     const Vtctldata__GetSchemaMigrationsResponse *r =
@@ -231,9 +263,9 @@ static void on_migrations(struct deploy_plan *p, const struct vtctld_answer *ans
         }
         n_complete += m->status == VTCTLDATA__SCHEMA_MIGRATION__STATUS__COMPLETE;
     }
-    if (r->n_migrations == 0) {
-        submit(p);
-    } else if (n_complete == r->n_migrations) {
+    if (!is_submitted(p, r->n_migrations))
+        return;
+    if (n_complete == r->n_migrations) {
         complete(p);
     } else {
         keep(p);
@@ -253,12 +285,17 @@ static void look(struct deploy_plan *p)
 
 /* --- submitting it --------------------------------------------------------------------------- */
 
+/* What was submitted before, perhaps, is not given up because vtctld is away for a moment. */
 static void on_submitted(struct deploy_plan *p, const struct vtctld_answer *answer)
 {
-    if (answer->status == GRPC_OK || answer->maybe_done)
+    bool away = p->unsure && answer->status == GRPC_UNAVAILABLE;
+
+    if (answer->status == GRPC_OK || answer->maybe_done || away) {
+        p->unsure = answer->status != GRPC_OK;
         look_later(p);
-    else
+    } else {
         plan_step_failed(p, "vtctld: %s (%s)", answer->text, grpc_status_name(answer->status));
+    }
 }
 
 static void submit(struct deploy_plan *p)
@@ -292,6 +329,8 @@ void plan_run_ddl(struct deploy_plan *p)
 
     p->polled_ms = 0;
     p->kept = false;
+    p->shards = 0;
+    p->unsure = *step->uuid != '\0';
     if (*step->uuid) {
         look(p); /* it was under way when the shim ended */
         return;

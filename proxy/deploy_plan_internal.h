@@ -59,6 +59,8 @@ struct deploy_plan {
     void (*on_timer)(struct deploy_plan *p);
     void (*answered)(struct deploy_plan *p, const struct vtctld_answer *answer);
     int64_t polled_ms;             /* between two looks at a migration */
+    bool unsure;                   /* its submission had no answer: some shards may not have it */
+    size_t shards;                 /* of its keyspace; 0: not asked for */
     bool kept;                     /* the keeper follows the migration under way */
     int64_t until_ms;              /* how long the vtgates have to know its table */
     struct control_query *query;   /* deploy_plan_ddl.c: under way; owned */

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Callable
 
 import pymysql
 import pytest
 
+from fake_grpc import FakeGrpc, field, good, good_with
 from lib import vschema
 from lib.bed import scratch_name
-from lib.ddl import INSTANT
+from lib.ddl import INSTANT, UUID
 from lib.poll import until
 from lib.shim import merge
 
@@ -122,6 +125,24 @@ def test_a_name_in_another_character_set(start_shim, bed, before, config, name, 
     again = start_shim(config)
     assert [row["state"] for row in again.admin("SHOW PLANS")] == ["done"]
     assert [row["user"] for row in again.admin("SHOW PLANS") + again.admin("SHOW TRANSITIONS")] == ["ren?@127.0.0.1"] * 2
+
+
+def test_a_lost_submission(start_shim, bed, tmp_path):
+    """vtctld dies in the middle of submitting: one shard of two has the migration, and completes it. It is submitted again before the
+    step is done."""
+    complete = 6
+
+    def migrations(*shards: str) -> Callable[[int], bytes]:
+        rows = [field(1, "a_uuid") + field(2, bed.keyspace) + field(3, shard) + field(16, complete) for shard in shards]
+        return good_with(b"".join(field(1, row) for row in rows))
+
+    both = good_with(b"".join(field(1, field(1, shard)) for shard in ("-80", "80-")))
+    with FakeGrpc(good, None, migrations("-80"), both, migrations("-80"), good, migrations("-80", "80-")) as server:
+        shim = start_shim({"vtctld": {"addresses": server.address}})
+        rows = shim.admin(f"DEPLOY PLAN {plan(bed, create('twice'))}", read_timeout=DEPLOY_S)
+        assert [row["state"] for row in rows] == ["done"]
+        assert ["CREATE TABLE twice" in str(request) for request in server.requests] == [False, True, False, False, False, True, False]
+        assert len({uuid for request in server.requests for uuid in UUID.findall(str(request))}) == 1
 
 
 def test_an_alter_is_cut_over_by_the_shim(start_shim, bed, table):
