@@ -15,8 +15,7 @@
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
-#define UNKNOWN_COMMAND 1047         /* ER_UNKNOWN_COM_ERROR */
-#define PACKET_MAX      (128u << 10) /* a larger COM_CHANGE_USER is vtgate's alone */
+#define UNKNOWN_COMMAND 1047 /* ER_UNKNOWN_COM_ERROR */
 
 struct fallback {
     struct buffer packet; /* of the client; it may hold an answer to a challenge */
@@ -35,11 +34,11 @@ void fallback_forget(struct session *s)
 
 void fallback_expect(struct session *s, const uint8_t *packet, size_t len)
 {
-    if ((s->command != COM_CHANGE_USER && s->command != COM_STATISTICS) || len > PACKET_MAX ||
-        s->state != SESSION_RESPONSE)
+    if ((s->command != COM_CHANGE_USER && s->command != COM_STATISTICS) ||
+        len > FALLBACK_PACKET_MAX || s->state != SESSION_RESPONSE)
         return;
     s->fallback = memory_zalloc(sizeof(*s->fallback));
-    buffer_init(&s->fallback->packet, PACKET_MAX);
+    buffer_init(&s->fallback->packet, FALLBACK_PACKET_MAX);
     buffer_init(&s->fallback->answer, WORKER_SCRATCH + PACKET_HEADER + 3);
     buffer_bytes(&s->fallback->packet, packet, len);
 }

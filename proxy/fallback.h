@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define FALLBACK_PACKET_MAX (128u << 10) /* a larger COM_CHANGE_USER is vtgate's alone */
+
 struct session;
 
 /* The whole packet was passed on. Remembers it if it is one of those commands. */

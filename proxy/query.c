@@ -298,13 +298,20 @@ static size_t consume(struct session *s, const uint8_t *p, size_t n)
             k = consume_request(s, p + used, n - used);
         else if (s->state == SESSION_INFILE)
             k = consume_infile(s, p + used, n - used);
-        else if (s->state == SESSION_STREAMING ||
-                 (s->state == SESSION_RESPONSE && s->response.shape == SHAPE_AUTH))
+        else if (s->state == SESSION_STREAMING || answers_challenge(s))
             k = session_send_backend(s, p + used, n - used) ? n - used : 0;
         else
             break;
         if (k == 0)
             break;
+/* COM_CHANGE_USER: the client says more when vtgate has asked it to. What it sent before is no
+   answer to that, but commands of its own. */
+static bool answers_challenge(const struct session *s)
+{
+    return s->state == SESSION_RESPONSE && s->response.shape == SHAPE_AUTH &&
+           s->response.packets > 0;
+}
+
         used += k;
     }
     return used;

@@ -7,6 +7,7 @@
 #include "planner/touched.h"
 #include "protocol/bytes.h"
 #include "proxy/ask.h"
+#include "proxy/fallback.h"
 #include "proxy/memory.h"
 #include "proxy/query_internal.h"
 #include "proxy/script.h"
@@ -152,6 +153,9 @@ static struct plan plan_other_command(const struct head *h)
     } else if (h->command == COM_PROCESS_KILL && h->whole && h->available >= 5) {
         plan.action = PLAN_KILL;
         plan.kill_id = load_u32(h->packet + PACKET_HEADER + 1);
+    } else if (h->command == COM_CHANGE_USER && !h->whole &&
+               PACKET_HEADER + h->length <= FALLBACK_PACKET_MAX) {
+        plan.action = PLAN_MORE; /* the shim may have to do it itself */
     } else if (h->command == COM_RESET_CONNECTION || h->command == COM_CHANGE_USER) {
         plan.effect = EFFECT_RESET;
     }

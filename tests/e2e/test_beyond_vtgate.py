@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 
 import pymysql
@@ -75,6 +76,37 @@ def test_change_user(shim, bed):
         connection.cmd_change_user(bed.user, "quite-another-one")
     assert "1045" in str(refused.value) or "Access denied" in str(refused.value)
     shim.secret("quite-another-one")
+
+
+def change_user_packet(client: Wire, bed) -> bytes:
+    auth = wire.native_password(bed.password, client.greeting.salt)
+    payload = (bytes([wire.COM_CHANGE_USER]) + bed.user.encode() + b"\0" + bytes([len(auth)]) + auth + bed.keyspace.encode()
+               + b"\0" + struct.pack("<H", 45) + b"mysql_native_password\0")
+    return len(payload).to_bytes(3, "little") + b"\0" + payload
+
+
+def test_pipelined_behind_change_user(start_shim):
+    """It is no part of the login: it waits for its end, and is looked at like any other command."""
+    shim = start_shim({"ddl": {"control_users": ["nobody"]}})
+    with shim.wire(timeout=10) as client:
+        control = b"\x03ALTER VITESS_MIGRATION '9748c3b7_7fdb_11eb_ac2c_f875a4d24e90' CANCEL"
+        client.socket.sendall(change_user_packet(client, shim.bed) + len(control).to_bytes(3, "little") + b"\0" + control)
+        client.sequence = 1
+        client._authenticate(shim.bed.password)
+        client._answers.append(1)
+        assert client.read_response().error.code == 1227
+        assert client.value("SELECT 1") == "1"
+
+
+def test_change_user_in_two_pieces(shim):
+    with shim.wire(timeout=10) as client:
+        packet = change_user_packet(client, shim.bed)
+        client.socket.sendall(packet[:12])
+        time.sleep(0.3)
+        client.socket.sendall(packet[12:])
+        client.sequence = 1
+        client._authenticate(shim.bed.password)
+        assert client.value("SELECT 1") == "1"
 
 
 def test_statistics(shim):
