@@ -54,6 +54,15 @@ void query_note_status(struct session *s, uint16_t status)
 }
 
 void query_command_done(struct session *s)
+/* vtgate answers COM_RESET_CONNECTION with no flags at all, and its session's autocommit stays as
+   it was (go/mysql/conn.go). */
+static uint16_t status_after(const struct session *s)
+{
+    uint16_t kept = s->command == COM_RESET_CONNECTION ? s->status & STATUS_AUTOCOMMIT : 0;
+
+    return s->response.status | kept;
+}
+
 {
     struct metrics *m = &s->worker->metrics;
 
@@ -64,7 +73,7 @@ void query_command_done(struct session *s)
         s->fresh = false;
     }
     if (s->response.status_valid)
-        query_note_status(s, s->response.status);
+        query_note_status(s, status_after(s));
     effect_settle(s, !s->response.failed);
     query_next(s);
 }

@@ -109,6 +109,18 @@ def test_change_user_in_two_pieces(shim):
         assert client.value("SELECT 1") == "1"
 
 
+@pytest.mark.parametrize("autocommit", ["0", "1"])
+def test_status_after_a_reset(shim, autocommit):
+    """vtgate answers COM_RESET_CONNECTION without flags; its session's autocommit stays as it was, which is what the
+    shim's own answers say, too."""
+    with shim.wire() as client, shim.wire() as other:
+        assert client.query(f"SET autocommit = {autocommit}").error is None
+        assert client.command(wire.COM_RESET_CONNECTION).error is None
+        own = client.query(f"KILL QUERY {other.greeting.connection_id}")
+        assert own.status == (wire.SERVER_STATUS_AUTOCOMMIT if autocommit == "1" else 0)
+        assert client.value("SELECT @@autocommit") == autocommit
+
+
 def test_statistics(shim):
     with shim.wire() as client:
         client.send(wire.COM_STATISTICS)
