@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/classify.h"
 #include "planner/touched.h"
 #include "proxy/effect.h"
 #include "proxy/fallback.h"
@@ -53,7 +54,6 @@ void query_note_status(struct session *s, uint16_t status)
     }
 }
 
-void query_command_done(struct session *s)
 /* vtgate answers COM_RESET_CONNECTION with no flags at all, and its session's autocommit stays as
    it was (go/mysql/conn.go). */
 static uint16_t status_after(const struct session *s)
@@ -63,6 +63,7 @@ static uint16_t status_after(const struct session *s)
     return s->response.status | kept;
 }
 
+void query_command_done(struct session *s)
 {
     struct metrics *m = &s->worker->metrics;
 
@@ -180,8 +181,18 @@ static size_t consume_infile(struct session *s, const uint8_t *p, size_t n)
     return used;
 }
 
+/* MySQL ends what SHOW WARNINGS tells with the next of these. */
+static void end_notes(struct session *s, uint8_t command)
+{
+    if (command == COM_QUERY || command == COM_STMT_EXECUTE || command == COM_INIT_DB ||
+        command == COM_RESET_CONNECTION || command == COM_CHANGE_USER)
+        notes_clear(s);
+}
+
 size_t query_forward(struct session *s, const struct head *h, const uint8_t *p, size_t n)
 {
+    if (s->notes)
+        end_notes(s, h->command);
     query_count_command(s, h->command);
     timing_forward(s);
     s->command = h->command;
@@ -227,19 +238,20 @@ void query_send_command(struct session *s, uint8_t command, const uint8_t *packe
         request_sent(s);
 }
 
-/* A question about the notes of the last DDL is answered (true); any other statement ends them. */
+/* A question about the notes of the last DDL is answered (true); any other statement ends them. Of
+   several at once the first may be a question: a script asks itself (script.c). */
 static bool settle_notes(struct session *s, const struct head *h)
 {
+    const char *text = (const char *)h->packet + PACKET_HEADER + 1;
     uint8_t sequence = (uint8_t)(h->packet[3] + 1);
 
-    if (h->command == COM_QUERY && notes_answer(s, (const char *)h->packet + PACKET_HEADER + 1,
-                                                h->length - 1, &sequence, false)) {
+    if (h->command == COM_QUERY && classify_is_multi(text, h->length - 1))
+        return false;
+    if (h->command == COM_QUERY && notes_answer(s, text, h->length - 1, &sequence, false)) {
         query_count_command(s, h->command);
         return true;
     }
-    if (h->command == COM_QUERY || h->command == COM_STMT_EXECUTE || h->command == COM_INIT_DB ||
-        h->command == COM_RESET_CONNECTION || h->command == COM_CHANGE_USER)
-        notes_clear(s);
+    end_notes(s, h->command);
     return false;
 }
 
@@ -293,6 +305,14 @@ static size_t consume_command(struct session *s, const uint8_t *p, size_t n)
     return query_forward(s, &h, p, n);
 }
 
+/* COM_CHANGE_USER: the client says more when vtgate has asked it to. What it sent before is no
+   answer to that, but commands of its own. */
+static bool answers_challenge(const struct session *s)
+{
+    return s->state == SESSION_RESPONSE && s->response.shape == SHAPE_AUTH &&
+           s->response.packets > 0;
+}
+
 /* Acts on as much of p[0..n) as can be acted on now; returns how much that was. */
 static size_t consume(struct session *s, const uint8_t *p, size_t n)
 {
@@ -313,14 +333,6 @@ static size_t consume(struct session *s, const uint8_t *p, size_t n)
             break;
         if (k == 0)
             break;
-/* COM_CHANGE_USER: the client says more when vtgate has asked it to. What it sent before is no
-   answer to that, but commands of its own. */
-static bool answers_challenge(const struct session *s)
-{
-    return s->state == SESSION_RESPONSE && s->response.shape == SHAPE_AUTH &&
-           s->response.packets > 0;
-}
-
         used += k;
     }
     return used;

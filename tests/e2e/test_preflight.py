@@ -337,6 +337,28 @@ def test_show_warnings(start_shim, bed, wide):
     assert shim.events("ddl_preflight", refused="-", rules="drop_column")
 
 
+def test_what_stands_behind_show_warnings(start_shim, bed, wide):
+    """A question about the notes of a DDL that comes with other statements: those are run, too."""
+    shim = start_shim(INSTANT)
+    with shim.connect() as connection, connection.cursor() as cursor:
+        for first, second in (("SHOW WARNINGS", "SELECT 7"), ("SELECT @@warning_count", f"DROP TABLE IF EXISTS {wide}_none")):
+            cursor.execute(f"ALTER TABLE {wide} ADD COLUMN x{first[1]} int")
+            cursor.execute(f"{first}; {second}")
+            assert cursor.nextset(), "both are answered"
+            if second == "SELECT 7":
+                assert cursor.fetchone() == (7,)
+
+
+def test_a_long_statement_ends_the_notes(start_shim, bed, wide):
+    """One that is passed on in pieces ends them like any other."""
+    shim = start_shim(INSTANT)
+    with shim.connect(client_flag=0) as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {wide} ADD COLUMN l int")
+        assert warnings(cursor)
+        cursor.execute(f"SELECT length('{'l' * 1_000_000}')")
+        assert not warnings(cursor)
+
+
 def test_modes(start_shim, bed, wide):
     """ddl.preflight warn and off, ddl.preflight_allow: what would be refused goes its way."""
     sql = f"ALTER TABLE {wide} ADD COLUMN v int"
