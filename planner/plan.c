@@ -251,6 +251,26 @@ bool plan_is_plain(bool multi_statements, const char *text, size_t len)
            !(multi_statements && classify_is_multi(text, len));
 }
 
+/* Whether a text that begins so may turn out to be ALTER or REVERT VITESS_MIGRATION. */
+static bool may_become_control(const char *text, size_t len)
+{
+    struct statement st;
+
+    if (classify_quick(text, len, false) == QUICK_PLAIN)
+        return false;
+    classify_next(text, len, &st);
+    switch (st.kind) {
+    case STATEMENT_EMPTY:
+    case STATEMENT_OTHER:
+    case STATEMENT_MIGRATION:
+        return true;
+    case STATEMENT_DIRECT_DDL:
+        return st.verb == DDL_ALTER || st.verb == DDL_NONE; /* of what, is not seen */
+    default:
+        return false;
+    }
+}
+
 /* What can be told of a text before it is classified: true, with the action in *p. FORWARD: it is
    none of the shim's business. */
 static bool plan_early(struct plan *p, const struct plan_facts *facts, const char *text, size_t len,
@@ -265,9 +285,10 @@ static bool plan_early(struct plan *p, const struct plan_facts *facts, const cha
     }
     enum quick_kind quick = classify_quick(text, len, whole);
 
-    /* What is behind the part that is looked at could be anything. */
+    /* What is behind the part that is looked at could be anything. One that is prepared does
+       nothing before it is executed (prepared.may_control). */
     if (facts->no_control && !whole && !may_grow && !prepare &&
-        (facts->multi_statements || quick == QUICK_UNDECIDED)) {
+        (facts->multi_statements || may_become_control(text, len))) {
         p->action = PLAN_DENY;
         return true;
     }
@@ -346,8 +367,11 @@ struct plan plan_execute(const struct plan_facts *facts, const struct prepared *
     struct plan p = {.action = PLAN_FORWARD};
 
     if (plan_hold(&p, facts, prepared ? prepared->kind : STATEMENT_OTHER,
-                  prepared ? &prepared->names : &EVERYTHING) ||
-        !prepared)
+                  prepared ? &prepared->names : &EVERYTHING))
+        return p;
+    if (facts->no_control && (!prepared || prepared->may_control))
+        p.action = PLAN_DENY; /* for all that is known of it */
+    if (!prepared || p.action == PLAN_DENY)
         return p;
     p.effect = prepared->effect;
     p.lock = prepared->lock;
@@ -401,6 +425,7 @@ void prepared_init(struct prepared *p, const char *text, size_t len, bool whole)
     p->effect = statement_effect(&st);
     p->lock = st.lock;
     p->retry = retry_statement(text, len, whole);
+    p->may_control = !whole && may_become_control(text, len);
     if (st.kind == STATEMENT_EXECUTE)
         p->names.everything = true; /* what it runs is told elsewhere */
     bool acted_upon = st.kind == STATEMENT_ONLINE_DDL || st.kind == STATEMENT_DIRECT_DDL ||

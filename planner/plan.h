@@ -58,10 +58,11 @@ struct prepared {
     uint32_t runs, refused;     /* (the proxy's to count) executions, and those
                                    whose errors retry.def has */
 
-    bool long_data; /* (the proxy's to set) COM_STMT_SEND_LONG_DATA came since the last execution:
-                       vtgate forgets it with that, so that the execution cannot be repeated */
-    char *text;     /* DDL, EXPLAIN_DDL, MIGRATION, KILL: its text; USE: the database; TEMPORARY and
-                       VSCHEMA: the table; else NULL. Owned. */
+    bool long_data;   /* (the proxy's to set) COM_STMT_SEND_LONG_DATA came since the last execution:
+                         vtgate forgets it with that, so that the execution cannot be repeated */
+    bool may_control; /* too little of its text was seen to rule out that it controls a migration */
+    char *text; /* DDL, EXPLAIN_DDL, MIGRATION, KILL: its text; USE: the database; TEMPORARY and
+                   VSCHEMA: the table; else NULL. Owned. */
     size_t len;
     uint32_t *pairs; /* tables and words that it names together (planner/traffic.h). Owned. */
     size_t pair_count;

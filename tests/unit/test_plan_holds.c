@@ -96,6 +96,43 @@ static const struct {
     {"o", "alter table t add", true, "intercept_off"},
 };
 
+/* What a user who may not control migrations cannot hide behind the part that is looked at. */
+static const struct {
+    const char *facts, *part;
+    bool denied;
+} long_texts[] = {
+    {"n", "select a, b, ", false},
+    {"n", "insert into t values (", false},
+    {"n", "set @a = '", false},
+    {"n", "alter table t add", false},
+    {"n", "create procedure p() begin", false},
+    {"n", "prepare s from 'select", false}, /* its execution is what is denied */
+    {"n", "", true},
+    {"n", "/* a long comm", true},
+    {"n", "alter /* a long comm", true},
+    {"n", "alter", true},
+    {"n", "alter vitess_migration /* a long comm", true},
+    {"n", "revert /* a long comm", true},
+    {"n", "/*!50000           ", true},
+    {"n", "/*!50000 alter /* x */  ", true},
+    {"np", "alter /* a long comm", false},
+    {"nm", "select 1, ", true},
+    {"", "alter /* a long comm", false},
+    {"", "revert /* a long comm", false},
+};
+
+static void long_texts_hide_no_control(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(long_texts); i++) {
+        const char *part = long_texts[i].part;
+        struct plan p = plan_of(long_texts[i].facts, "ks", no_holds, part, false, false);
+
+        if ((p.action == PLAN_DENY) != long_texts[i].denied)
+            fail_msg("[%s] %s: %s", long_texts[i].facts, part, ACTIONS[p.action]);
+    }
+}
+
 static void parts_wait_only_if_they_may_grow(void **state)
 {
     (void)state;
@@ -132,6 +169,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(holds_park, prepare_named, forget_named),
         cmocka_unit_test(parts_wait_only_if_they_may_grow),
         cmocka_unit_test(parts_under_a_hold),
+        cmocka_unit_test(long_texts_hide_no_control),
     };
     return cmocka_run_group_tests(tests, make_sets, release_sets);
 }

@@ -88,6 +88,33 @@ static void an_unknown_statement_matches_every_hold(void **state)
     assert_int_equal(plan_execute(&facts, NULL).action, PLAN_FORWARD);
 }
 
+/* Of which the shim knows too little, for a user who may not control migrations. */
+static void an_unknown_statement_may_control(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *part;
+        bool denied;
+    } cases[] = {
+        {"select a, ", false}, {"alter table t add", false}, {"", true},
+        {"/* long", true},     {"alter /* long", true},      {"revert", true},
+    };
+    struct plan_facts facts = make_facts("n", "ks", no_holds);
+
+    assert_int_equal(plan_execute(&facts, NULL).action, PLAN_DENY);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct prepared kept;
+
+        prepared_init(&kept, cases[i].part, strlen(cases[i].part), false);
+        facts.no_control = true;
+        if ((plan_execute(&facts, &kept).action == PLAN_DENY) != cases[i].denied)
+            fail_msg("%s", cases[i].part);
+        facts.no_control = false;
+        assert_int_not_equal(plan_execute(&facts, &kept).action, PLAN_DENY);
+        prepared_fini(&kept);
+    }
+}
+
 /* PREPARE s FROM '..': planned by what the literal means, or as unknown. */
 static const struct {
     const char *prepare;
@@ -153,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prepared_statements_are_planned),
         cmocka_unit_test(an_unknown_statement_matches_every_hold),
+        cmocka_unit_test(an_unknown_statement_may_control),
         cmocka_unit_test(literals_are_prepared),
         cmocka_unit_test(execute_without_a_lookup),
     };
