@@ -68,7 +68,7 @@ static void say_step(struct transition *t)
 static bool is_kept(enum transition_step step)
 {
     return step == STEP_HOLD || step == STEP_APPLY || step == STEP_SEE || step == STEP_WATCH ||
-           step == STEP_UNDO;
+           step == STEP_UNDO_HOLD || step == STEP_UNDO;
 }
 
 const char *transition_step_name(enum transition_step step)

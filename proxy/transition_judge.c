@@ -326,15 +326,15 @@ static void on_resumed(struct transition *t, const struct vtctld_answer *answer)
                    is_after    ? "what was to be"
                    : is_before ? "what was before"
                                : "neither of the two");
-    if (is_after && !t->undoing) {
+    if (t->undoing && (is_after || is_before)) {
+        t->outcome = "rolled back";
+        transition_go(t, STEP_UNDO_HOLD); /* what is saved back already is only waited for */
+    } else if (is_after) {
         transition_go(t, STEP_SEE);
-    } else if (is_before || is_after) {
-        t->may_hold = is_after;
-        transition_fail(t, 1053, "08S01", "the shim ended before it was done");
     } else {
         t->may_hold = false;
-        transition_fail(t, 1053, "08S01",
-                        "the shim ended before it was done, and somebody has changed it since");
+        transition_fail(t, 1053, "08S01", "the shim ended before it was done%s",
+                        is_before ? "" : ", and somebody has changed it since");
     }
 }
 

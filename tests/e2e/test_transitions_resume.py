@@ -1,0 +1,72 @@
+"""Transitions and plans of an earlier life of the shim, as their files in transition.dir have them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+from lib import vschema
+from lib.poll import until
+from lib.shim import Shim
+
+
+@pytest.fixture
+def before(bed) -> Iterator[dict]:
+    with vschema.kept(bed) as kept:
+        yield kept
+
+
+@pytest.fixture
+def config(bed, tmp_path) -> dict:
+    folder = tmp_path / "transitions"
+    folder.mkdir()
+    return vschema.settings(bed) | {"transition": {"dir": str(folder)}}
+
+
+def keep(config: dict, kind: str, value: dict) -> Path:
+    """The file of number 1, as a process left it that has ended; written as a whole, as the shim does."""
+    file = Path(config["transition"]["dir"]) / f"{kind}-1.json"
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps({"id": 1, "pid": 2 ** 22 + 1, "user": "sre", "peer": "127.0.0.1",
+                                 "started": "2026-01-31T12:00:00.000Z", "text": ""} | value))
+    fresh.rename(file)
+    return file
+
+
+@pytest.fixture
+def left(bed, before, table, config) -> Callable[..., Path]:
+    """Keeps a transition that adds a table, which has been applied."""
+    after = vschema.with_table(before, table)
+
+    def write(**more: object) -> Path:
+        return keep(config, "transition", {
+            "verb": "DEPLOY VSCHEMA", "what": "vschema", "keyspace": bed.keyspace, "step": "see", "outcome": "running",
+            "state": "", "code": 0, "took_ms": 1000, "held_ms": 5, "changes": 1, "applied": True, "undoing": False,
+            "probes": [], "before": before, "after": after, "lines": []} | more)
+
+    vschema.apply(bed, after)
+    return write
+
+
+def outcomes(shim: Shim) -> list[str]:
+    return [row["outcome"] for row in shim.admin("SHOW TRANSITIONS")]
+
+
+@pytest.mark.parametrize("step", ["undo hold", "undo"])
+@pytest.mark.parametrize("saved", [False, True], ids=["not saved back", "saved back"])
+def test_on_its_way_back(start_shim, bed, before, config, left, step, saved):
+    """The process died while it took a change back: the next one goes on with that, and does not say that it is stuck."""
+    file = left(step=step, undoing=True, code=1105, state="HY000", text="probe: SELECT 1: it failed")
+    if saved:
+        vschema.apply(bed, before)
+    shim = start_shim(config)
+    until(lambda: outcomes(shim) != ["running"], "it has ended", 30)
+    assert outcomes(shim) == ["rolled back"], shim.admin("SHOW TRANSITION 1")
+    assert vschema.current(bed) == before
+    kept = json.loads(file.read_text())
+    assert kept["outcome"] == "rolled back" and kept["code"] == 1105
+    assert kept["text"].startswith("probe: SELECT 1: it failed; rolled back: "), kept["text"]
+    assert shim.admin("SHOW HOLDS") == []
