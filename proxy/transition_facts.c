@@ -125,10 +125,18 @@ const struct other_rules *transition_facts_others(const struct transition *t)
     return &t->facts->others;
 }
 
+static void failed(struct transition *t, const struct vtctld_answer *answer)
+{
+    if (t->resumes)
+        transition_resume_later(t, answer);
+    else
+        transition_fail_vtctld(t, answer);
+}
+
 static void on_rules(struct transition *t, const struct vtctld_answer *answer)
 {
     if (answer->status != GRPC_OK) {
-        transition_fail_vtctld(t, answer);
+        failed(t, answer);
         return;
     }
     t->facts->rules = routing_of_proto(
@@ -141,7 +149,7 @@ static void on_keyspaces(struct transition *t, const struct vtctld_answer *answe
     Vtctldata__GetRoutingRulesRequest request = VTCTLDATA__GET_ROUTING_RULES_REQUEST__INIT;
 
     if (answer->status != GRPC_OK) {
-        transition_fail_vtctld(t, answer);
+        failed(t, answer);
         return;
     }
     const Vtctldata__GetSrvVSchemasResponse *r =

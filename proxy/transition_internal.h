@@ -177,6 +177,9 @@ bool transition_read_json(struct transition *t, const char *json, struct subject
                           const char *what);
 /* One that was cut off when the process ended: what is in force now says where it goes on. */
 void transition_resume(struct transition *t);
+/* vtctld could not say what is in force, as when it comes up later than the shim: nothing is judged
+   and nothing taken back until it can. */
+void transition_resume_later(struct transition *t, const struct vtctld_answer *answer);
 
 /* transition_subject.c */
 void subject_ask(struct transition *t, transition_answered *answered);

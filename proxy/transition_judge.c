@@ -10,6 +10,7 @@
 
 #include "planner/vschema_alter.h"
 #include "proxy/flights.h"
+#include "proxy/log.h"
 #include "proxy/migrations.h"
 #include "proxy/retry.h"
 #include "proxy/server.h"
@@ -17,7 +18,8 @@
 #include "proxy/vschema_json.h"
 #include "vtctldata.pb-c.h"
 
-#define CHANGES_SHOWN 400
+#define CHANGES_SHOWN   400
+#define RESUME_AGAIN_MS 1000
 
 /* --- read ------------------------------------------------------------------------------------ */
 
@@ -312,13 +314,34 @@ void transition_judge(struct transition *t)
 
 /* --- after a restart ------------------------------------------------------------------------- */
 
+static void ask_resumed(struct transition *t);
+
+static void ask_facts(struct transition *t)
+{
+    transition_facts_read(t, ask_resumed);
+}
+
+void transition_resume_later(struct transition *t, const struct vtctld_answer *answer)
+{
+    if (t->attempt++ == 0) {
+        log_warn("transition_resume_waits", "transition:u keyspace:s status:s", t->id,
+                 t->order.keyspace, grpc_status_name(answer->status));
+        transition_say(t, "resume", "", "vtctld: %s (%s); it is asked until it answers",
+                       answer->text, grpc_status_name(answer->status));
+    }
+    transition_wait(t, RESUME_AGAIN_MS, ask_facts);
+}
+
 static void on_resumed(struct transition *t, const struct vtctld_answer *answer)
 {
-    if (answer->status != GRPC_OK) {
-        transition_fail_vtctld(t, answer);
+    if (answer->status == GRPC_OK) {
+        subject_take(t, answer, &t->now);
+    } else if (is_missing(answer) && t->order.what == TRANSITION_VSCHEMA) {
+        t->now.vschema = vschema_create(); /* as transition_read takes it */
+    } else {
+        transition_resume_later(t, answer);
         return;
     }
-    subject_take(t, answer, &t->now);
     bool is_after = subject_equal(&t->now, &t->after),
          is_before = subject_equal(&t->now, &t->before);
 
@@ -351,5 +374,5 @@ void transition_resume(struct transition *t)
         return;
     t->diff = t->after.vschema ? vschema_diff(t->before.vschema, t->after.vschema)
                                : routing_diff(t->before.rules, t->after.rules);
-    transition_facts_read(t, ask_resumed);
+    ask_facts(t);
 }

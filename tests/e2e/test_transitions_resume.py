@@ -9,8 +9,9 @@ from typing import Callable, Iterator
 import pytest
 
 from lib import vschema
-from lib.poll import until
-from lib.shim import Shim
+from lib.poll import stays, until
+from lib.relay import Relay
+from lib.shim import Shim, merge
 
 
 @pytest.fixture
@@ -70,3 +71,19 @@ def test_on_its_way_back(start_shim, bed, before, config, left, step, saved):
     assert kept["outcome"] == "rolled back" and kept["code"] == 1105
     assert kept["text"].startswith("probe: SELECT 1: it failed; rolled back: "), kept["text"]
     assert shim.admin("SHOW HOLDS") == []
+
+
+def test_vtctld_comes_up_later(start_shim, bed, table, config, left):
+    """After a start of the whole machine: what is in force is asked until it is known; nothing is given up for it."""
+    left()
+    with Relay(bed.vtctld) as vtctld:
+        vtctld.close()
+        shim = start_shim(merge(config, {"vtctld": {"addresses": vtctld.endpoint}}))
+        assert shim.wait_event("transition_resume_waits", 20)["transition"] == "1"
+        stays(lambda: outcomes(shim) == ["running"] and shim.admin("SHOW HOLDS") == [], "it waits and holds nothing", 3)
+        vtctld.open()
+        until(lambda: outcomes(shim) != ["running"], "it has ended", 30)
+        assert outcomes(shim) == ["done"], shim.admin("SHOW TRANSITION 1")
+        assert len(shim.events("transition_resume_waits")) == 1 and table in vschema.tables(bed)
+        said = [row["value"] for row in shim.admin("SHOW TRANSITION 1") if row["section"] == "resume"]
+        assert said[-1] == "after a restart: what is in force is what was to be", said
