@@ -62,7 +62,7 @@ struct transitions {
     struct server *server;
     uint64_t last_id;
     bool stopped;
-    TAILQ_HEAD(, transition) list;
+    TAILQ_HEAD(transition_list, transition) list; /* by their ids */
     size_t ended;
     struct transition_tally tally;
 };
@@ -74,6 +74,7 @@ struct transition {
     uint64_t id;
     struct transition_order order;
     enum transition_step step;
+    bool queued; /* it has not begun */
     bool ended;
     bool busy;     /* a call or query is under way */
     bool may_hold; /* what was applied may be in force (APPLY has begun) */

@@ -78,19 +78,29 @@ static struct transition *oldest(const struct transitions *ts, const struct tran
 
 static void begin(struct transition *t)
 {
+    t->queued = false;
     transition_go(t, STEP_LOCK);
+}
+
+/* Those that wait for their turn, and have it now. */
+static void begin_queued(struct transitions *ts)
+{
+    struct transition *t;
+
+    TAILQ_FOREACH(t, &ts->list, link)
+    {
+        if (t->queued && oldest(ts, &t->order) == t)
+            transition_wait(t, 0, begin);
+    }
 }
 
 void transitions_ended(struct transition *t)
 {
     struct transitions *ts = t->all;
-    struct transition *next;
 
     shed(t);
     ts->ended++;
-    next = oldest(ts, &t->order);
-    if (next)
-        transition_wait(next, 0, begin);
+    begin_queued(ts);
     forget_old(ts);
 }
 
@@ -171,12 +181,28 @@ uint64_t transition_start(struct transitions *ts, const struct transition_order 
     log_info("transition_started", "transition:u keyspace:s verb:s user:s peer:s dry_run:u", t->id,
              t->order.keyspace, t->order.verb, t->order.user, t->order.peer,
              (uint64_t)t->order.dry_run);
-    if (oldest(ts, order) == t)
-        transition_wait(t, 0, begin);
+    t->queued = true;
+    begin_queued(ts);
     return t->id;
 }
 
 static void look_elsewhere(struct transition *t);
+
+/* Where its number belongs: one that is read again keeps its place before those that wait for it.
+ */
+static void insert(struct transitions *ts, struct transition *t)
+{
+    struct transition *at;
+
+    TAILQ_FOREACH_REVERSE(at, &ts->list, transition_list, link)
+    {
+        if (at->id < t->id) {
+            TAILQ_INSERT_AFTER(&ts->list, at, t, link);
+            return;
+        }
+    }
+    TAILQ_INSERT_HEAD(&ts->list, t, link);
+}
 
 /* One of another life of the process. */
 static void on_file(void *arg, uint64_t id, const json_t *json)
@@ -188,7 +214,7 @@ static void on_file(void *arg, uint64_t id, const json_t *json)
     t->server = ts->server;
     t->id = id;
     t->timer = evtimer_new(ts->server->base, transition_on_timer, t);
-    TAILQ_INSERT_TAIL(&ts->list, t, link);
+    insert(ts, t);
     if (id > ts->last_id)
         ts->last_id = id;
     if (!transition_store_read(t, json)) {
@@ -229,6 +255,7 @@ static void look_elsewhere(struct transition *t)
     if (json)
         on_file(ts, id, json);
     json_decref(json);
+    begin_queued(ts); /* who waited for it, if it has ended there */
 }
 
 struct transitions *transitions_create(struct server *server)

@@ -62,6 +62,7 @@ def choose_bed(process: int) -> None:
 # The first needs the first cluster (lib/bed.py, spare_bed).
 SCHEMA_CHANGES = ("test_keyspaces", "test_ddl", "test_ddl_managed", "test_ddl_session", "test_kills", "test_control",
                   "test_vtctld", "test_progress", "test_ddl_text", "test_queue", "test_windows", "test_transitions", "test_plans",
+                  "test_transitions_resume",
                   "test_locks_ddl", "test_preflight", "test_hints", "test_resume", "test_api_deploy", "test_examples",
                   "test_vtgate_watch", "test_changes", "test_warm", "test_dashboard_plans", "test_dashboard_work", "test_ddl_vtctld")
 AT_ONCE = 1

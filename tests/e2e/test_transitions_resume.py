@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from pathlib import Path
 from typing import Callable, Iterator
 
+import pymysql
 import pytest
 
 from lib import vschema
+from lib.adopted import Adopted, adopt_orphans
 from lib.poll import stays, until
 from lib.relay import Relay
 from lib.shim import Shim, merge
@@ -87,3 +91,35 @@ def test_vtctld_comes_up_later(start_shim, bed, table, config, left):
         assert len(shim.events("transition_resume_waits")) == 1 and table in vschema.tables(bed)
         said = [row["value"] for row in shim.admin("SHOW TRANSITION 1") if row["section"] == "resume"]
         assert said[-1] == "after a restart: what is in force is what was to be", said
+
+
+def test_behind_one_of_the_process_before(start_shim, bed, table, config, left):
+    """After a restart without a gap: an ALTER VSCHEMA waits for the transition that the old process still runs, keeps its
+    place behind it, and begins when it has ended."""
+    shim = start_shim(merge(config, {"timeouts": {"shutdown_s": 30}}))
+    adopt_orphans()
+    old, errors = shim.process, []
+
+    def alter() -> None:
+        with shim.connect(read_timeout=30) as connection, connection.cursor() as cursor:
+            try:
+                cursor.execute(f"ALTER VSCHEMA DROP TABLE {table}")
+            except pymysql.Error as error:
+                errors.append(error)
+
+    with shim.wire() as client:
+        assert client.query("BEGIN").error is None  # the old process stays for it
+        left(step="watch", pid=old.pid)
+        old.send_signal(signal.SIGUSR2)
+        shim.process = Adopted(int(shim.wait_event("restarted")["pid"]))
+        thread = threading.Thread(target=alter)
+        thread.start()
+        until(lambda: len(outcomes(shim)) == 2, "it is queued", 10)
+        stays(lambda: [int(row["id"]) for row in shim.admin("SHOW TRANSITIONS")] == [1, 2], "in its place", 2.5)
+        assert outcomes(shim) == ["running"] * 2
+        left(step="done", outcome="done", pid=old.pid)
+        until(lambda: outcomes(shim) == ["done"] * 2, "it has begun, and is done", 15)
+        thread.join()
+        assert client.query("COMMIT").error is None
+    assert old.wait(20) == 0 and not errors
+    assert table not in vschema.tables(bed)
