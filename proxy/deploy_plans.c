@@ -193,7 +193,7 @@ static void on_file(void *arg, uint64_t id, const json_t *json)
     plan_load_state(p, json);
     p->entry = PLAN_RESTARTS;
     p->ended = strcmp(p->state, "running") != 0;
-    if (!p->ended && transition_store_is_elsewhere(json))
+    if (!p->ended && transition_store_is_elsewhere(ps->server, json))
         plan_wait(p, ELSEWHERE_MS, look_elsewhere);
     else if (!p->ended)
         plan_wait(p, 0, plan_begin_again);

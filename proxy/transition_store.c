@@ -13,6 +13,7 @@
 #include "proxy/json_files.h"
 #include "proxy/json_text.h"
 #include "proxy/log.h"
+#include "proxy/restart.h"
 #include "proxy/server.h"
 
 #define KIND "transition"
@@ -142,11 +143,12 @@ json_t *transition_store_again(struct server *server, uint64_t id)
     return json_files_load(server->config->transition_dir, KIND, id);
 }
 
-bool transition_store_is_elsewhere(const json_t *json)
+bool transition_store_is_elsewhere(const struct server *server, const json_t *json)
 {
     json_int_t pid = json_integer_value(json_object_get(json, "pid"));
 
-    return pid > 0 && pid != getpid() && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    return restart_has_predecessor(server->restart) && pid > 0 && pid != getpid() &&
+           (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
 static const char *get_string(const json_t *o, const char *key)

@@ -22,8 +22,9 @@ void transition_store_load(struct server *server,
 json_t *transition_store_again(struct server *server, uint64_t id);
 
 /* Whether the process that wrote the file is another one and still runs: after a restart without a
-   gap both do for a while. Also of a plan's file. */
-bool transition_store_is_elsewhere(const json_t *json);
+   gap both do for a while. At any other time its number is somebody else's by now, as after a start
+   of the machine. Also of a plan's file. */
+bool transition_store_is_elsewhere(const struct server *server, const json_t *json);
 
 /* Fills in what a file says, but for id and registry. False: it is not one of ours. */
 bool transition_store_read(struct transition *t, const json_t *json);

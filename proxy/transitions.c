@@ -229,7 +229,7 @@ static void on_file(void *arg, uint64_t id, const json_t *json)
         return;
     }
     t->outcome = NULL;
-    if (transition_store_is_elsewhere(json)) {
+    if (transition_store_is_elsewhere(ts->server, json)) {
         transition_wait(t, ELSEWHERE_MS, look_elsewhere);
     } else if (!t->may_hold) {
         t->code = 1053;

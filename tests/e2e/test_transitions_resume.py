@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from pathlib import Path
@@ -123,3 +124,21 @@ def test_behind_one_of_the_process_before(start_shim, bed, table, config, left):
         assert client.query("COMMIT").error is None
     assert old.wait(20) == 0 and not errors
     assert table not in vschema.tables(bed)
+
+
+def test_number_of_another_process(start_shim, bed, table, config, left):
+    """After a crash any process may have the number of the one that wrote the file: it is gone on with all the same."""
+    left(pid=os.getpid())
+    shim = start_shim(config)
+    until(lambda: outcomes(shim) == ["done"], "it is seen through", 20)
+    assert table in vschema.tables(bed)
+
+
+def test_plan_with_the_number_of_another_process(start_shim, bed, before, table, config):
+    keep(config, "plan", {"pid": os.getpid(), "state": "running", "at": 0,
+                          "steps": [{"state": "waiting", "uuid": "", "transition": 0}],
+                          "plan": {"keyspace": bed.keyspace, "steps": [
+                              {"alter_vschema": [f"ALTER VSCHEMA ON {table} ADD VINDEX hash(id)"]}]}})
+    shim = start_shim(config)
+    until(lambda: [row["state"] for row in shim.admin("SHOW PLANS")] == ["done"], "the plan is done", 30)
+    assert table in vschema.tables(bed)
