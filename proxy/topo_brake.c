@@ -28,7 +28,8 @@ struct topo_brake {
     struct topo_brakes *all;
     char *root, *token; /* owned; token NULL: no login */
     char keyspace[HOLD_NAME_MAX];
-    int64_t lease; /* 0: none */
+    int64_t lease;        /* 0: none */
+    int64_t ours, theirs; /* revisions of the store with the two locks; 0: not known, or none */
     int64_t from_ms, until_ms;
     uint64_t holds[HOLDS_MAX];
     size_t n, drained, in_the_way;
@@ -116,8 +117,10 @@ static void drain_next(struct topo_brake *b)
                                     on_drained, b);
         return;
     }
-    log_info("topo_lock_given_back", "keyspace:s waited_ms:d in_the_way:u", b->keyspace,
-             clock_ms() - b->from_ms, (uint64_t)b->in_the_way);
+    bool late = b->theirs && b->theirs < b->ours; /* nobody waited for it */
+
+    log_info("topo_lock_given_back", "keyspace:s waited_ms:d in_the_way:u late:s", b->keyspace,
+             clock_ms() - b->from_ms, (uint64_t)b->in_the_way, late ? "yes" : "no");
     give_back(b);
 }
 
@@ -127,8 +130,8 @@ static void on_put(void *arg, const char *body, size_t len, const char *error)
 {
     struct topo_brake *b = arg;
 
-    (void)len;
     b->call = NULL;
+    b->ours = body ? topo_put_read(body, len) : 0;
     if (body)
         drain_next(b);
     else
@@ -204,6 +207,17 @@ void topo_brake_add(struct topo_brake *b, uint64_t hold)
 {
     if (b->n < HOLDS_MAX)
         b->holds[b->n++] = hold;
+}
+
+void topo_brakes_note(struct topo_brakes *bs, const char *keyspace, int64_t revision)
+{
+    struct topo_brake *b;
+
+    TAILQ_FOREACH(b, &bs->list, link)
+    {
+        if (!b->theirs && strcmp(b->keyspace, keyspace) == 0)
+            b->theirs = revision;
+    }
 }
 
 struct topo_brakes *topo_brakes_create(struct server *server, struct topo_watch *watch)

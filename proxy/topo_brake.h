@@ -31,4 +31,9 @@ struct topo_brake *topo_brake_create(struct topo_brakes *bs, const char *root, s
 void topo_brake_add(struct topo_brake *b, uint64_t hold);
 void topo_brake_go(struct topo_brake *b); /* NULL is fine */
 
+/* Of that keyspace vtctld has written its own lock, with that revision of the store: it waits for
+   the brake's if that one is older; if not, it was too late, which is said when it is given back.
+ */
+void topo_brakes_note(struct topo_brakes *bs, const char *keyspace, int64_t revision);
+
 #endif

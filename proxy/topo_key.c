@@ -183,7 +183,8 @@ static void tell_key(const json_t *event, topo_changed_fn *changed, void *arg)
     struct topo_event e = {.key = (const char *)key,
                            .deleted = type && strcmp(type, "DELETE") == 0,
                            .value = json_is_string(value) ? json_string_value(value) : "",
-                           .value_len = json_string_length(value)};
+                           .value_len = json_string_length(value),
+                           .revision = number(kv, "mod_revision")};
 
     e.len = text ? decode(key, sizeof(key), text, strlen(text)) : 0;
     if (e.len > 0)
@@ -299,6 +300,15 @@ int64_t topo_lease_read(const char *body, size_t len)
 
     json_decref(answer);
     return lease;
+}
+
+int64_t topo_put_read(const char *body, size_t len)
+{
+    json_t *answer = json_loadb(body, len, 0, NULL);
+    int64_t revision = number(json_object_get(answer, "header"), "revision");
+
+    json_decref(answer);
+    return revision;
 }
 
 /* What stands in it is for people who look for who has the lock. */

@@ -390,6 +390,8 @@ void topo_locks_note(struct topo_locks *ls, const struct topo_event *e)
         is_our_doing(ls, lock.keyspace))
         return;
     prune(ls);
+    if (action->may_narrow)
+        topo_brakes_note(ls->brakes, lock.keyspace, e->revision);
     if (action->of_workflow)
         hold_moving(ls, e, &lock, action);
     else if (!action->may_narrow || !renew(ls, lock.keyspace))

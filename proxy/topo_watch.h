@@ -50,6 +50,7 @@ struct topo_event {
     bool deleted;
     const char *value; /* in base64, value_len characters; "": none */
     size_t value_len;
+    int64_t revision; /* of the store, with which it was written so; 0: not told */
 };
 
 /*
@@ -92,9 +93,10 @@ char *topo_request(const char *root, int64_t revision);
 
 /* The bodies of the requests for a lease of so many seconds, for a lock of that keyspace below the
    global root as topo_lock_read finds it, and to give the lease back. Allocated. The lease in the
-   answer; 0: there is none. */
+   answer, and the revision that the lock was written with; 0: there is none. */
 char *topo_lease_request(int64_t ttl_s);
 int64_t topo_lease_read(const char *body, size_t len);
+int64_t topo_put_read(const char *body, size_t len);
 char *topo_lock_request(const char *root, const char *keyspace, int64_t lease);
 char *topo_revoke_request(int64_t lease);
 

@@ -52,6 +52,14 @@ class Topology:
         self.put(key, json.dumps({"Action": action, "Status": "Running"}).encode())
         return key
 
+    def lock_at_once(self, workflow: str, place: str) -> list[str]:
+        """Both locks of a switch, in one revision."""
+        puts = {f"internal/named_locks/{workflow}/locks/1": "WorkflowSwitchTraffic", f"keyspaces/{place}/locks/1": "SwitchWrites"}
+        self.call("kv/txn", success=[{"request_put": {"key": base64.b64encode(f"{self.root}/{key}".encode()).decode(),
+                                                      "value": base64.b64encode(json.dumps({"Action": action}).encode()).decode()}}
+                                     for key, action in puts.items()])
+        return list(puts)
+
     def clear(self) -> None:
         self._ask("deleterange", key=f"{self.root}/".encode(), range_end=f"{self.root}0".encode())
 
@@ -210,6 +218,28 @@ def test_vtctld_waits_for_transactions(start_shim, bed, topology):
         until(lambda: not locks(), "vtctld has given up", 1)
         open_one.commit()
     assert not shim.events("topo_lock_failed")
+
+
+@pytest.mark.alone
+def test_who_came_first_to_the_lock_is_told(start_shim, bed, topology):
+    """vtctld waits for the shim's lock if that is the older one; the log says if it is not."""
+    shim = start_with_rule(start_shim, bed, topology, lock_wait_ms=500)
+    with shim.connect(autocommit=False) as open_one, open_one.cursor() as cursor, on_its_way(bed, "demo", "elsewhere"):
+        until(lambda: len(shim.events("vtgate_vschema")) >= len(bed.gates), "the new rule is read", 10)
+        cursor.execute("SELECT count(*) FROM demo WHERE id = -1")
+        workflow = topology.lock_workflow("elsewhere/wf")
+        until(lambda: topology.keys(f"keyspaces/{bed.keyspace}/locks"), "the lock is taken", 5)
+        keyspace = topology.lock(bed.keyspace, "SwitchWrites")
+        assert shim.wait_event("topo_lock_given_back")["late"] == "no"
+        topology.delete(keyspace)
+        topology.delete(workflow)
+        until(lambda: not holds(shim), "vtctld is through", 5)
+        keys = topology.lock_at_once("elsewhere/wf", bed.keyspace)
+        until(lambda: len(shim.events("topo_lock_given_back")) == 2, "it is given back", 5)
+        assert shim.events("topo_lock_given_back")[1]["late"] == "yes"
+        for key in keys:
+            topology.delete(key)
+        open_one.commit()
 
 
 @pytest.mark.alone

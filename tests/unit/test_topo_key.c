@@ -52,6 +52,7 @@ static void keys_are_told_apart(void **state)
 
 struct seen {
     size_t n;
+    int64_t revision;
     char last[128];
 };
 
@@ -60,6 +61,7 @@ static void note(void *arg, const struct topo_event *event)
     struct seen *seen = arg;
 
     seen->n++;
+    seen->revision = event->revision;
     snprintf(seen->last, sizeof(seen->last), "%s%.*s", event->deleted ? "gone: " : "",
              (int)event->len, event->key);
 }
@@ -126,6 +128,8 @@ static void a_watch_from_now_on_begins_where_the_store_is(void **state)
     (void)state;
     assert_true(topo_line_read(LINES[0].line, strlen(LINES[0].line), &revision, note, &seen));
     assert_int_equal(revision, 48);
+    assert_true(topo_line_read(LINES[3].line, strlen(LINES[3].line), &revision, note, &seen));
+    assert_int_equal(seen.revision, 52); /* the key's own, not the store's */
 }
 
 #define LOCK_OF(action) "{\"Action\": \"" action "\", \"HostName\": \"h\", \"Status\": \"Running\"}"
@@ -271,6 +275,10 @@ static void a_lock_of_our_own(void **state)
     assert_string_equal(lock.action, "WaitForTransactions");
     assert_int_equal(topo_lease_read("{}", 2), 0);
     assert_int_equal(topo_lease_read("no", 2), 0);
+    static const char PUT[] = "{\"header\":{\"cluster_id\":\"1\",\"revision\":\"417\"}}";
+
+    assert_int_equal(topo_put_read(PUT, strlen(PUT)), 417);
+    assert_int_equal(topo_put_read("{}", 2), 0);
     json_decref(put);
     free(text);
     free(ask);
