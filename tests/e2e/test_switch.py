@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Iterator
 
 import pymysql
@@ -190,7 +191,7 @@ def slow_transactions(shim: Shim) -> Iterator[dict]:
                     connection.commit()
                     seen["done"] += 1
                 except pymysql.Error as error:
-                    seen["errors"].append(error.args)
+                    seen["errors"].append((time.time(), str(error.args)))
                     connection.rollback()
 
     thread = threading.Thread(target=run)
@@ -202,33 +203,59 @@ def slow_transactions(shim: Shim) -> Iterator[dict]:
         thread.join(30)
 
 
+def vschemas(shim: Shim) -> set[str]:
+    """What the vtgates' pages showed last."""
+    return set({event["vtgate"]: event["digest"] for event in shim.events("vtgate_vschema")}.values())
+
+
+TOLD_LATE_S = 0.5  # by etcd's watch, at most
+
+
+def late_switches(shim: Shim) -> list[tuple[float, float]]:
+    """When the shim's lock came after vtctld's own, which on a busy machine may follow the workflow's within some milliseconds, or be
+    told late: from when to when whoever is in the middle of a transaction then may meet a tablet that denies it the table."""
+    late = []
+    for event in shim.events("topo_lock_given_back", late="yes"):
+        back = datetime.fromisoformat(event["time"]).timestamp()
+        late.append((back - int(event["waited_ms"]) / 1000 - TOLD_LATE_S, back + 1))
+    return late
+
+
 @pytest.mark.alone
 def test_a_switch_behind_its_back(start_shim, bed, table):
-    """vtctldclient switches traffic there and back: the workflow's lock is seen, and vtctld waits for the transactions."""
+    """vtctldclient switches traffic there and back: the workflow's lock is seen, and vtctld waits for the transactions. Errors has only a
+    switch whose vtctld was the first at the lock."""
+    patience = {"lock_wait_ms": 2000, "lock_hold_ms": 20000}  # a busy machine switches for longer than the holds last by default
     shim = start_shim(vschema.settings(bed) | {
-        "topo": {"addresses": [bed.environment["BED_ETCD"]], "roots": ["/vitess/global", "/vitess/zone1"]}})
+        "topo": {"addresses": [bed.environment["BED_ETCD"]], "roots": ["/vitess/global", "/vitess/zone1"]} | patience})
     shim.wait_event("topo_watched", root="/vitess/global")
     move = ("MoveTables", "--target-keyspace", bed.aside, "--workflow", "test_behind")
     bed.vtctl(*move, "create", "--source-keyspace", bed.keyspace, "--tables", "demo")
     try:
         until(lambda: "Running" in bed.vtctl(*move, "status", "--format", "json"), "the copy follows", 60)
         with Load(shim.dsn(), 60) as load, slow_transactions(shim) as slow:
-            for _ in range(2):
-                bed.vtctl(*move, "SwitchTraffic", "--tablet-types", "primary")
-                bed.vtctl(*move, "ReverseTraffic", "--tablet-types", "primary")
+            for way in 2 * ("SwitchTraffic", "ReverseTraffic"):
+                before = vschemas(shim)
+                bed.vtctl(*move, way, "--tablet-types", "primary")
+                until(lambda: not before & vschemas(shim), "the new rules, which tell the next one's tables, are read", 10)
             load.stop()
             outcome = load.report()
     finally:
         bed.vtctl(*move, "cancel")
-    seen = {text: n for text, n in outcome["errors"].items() if "Error 1213 (40001)" not in text}
-    assert not seen and outcome["operations"] > 100, outcome["errors"]
-    assert slow["done"] > 5 and not slow["errors"], slow
-    waited = [(event["keyspace"], event["in_the_way"]) for event in shim.events("topo_lock_given_back")]
-    assert sorted(waited) == 2 * [(bed.aside, "0")] + 2 * [(bed.keyspace, "0")] and not shim.events("topo_lock_failed")
+    late = late_switches(shim)
+    seen = {text: n for text, n in outcome["errors"].items() if "Error 1213 (40001)" not in text
+            and not (late and "enforce denied tables" in text)}
+    assert not seen and outcome["operations"] > 100, (outcome["errors"], late)
+    unexplained = [(when, text) for when, text in slow["errors"]
+                   if "enforce denied tables" not in text or not any(begin <= when <= end for begin, end in late)]
+    assert slow["done"] > 5 and not unexplained, (slow, late)
+    back = shim.events("topo_lock_given_back")
+    assert sorted(event["keyspace"] for event in back) == 2 * [bed.aside] + 2 * [bed.keyspace] and not shim.events("topo_lock_failed")
+    assert {event["in_the_way"] for event in back if event["late"] == "no"} <= {"0"}, back
     held = {(event["hold"], event["scope"], event["owner"]) for event in shim.events("hold_set")}  # some renewed
-    there, back = f"lock of {bed.aside}/test_behind", f"lock of {bed.keyspace}/test_behind_reverse"
+    there, back_again = f"lock of {bed.aside}/test_behind", f"lock of {bed.keyspace}/test_behind_reverse"
     tables = [f"table {keyspace}.demo" for keyspace in (bed.keyspace, bed.aside)]
-    assert sorted(each[1:] for each in held) == sorted(2 * [(table, owner) for table in tables for owner in (there, back)])
+    assert sorted(each[1:] for each in held) == sorted(2 * [(table, owner) for table in tables for owner in (there, back_again)])
     assert not shim.events("hold_expired") and shim.admin("SHOW HOLDS") == []
 
 
