@@ -340,9 +340,13 @@ static size_t consume(struct session *s, const uint8_t *p, size_t n)
 
 void query_continue(struct session *s)
 {
+    if (s->consuming)
+        return; /* a command was answered at once, and is in s->input yet: its loop goes on */
     if (s->input.len > 0) {
+        s->consuming = true;
         size_t used = consume(s, s->input.data, s->input.len);
 
+        s->consuming = false;
         if (s->state == SESSION_DEAD)
             return;
         if (used == s->input.len)

@@ -91,6 +91,7 @@ struct session {
     bool backend_new;          /* vtgate's socket has no keepalive yet: the next sweep sets it */
     bool client_gone;          /* the client left while the shim still had work on vtgate's side */
     bool discard;              /* REQUEST: the command was answered already; its rest is dropped */
+    bool consuming;            /* query_continue is at work on `input` */
     enum close_reason closing; /* CLOSING: why */
     uint8_t command;           /* the command byte under way */
     enum plan_effect effect;   /* of the command under way, if it succeeds */
@@ -209,7 +210,8 @@ bool session_may_drain(const struct session *s);
 /* Frees the memory: worker.c, at the end of a loop turn. */
 void session_free(struct session *s);
 
-/* The client's bytes that are in s->input and can now be acted upon (query.c). */
+/* The client's bytes that are in s->input and can now be acted upon (query.c). Whoever answers a
+   command at once calls it from within itself, which does nothing. */
 void query_continue(struct session *s);
 
 /* The session's streams report here: one for each phase (login.c, query.c, relay.c). */

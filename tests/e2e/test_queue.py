@@ -10,6 +10,7 @@ from lib.clients import Statement, add_column
 from lib.control import error_of, with_control
 from lib.ddl import POSTPONED, assert_everywhere
 from lib.poll import until
+from lib.split import Cutting
 from test_progress import complete, the_migration, waits
 
 
@@ -130,6 +131,13 @@ def test_queue_refuses(start_shim, bed, table):
     uuid = the_migration(shim, table)["uuid"]
     code, text = error_of(shim.run, f"ALTER TABLE {table} ADD COLUMN two int")
     assert code == 1105 and uuid in text and the_migration(shim, table)["status"] == "refused", text
+    shim.admin("SET ddl.preflight = 'off'")
+    own = "/*vtshim strategy='vitess' context=own */"  # with these nothing is asked before it is refused
+    with shim.wire() as client:
+        client.socket = Cutting(client.socket, 10)
+        for name in ("two", "three"):
+            assert client.query(f"ALTER {own} TABLE {table} ADD COLUMN {name} int").error.code == 1105
+        assert client.value("SELECT 1") == "1"
     assert len(bed.migrations(table)) == 2
     complete(bed, table)
     assert alter.wait(120) == "ok"

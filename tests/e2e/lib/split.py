@@ -30,6 +30,30 @@ class Bytewise:
         return getattr(self._inner, name)
 
 
+class Cutting:
+    """A socket that sends the first `at` bytes by themselves, or keeps all until flush()."""
+
+    def __init__(self, inner: socket.socket, at: int = 0):
+        self._inner, self.at, self.corked, self._kept = inner, at, False, b""
+
+    def sendall(self, data: bytes) -> None:
+        if self.corked:
+            self._kept += data
+            return
+        if 0 < self.at < len(data):
+            self._inner.sendall(data[:self.at])
+            time.sleep(10 * PAUSE)
+            data = data[self.at:]
+        self._inner.sendall(data)
+
+    def flush(self) -> None:
+        self._inner.sendall(self._kept)
+        self.corked, self._kept = False, b""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
 class Compressed:
     """A socket that speaks MySQL's compressed protocol (zlib): each sendall is one frame, or several."""
 
