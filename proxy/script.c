@@ -20,7 +20,12 @@
 #include "proxy/session_transition.h"
 #include "proxy/worker.h"
 
+/* What comes after the statement under way. */
+enum step { STEP_WAIT, STEP_NEXT, STEP_END };
+
 struct script {
+    enum step step;
+    bool advancing;        /* advance() is at work */
     char *text;            /* owned */
     size_t len, at, start; /* start: of the statement under way */
     bool last;             /* no statement follows the one under way */
@@ -108,8 +113,7 @@ static void run_next(struct session *s)
     struct statement st, following;
 
     if (!next_statement(script->text, script->len, &script->at, &st)) {
-        script_forget(s);
-        query_next(s);
+        script->step = STEP_END;
         return;
     }
     script->start = (size_t)(st.text - script->text);
@@ -145,6 +149,31 @@ static void run_next(struct session *s)
         send_statement(s, &plan, &st);
 }
 
+/* A loop, for many statements that the shim answers at once would each take of the stack. */
+static void advance(struct session *s)
+{
+    s->script->advancing = true;
+    while (s->script && s->script->step == STEP_NEXT) {
+        s->script->step = STEP_WAIT;
+        run_next(s);
+    }
+    if (!s->script)
+        return; /* the session has ended */
+    s->script->advancing = false;
+    if (s->script->step == STEP_END) {
+        script_forget(s);
+        query_next(s);
+    }
+}
+
+/* The loop goes on with that, if it is what led here; else it begins. */
+static void take_step(struct session *s, enum step step)
+{
+    s->script->step = step;
+    if (!s->script->advancing)
+        advance(s);
+}
+
 void script_send(struct session *s, const char *text, size_t len)
 {
     struct plan plan = {.passed = NULL};
@@ -156,7 +185,7 @@ void script_send(struct session *s, const char *text, size_t len)
 void script_retry(struct session *s)
 {
     s->script->at = s->script->start;
-    run_next(s);
+    take_step(s, STEP_NEXT);
 }
 
 void script_start(struct session *s, const char *text, size_t len, uint8_t sequence)
@@ -167,18 +196,13 @@ void script_start(struct session *s, const char *text, size_t len, uint8_t seque
     script->len = len;
     script->next_sequence = sequence;
     buffer_init(&script->packet, PACKET_HEADER + PACKET_MAX_PAYLOAD);
-    run_next(s);
+    take_step(s, STEP_NEXT);
 }
 
 void script_statement_done(struct session *s, bool succeeded, uint8_t sequence)
 {
     s->script->next_sequence = sequence;
-    if (succeeded && !s->script->last) {
-        run_next(s);
-        return;
-    }
-    script_forget(s);
-    query_next(s);
+    take_step(s, succeeded && !s->script->last ? STEP_NEXT : STEP_END);
 }
 
 bool script_has_more(const struct session *s)

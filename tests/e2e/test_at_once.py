@@ -15,6 +15,7 @@ from lib.wire import BASIC, DEPRECATE_EOF, MULTI_STATEMENTS, Wire
 
 FULL = BASIC | DEPRECATE_EOF | MULTI_STATEMENTS
 MANY = 100
+LONG = 6000  # pairs of statements in one text
 
 # Statement -> its error's code, or 0; in this order, for some collect.
 STATEMENTS = {
@@ -126,3 +127,11 @@ def test_prepared(start_shim):
             client.socket.at = at
             assert client.command(wire.COM_STMT_EXECUTE, body).error.code == 1105
         assert client.value("SELECT 1") == "1"
+
+
+def test_a_long_text(shim, client):
+    """Thousands of statements in one text: each has its result, and the connection goes on."""
+    response = client.query("BEGIN TRANSITION fake;ROLLBACK TRANSITION;" * LONG)
+    assert len(response.results) == 2 * LONG and response.error is None
+    assert not response.status & wire.SERVER_MORE_RESULTS
+    assert client.value("rows") == "row"

@@ -16,7 +16,7 @@ from lib.clients import Statement, connector
 from lib.ddl import INSTANT, POSTPONED, UUID, assert_everywhere
 from lib.poll import until
 from lib.shim import merge
-from lib.wire import Wire
+from lib.wire import BASIC, DEPRECATE_EOF, MULTI_STATEMENTS, Wire
 
 COLUMNS = ("id bigint NOT NULL PRIMARY KEY, v int, w varchar(32) NOT NULL DEFAULT '', e enum('a','b') NOT NULL DEFAULT "
            "'a', KEY by_v (v), KEY hidden (w) INVISIBLE")
@@ -357,6 +357,16 @@ def test_a_long_statement_ends_the_notes(start_shim, bed, wide):
         assert warnings(cursor)
         cursor.execute(f"SELECT length('{'l' * 1_000_000}')")
         assert not warnings(cursor)
+
+
+def test_many_show_warnings(start_shim, table):
+    """Thousands of questions about the notes of a DDL, in one text with it."""
+    many = 40_000
+    with start_shim(INSTANT).wire(BASIC | DEPRECATE_EOF | MULTI_STATEMENTS) as client:
+        response = client.query(f"ALTER TABLE {table} ADD COLUMN x int" + ";SHOW WARNINGS" * many)
+        assert response.error is None and len(response.results) == many + 1
+        assert {len(result["rows"]) for result in response.results[1:]} == {1}
+        assert client.value("SELECT 1") == "1"
 
 
 def test_modes(start_shim, bed, wide):
