@@ -17,6 +17,7 @@
 #include "proxy/retry.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
+#include "proxy/session_transition.h"
 #include "proxy/shapes.h"
 #include "proxy/statements.h"
 #include "proxy/worker.h"
@@ -128,6 +129,7 @@ static void forget_session(struct session *s)
     free(s->temporary);
     s->temporary = NULL;
     locks_released(s);
+    session_transition_forget(s);
     if (s->command == COM_CHANGE_USER) {
         free(s->database); /* whatever the new login chose */
         s->database = NULL;

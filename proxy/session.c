@@ -247,6 +247,7 @@ void session_leave_vtgate(struct session *s)
     s->temporary = NULL;
     s->strategy_own = false;
     locks_released(s);
+    session_transition_forget(s);
 }
 
 static void session_forget(struct session *s)

@@ -11,7 +11,7 @@ import time
 import pymysql
 import pytest
 
-from lib import vschema
+from lib import vschema, wire
 from lib.clients import Load
 from lib.poll import until
 from lib.shim import Shim
@@ -198,6 +198,24 @@ def test_alter_vschema(deployer, bed, before, table):
         cursor.execute("COMMIT TRANSITION")
         assert vschema.current(bed) == before
     assert [row["what"] for row in deployer.admin("SHOW TRANSITIONS")] == ["ALTER VSCHEMA"] * 3
+
+
+@pytest.mark.parametrize("change", ["reset", "user"])
+def test_the_next_of_a_pool_collects_nothing(deployer, bed, before, table, change):
+    """COM_RESET_CONNECTION and COM_CHANGE_USER end what BEGIN TRANSITION began: ALTER VSCHEMA is done at once again."""
+    with deployer.wire() as client:
+        assert not client.query(f"BEGIN TRANSITION {bed.keyspace}").error
+        assert not client.query("ALTER VSCHEMA DROP TABLE demo").error
+        if change == "reset":
+            assert not client.command(wire.COM_RESET_CONNECTION).error
+        else:
+            client.change_user(bed.user, bed.password, bed.keyspace)
+        assert not client.query(f"ALTER VSCHEMA ON {table} ADD VINDEX hash(id)").error
+        assert {"demo", table} <= set(vschema.tables(bed))
+        assert not client.query(f"BEGIN TRANSITION {bed.keyspace}").error
+        assert not client.query(f"ALTER VSCHEMA DROP TABLE {table}").error
+        assert not client.query("COMMIT TRANSITION").error
+        assert vschema.current(bed) == before
 
 
 def test_a_retry_is_not_in_the_way(deployer, bed, before, table):
