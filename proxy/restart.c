@@ -30,6 +30,7 @@
 #define READY_LIMIT_S 60
 #define READY         'R'
 #define GO            'G'
+#define HOLDS_STAND   "holds are in force, which the new process would not know"
 
 struct restart {
     struct server *server;
@@ -286,10 +287,12 @@ static void on_successor(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (!read_letter(fd, &letter))
         return;
-    if (letter == READY)
-        hand_over(r);
-    else
+    if (letter != READY)
         successor_failed(r, "the new process ended before it was ready");
+    else if (holds_count(r->server->holds) > 0) /* since the restart began */
+        successor_failed(r, HOLDS_STAND);
+    else
+        hand_over(r);
 }
 
 /* Ours, but for what speaks of this very process. Allocated; the strings are borrowed. */
@@ -361,7 +364,7 @@ static const char *why_not(const struct restart *r)
     if (r->predecessor >= 0)
         return "the process before this one has not ended yet";
     if (holds_count(r->server->holds) > 0)
-        return "holds are in force, which the new process would not know";
+        return HOLDS_STAND;
     return *program ? NULL : "the program's path is not known";
 }
 

@@ -21,6 +21,7 @@ from lib.adopted import Adopted, adopt_orphans
 from lib.certificates import Certificates
 from lib.poll import until
 from lib.ports import free_port
+from lib.shim import Shim
 from lib.wire import Wire
 
 
@@ -163,6 +164,24 @@ def test_no_restart_while_holds_are_in_force(shim):
     shim.process.send_signal(signal.SIGUSR2)
     assert "holds" in shim.wait_event("restart_refused")["error"]
     assert len(shim.admin("SHOW HOLDS")) == 1
+
+
+def test_a_hold_that_comes_while_the_new_process_starts(program, bed, tmp_path):
+    """It would be lost: the old process goes on, and the new one is ended before it takes anything over."""
+    own, real = tmp_path / "vtshim", tmp_path / "real"
+    shutil.copy(program, own)
+    shim = Shim(own, tmp_path, bed).start()
+    try:
+        own.rename(real)
+        own.write_text(f'#!/bin/sh\ntouch {tmp_path}/begun\nsleep 2\nexec {real} "$@"\n')
+        own.chmod(0o755)
+        shim.process.send_signal(signal.SIGUSR2)
+        until((tmp_path / "begun").exists, "the new process begins")
+        shim.hold("ALL FOR 60")
+        assert "holds" in shim.wait_event("restart_failed", 60)["error"]
+        assert len(shim.admin("SHOW HOLDS")) == 1 and shim.process.poll() is None
+    finally:
+        shim.finish()
 
 
 # systemd.
