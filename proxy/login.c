@@ -93,18 +93,29 @@ static struct login *login_create(struct session *s)
     return login;
 }
 
+/* Who the client is, as at its first login. */
+static void find_peer(struct session *s)
+{
+    struct login *login = s->login;
+    socklen_t size = sizeof(login->peer);
+
+    if (s->proxied) {
+        login->proxy = *s->proxied;
+        address_from_proxy(&login->peer, &login->proxy);
+    } else if (getpeername(s->client.fd, (struct sockaddr *)&login->peer, &size) != 0) {
+        login->peer.ss_family = AF_UNSPEC; /* gone already: the next read says so */
+    }
+}
+
 void login_change_user(struct session *s, const struct handshake_response *hr, uint8_t sequence)
 {
-    socklen_t size = sizeof(s->login->peer);
-
     session_leave_vtgate(s);
     struct login *login = login_create(s);
 
     session_set_state(s, SESSION_LOGIN);
     stream_pause(&s->client);
     login->client_next = sequence;
-    if (getpeername(s->client.fd, (struct sockaddr *)&login->peer, &size) != 0)
-        login->peer.ss_family = AF_UNSPEC; /* gone already: the next read says so */
+    find_peer(s);
     handshake_response_append(&login->change, hr);
     s->user = memory_copy((const char *)hr->user.p, hr->user.len);
     if (hr->database.len)

@@ -48,6 +48,8 @@ void login_read_proxy_header(struct session *s)
     }
     recv(s->client.fd, data, used, 0);
     if (login->proxy.family != PROXY_UNKNOWN) {
+        s->proxied = memory_zalloc(sizeof(*s->proxied));
+        *s->proxied = login->proxy;
         address_from_proxy(&login->peer, &login->proxy);
         address_format(s->peer, sizeof(s->peer), &login->peer);
         s->client_is_local = false; /* only the balancer is */

@@ -378,6 +378,7 @@ void query_reject(struct session *s, enum shim_error error, ...)
     va_list args;
 
     retry_forget(s);
+    session_forget_resolved(s);
     h.length = load_u24(s->input.data);
     h.whole = s->input.len >= PACKET_HEADER + h.length && h.length < PACKET_MAX_PAYLOAD;
     buffer_consume(&s->input, query_drop(s, &h, s->input.data, s->input.len));
@@ -401,6 +402,9 @@ void query_readable(struct session *s)
         return;
     }
     metrics_add(&w->metrics.bytes_from_clients, (uint64_t)n);
+    /* The settings may allow more by now. Less would be too little for what waits already. */
+    if (s->input.max < session_input_max(s))
+        s->input.max = session_input_max(s);
     if (s->input.len == 0) {
         size_t used = consume(s, w->scratch, (size_t)n);
 

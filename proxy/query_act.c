@@ -65,6 +65,7 @@ static size_t park(struct session *s, const struct head *h, const struct plan *p
         return 0;
     metrics_add(&s->worker->metrics.park_timeouts, 1);
     retry_forget(s);
+    session_forget_resolved(s);
     session_send_error(s, reply_sequence(h), SHIM_ERROR_HELD, (unsigned long long)plan->hold->id,
                        plan->hold->reason, "max_parked sessions wait already");
     return answered(s, h, p, n);

@@ -68,6 +68,7 @@ static void on_resolved(struct session *s, const struct answer *a)
 
     if (a && !a->failed && a->columns)
         answer_row(a, &at, &value, 1);
+    session_forget_resolved(s);
     s->resolved = memory_zalloc(sizeof(*s->resolved));
     prepared_init(s->resolved, value.p ? (const char *)value.p : "", value.len, value.p != NULL);
     if (s->script)

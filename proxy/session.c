@@ -136,6 +136,14 @@ void session_open_backend(struct session *s, int fd)
     s->backend_new = true;
 }
 
+size_t session_input_max(const struct session *s)
+{
+    const struct config *c = s->worker->server->config;
+
+    return (size_t)c->limits_max_inspect_bytes + (size_t)c->limits_session_buffer_bytes +
+           2 * WORKER_SCRATCH;
+}
+
 static struct session *session_alloc(struct worker *w)
 {
     struct session *s = memory_zalloc(sizeof(*s));
@@ -146,9 +154,7 @@ static struct session *session_alloc(struct worker *w)
     s->connected_ms = s->since_ms = clock_ms();
     stream_init(&s->client);
     stream_init(&s->backend);
-    buffer_init(&s->input, (size_t)w->server->config->limits_max_inspect_bytes +
-                               (size_t)w->server->config->limits_session_buffer_bytes +
-                               2 * WORKER_SCRATCH);
+    buffer_init(&s->input, session_input_max(s));
     TAILQ_INSERT_TAIL(&w->sessions, s, link);
     metrics_add(&w->metrics.sessions, 1);
     return s;
@@ -231,8 +237,18 @@ static void session_uncount(struct session *s)
     s->counted_address = false;
 }
 
+void session_forget_resolved(struct session *s)
+{
+    if (s->resolved) {
+        prepared_fini(s->resolved);
+        free(s->resolved);
+    }
+    s->resolved = NULL;
+}
+
 void session_leave_vtgate(struct session *s)
 {
+    query_note_end(s);
     stream_close(&s->backend);
     if (s->vtgate)
         vtgate_release(s->vtgate);
@@ -246,6 +262,13 @@ void session_leave_vtgate(struct session *s)
     s->user = s->database = NULL;
     s->temporary = NULL;
     s->strategy_own = false;
+    free(s->touched);
+    s->touched = NULL;
+    s->status = STATUS_AUTOCOMMIT; /* vtgate has rolled back what was open */
+    s->fresh = false;
+    s->drained_by = 0;
+    session_forget_resolved(s);
+    control_elsewhere_forget(s);
     locks_released(s);
     session_transition_forget(s);
 }
@@ -328,11 +351,9 @@ void session_free(struct session *s)
     free(s->database);
     free(s->temporary);
     free(s->touched);
+    free(s->proxied);
     control_elsewhere_forget(s);
-    if (s->resolved) {
-        prepared_fini(s->resolved);
-        free(s->resolved);
-    }
+    session_forget_resolved(s);
     free(s);
 }
 

@@ -51,6 +51,7 @@ enum session_state {
 #undef X
 };
 
+struct proxy_address;
 struct worker;
 struct vtgate;
 struct login;
@@ -77,6 +78,7 @@ struct session {
     struct vtgate_metrics *of_vtgate;   /* the worker's for it; NULL before the login's end */
     char *user, *database;              /* NULL: not known (yet), or none */
     char peer[56];                      /* "address:port" of the client, for logs and SHOW */
+    struct proxy_address *proxied;      /* who a balancer said it is, or NULL (owned) */
     uint32_t capabilities;              /* what client and vtgate agreed upon */
     uint16_t status;                    /* status flags of the last response */
     bool client_is_local;               /* over a unix socket: as safe as TLS for a password */
@@ -191,6 +193,12 @@ bool session_send_verror(struct session *s, uint8_t sequence, enum shim_error er
 void session_count_error(struct session *s, enum shim_error error);
 const struct shim_error_row *session_make_error(struct session *s, char *text, size_t size,
                                                 enum shim_error error, va_list args);
+
+/* What the variable of a PREPARE FROM was found to hold counts for that one command. Idempotent. */
+void session_forget_resolved(struct session *s);
+
+/* How much of its client's bytes may wait, as the settings are now. */
+size_t session_input_max(const struct session *s);
 
 /* Gives up vtgate's connection and all that was known of the session on it: it logs in again. */
 void session_leave_vtgate(struct session *s);

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import time
 
 import pymysql
 import pytest
 
+import fake_vtgate
+from fake_vtgate import FakeVtgate
 from lib import wire
 from lib.clients import connector, go_ddl, mariadb, mariadb_through
 from lib.poll import until
@@ -107,6 +110,68 @@ def test_change_user_in_two_pieces(shim):
         client.sequence = 1
         client._authenticate(shim.bed.password)
         assert client.value("SELECT 1") == "1"
+
+
+class NoChangeUser(FakeVtgate):
+    """Refuses COM_CHANGE_USER as vtgate does, and keeps the first line of each connection if it is a PROXY header."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.headers: list[bytes] = []
+
+    def note_header(self, connection: socket.socket) -> socket.socket:
+        header = b""
+        while not header.endswith(b"\n"):
+            header += connection.recv(1)
+        self.headers.append(header)
+        return connection
+
+    def _command(self, client: fake_vtgate.Client, payload: bytes) -> None:
+        if payload[0] == wire.COM_CHANGE_USER:
+            return fake_vtgate.Err(1047, "command handling not implemented yet: 17", "08S01").run(client)
+        return super()._command(client, payload)
+
+
+CHANGE_USER = b"\x11other\0\0\x21\0mysql_native_password\0"
+
+
+def test_the_old_login_is_forgotten(start_shim):
+    """What was open there is rolled back: while the client is at its challenge the session is in nobody's way."""
+    def begin(sql: str) -> list | None:
+        return [Begin()] if sql == "BEGIN" else None
+
+    with NoChangeUser(begin) as gate:
+        shim = start_shim({"vtgate": gate.endpoint})
+        with Wire(shim.listen, timeout=15) as client:
+            client.login("somebody", "")
+            assert client.query("BEGIN").status & wire.SERVER_STATUS_IN_TRANS
+            assert shim.admin("SHOW SESSIONS")[0]["in_transaction"] == "yes"
+            client.send_packet(CHANGE_USER, 0)
+            assert client.read_packet()[0] == 0xFE
+            row = shim.admin("SHOW SESSIONS")[0]
+            assert row["state"] == "login" and row["in_transaction"] == "no", row
+            client.send_packet(b"")
+            assert client.read_packet()[0] == 0
+
+
+class Begin(fake_vtgate.Action):
+    def run(self, client: fake_vtgate.Client) -> None:
+        client.status |= wire.SERVER_STATUS_IN_TRANS
+        fake_vtgate.Ok().run(client)
+
+
+def test_the_address_of_the_new_login(start_shim):
+    """vtgate is told the address from the balancer's header again, not the balancer's own."""
+    with NoChangeUser() as gate:
+        gate.wrap = gate.note_header
+        shim = start_shim({"vtgate": gate.endpoint, "proxy_protocol": {"from": ["127.0.0.1"], "to_vtgate": "v1"}})
+        with Wire(shim.listen, timeout=15) as client:
+            client.socket.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.8 1111 2222\r\n")
+            client.login("somebody", "")
+            client.send_packet(CHANGE_USER, 0)
+            client._authenticate("")
+            assert client.query("SELECT 1").error is None
+    assert [header for header in gate.headers if b"192.0.2.7" in header] == gate.headers[-2:], gate.headers
 
 
 @pytest.mark.parametrize("autocommit", ["0", "1"])

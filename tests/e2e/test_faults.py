@@ -224,6 +224,15 @@ def test_statement_larger_than_looked_into(start_shim):
     assert shim.metric("vtshim_uninspected_statements_total") >= 1
 
 
+def test_more_is_looked_into_from_now_on(start_shim):
+    """limits.max_inspect_bytes, raised: a session that is older than that gets room for it."""
+    shim = start_shim({"limits": {"max_inspect_bytes": 65536}})
+    with shim.wire(BASIC | DEPRECATE_EOF | wire.MULTI_STATEMENTS) as client:
+        assert client.value("SELECT 1") == "1"
+        shim.admin("SET limits.max_inspect_bytes = 16777216")
+        assert client.value(f"SELECT length('{'x' * 3_000_000}')") == "3000000"
+
+
 def test_delayed_answer(start_shim):
     """The shim has no time limit of its own for a statement."""
     go_on = threading.Event()

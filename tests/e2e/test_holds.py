@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Iterator
 
 import pymysql
 import pytest
 
+from fake_vtgate import FakeVtgate, Rows, Wait
 from lib import wire
 from lib.clients import connector
 from lib.poll import stays, until
@@ -339,3 +341,20 @@ def test_ping_of_another_connection_passes(shim, client):
     shim.hold("TABLE commerce.demo")
     assert client.command(wire.COM_PING).error is None
     assert client.command(wire.COM_INIT_DB, "commerce").error is None
+
+
+def test_the_variable_of_a_prepare_that_was_refused(start_shim):
+    """What it held counts for that one statement: the next PREPARE FROM asks for its own."""
+    told = threading.Event()
+    with FakeVtgate({"SELECT @v": [Wait(told), Rows([["SELECT 1"]])], "SELECT @w": [Rows([["SELECT 2"]])]}) as gate:
+        shim = start_shim({"vtgate": gate.endpoint, "hold": {"max_wait_ms": 300}})
+        with Wire(shim.listen, timeout=15) as client:
+            client.login("somebody", "")
+            client.send(wire.COM_QUERY, "PREPARE p FROM @v")
+            until(lambda: "SELECT @v" in gate.queries, "the shim asks")
+            shim.hold("ALL")
+            told.set()
+            assert client.read_response().error.code == 1205
+            shim.admin("RELEASE ALL")
+            assert client.query("PREPARE p FROM @w").error is None
+        assert "SELECT @w" in gate.queries
