@@ -272,9 +272,14 @@ const char *gate_text(const struct session *s, size_t *len)
     return s->gate->st.text;
 }
 
+bool gate_is_changing(const struct session *s)
+{
+    return s->gate && s->gate->running_direct;
+}
+
 bool gate_client_gone(struct session *s)
 {
-    if (!s->gate->running_direct)
+    if (!gate_is_changing(s))
         return false;
     s->client_gone = true;
     stream_close(&s->client);

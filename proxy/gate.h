@@ -27,6 +27,9 @@ bool gate_start(struct session *s, const struct plan *plan, const uint8_t *packe
 /* The statement that is at the gate, without a NUL, while that lasts. NULL: there is none. */
 const char *gate_text(const struct session *s, size_t *len);
 
+/* Whether shards are being changed one after the other, which nothing may stop. */
+bool gate_is_changing(const struct session *s);
+
 /* The client left. True: shards are being changed; the session lives until that is over. */
 bool gate_client_gone(struct session *s);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/gate.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/memory.h"
@@ -113,8 +114,10 @@ static size_t session_bytes(const struct session *s)
 
 static enum harm session_harm(const struct session *s, size_t bytes)
 {
-    /* One without a client follows a migration; one that is closing is ending already. */
-    if (s->inner || s->client_gone || s->migration || s->state == SESSION_DEAD)
+    /* One without a client follows a migration; one that is closing is ending already. A direct DDL
+       that stops between two shards leaves them different. */
+    if (s->inner || s->client_gone || s->migration || gate_is_changing(s) ||
+        s->state == SESSION_DEAD)
         return HARM_TOO_MUCH;
     bool transaction = s->status & STATUS_IN_TRANSACTION || s->locks > 0;
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import time
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -12,7 +13,7 @@ import pytest
 
 from lib.poll import until
 from lib.shim import Shim
-from lib.wire import ConnectionEnded, Wire
+from lib.wire import COM_QUERY, ConnectionEnded, Wire
 
 MB = 1 << 20
 LIMIT = 96 * MB
@@ -144,6 +145,24 @@ def test_the_one_that_is_ended_is_told(start_plain):
     shim.admin(f"SET limits.memory_bytes = {resident(shim) - 8 * MB}")
     assert error_of(client) == 1041
     until(lambda: shim.metric("vtshim_sessions") == 0, "it is gone")
+
+
+def test_a_direct_ddl_is_not_ended_between_its_shards(start_plain, bed, table):
+    """Its shards would differ. An open transaction on the table has it wait at the first one."""
+    shim = start_plain({})
+    with bed.connect() as connection, connection.cursor() as blocker, shim.wire() as ddl, shim.wire() as other:
+        blocker.execute("BEGIN")
+        blocker.execute(f"SELECT * FROM {table}")
+        ddl.send(COM_QUERY, f"ALTER /*vtshim strategy=direct allow=all */ TABLE {table} ADD COLUMN direct int")
+        until(lambda: "asking" in str(shim.admin("SHOW SESSIONS")), "it has begun")
+        time.sleep(1)  # past the questions before it
+        shim.admin(f"SET limits.memory_bytes = {max(8 * MB, resident(shim) // 2)}")
+        until(lambda: was_ended(other), "others had to go")
+        time.sleep(1)
+        assert not was_ended(ddl)
+        blocker.execute("ROLLBACK")
+        until(lambda: shim.events("ddl_direct", shards="2"), "both shards are changed")
+    assert all("direct" in columns for columns in bed.columns(table).values())
 
 
 def error_of(client: Wire) -> int:
