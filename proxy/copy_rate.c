@@ -138,7 +138,7 @@ struct copy_watch {
 static struct watched *find(struct copy_watch *w, const struct executor_row *row)
 {
     for (size_t i = 0; i < w->n; i++) {
-        if (bytes_are(row->uuid, w->shards[i].uuid) && bytes_are(row->shard, w->shards[i].shard))
+        if (executor_row_is(row, w->shards[i].uuid, w->shards[i].shard))
             return &w->shards[i];
     }
     if (w->n == SHARDS_MAX)

@@ -60,7 +60,7 @@ void cut_looks_free(struct cut_looks *l)
 static struct looked *find(struct cut_looks *l, const struct executor_row *row)
 {
     for (size_t i = 0; i < l->n; i++) {
-        if (bytes_are(row->uuid, l->shards[i].uuid) && bytes_are(row->shard, l->shards[i].shard))
+        if (executor_row_is(row, l->shards[i].uuid, l->shards[i].shard))
             return &l->shards[i];
     }
     if (l->n == SHARDS_MAX)

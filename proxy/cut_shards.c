@@ -60,7 +60,7 @@ bool cut_shards_are_followed(const struct cut_shards *c)
 static const struct cut_shard *find(const struct cut_shards *c, const struct executor_row *row)
 {
     for (size_t i = 0; i < c->n; i++) {
-        if (bytes_are(row->uuid, c->shards[i].uuid) && bytes_are(row->shard, c->shards[i].shard))
+        if (executor_row_is(row, c->shards[i].uuid, c->shards[i].shard))
             return &c->shards[i];
     }
     return NULL;

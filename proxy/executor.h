@@ -39,6 +39,13 @@ struct executor_row {
     int64_t looked;                   /* moves when the tablet looks at it: see cut_looks.h */
 };
 
+/* Whether it is of that migration on that shard. */
+static inline bool executor_row_is(const struct executor_row *row, const char *uuid,
+                                   const char *shard)
+{
+    return bytes_are(row->uuid, uuid) && bytes_are(row->shard, shard);
+}
+
 /* All rows of the migration's context; rows is NULL when there was no answer. Borrowed until the
    callback returns. */
 typedef void executor_rows(struct session *s, const struct executor_row *rows, size_t n);

@@ -26,7 +26,7 @@ struct standstill {
 static struct watched *find(struct standstill *s, const struct executor_row *row)
 {
     for (size_t i = 0; i < s->n; i++) {
-        if (bytes_are(row->uuid, s->shards[i].uuid) && bytes_are(row->shard, s->shards[i].shard))
+        if (executor_row_is(row, s->shards[i].uuid, s->shards[i].shard))
             return &s->shards[i];
     }
     if (s->n == SHARDS_MAX)

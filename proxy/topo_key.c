@@ -242,6 +242,15 @@ bool topo_line_read(const char *line, size_t len, int64_t *revision, topo_change
 
 /* --- the request ----------------------------------------------------------------------------- */
 
+/* NULL: something in it is not UTF-8. */
+static char *dump_and_free(json_t *request)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+
+    json_decref(request);
+    return text;
+}
+
 static char *base64(const char *text, size_t len)
 {
     char *out = memory_zalloc((len + 2) / 3 * 4 + 1);
@@ -268,10 +277,8 @@ char *topo_request(const char *root, int64_t revision)
     create = json_pack("{s:s,s:s,s:b}", "key", key, "range_end", end, "progress_notify", 1);
     if (revision > 0)
         json_object_set_new(create, "start_revision", json_integer(revision + 1));
-    json_t *request = json_pack("{s:o}", "create_request", create);
-    char *text = json_dumps(request, JSON_COMPACT);
+    char *text = dump_and_free(json_pack("{s:o}", "create_request", create));
 
-    json_decref(request);
     free(begin);
     free(key);
     free(end);
@@ -279,14 +286,6 @@ char *topo_request(const char *root, int64_t revision)
 }
 
 /* --- a lock of our own ----------------------------------------------------------------------- */
-
-static char *dump_and_free(json_t *request)
-{
-    char *text = json_dumps(request, JSON_COMPACT);
-
-    json_decref(request);
-    return text;
-}
 
 char *topo_lease_request(int64_t ttl_s)
 {
@@ -341,10 +340,8 @@ char *topo_revoke_request(int64_t lease)
 
 char *topo_login_request(const char *user, const char *password)
 {
-    json_t *request = json_pack("{s:s,s:s}", "name", user, "password", password);
-    char *text = json_dumps(request, JSON_COMPACT); /* NULL: it is not UTF-8 */
+    char *text = dump_and_free(json_pack("{s:s,s:s}", "name", user, "password", password));
 
-    json_decref(request);
     return text ? text : memory_copy("{}", 2);
 }
 
