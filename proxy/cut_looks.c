@@ -11,15 +11,23 @@
 #include "proxy/executor.h"
 #include "proxy/memory.h"
 
-#define IN_STEP_MS                                                                                 \
-    600 /* looks of all shards surely within that are one: the next ones are at one moment */
+/* Looks of all shards surely within that are one, so that the next ones are at one moment: the
+   nearer the better, but sooner or later what comes is taken. */
+#define IN_STEP_MS   600
+#define CLOSE_MS     300
+#define CLOSE_FOR_MS 4000 /* so long only what is as close as that is taken */
 #define ASK_MS                                                                                     \
     350 /* from the last shard's look to the asking for the next: it comes a second                \
            later, when a look is possible again everywhere */
-#define DRAIN_MS  (ASK_MS + 1000 - CUT_LOOKS_LEAD_MS)
-#define STALE_MS  (DRAIN_MS + 250) /* by then the drain has begun, or the looks are not the last */
-#define ANSWER_MS 1700             /* a look that was asked for has been by then */
-#define LIMIT_MS  7000
+/* The look that cuts over is asked for several times from the last shard's look on, to come as soon
+   as it can, a second after that one's end: what else had a tablet look by itself earlier than the
+   others has hardly any time for it. */
+#define PROMPTS         4
+#define PROMPT_EVERY_MS 80
+#define DRAIN_MS        (1050 - CUT_LOOKS_LEAD_MS)
+#define STALE_MS        (DRAIN_MS + 250) /* by then the drain has begun, or the looks are not the last */
+#define ANSWER_MS       1700             /* a look that was asked for has been by then */
+#define LIMIT_MS        7000
 #define BLIND_ASK_MS                                                                               \
     250                   /* without indicators: several looks are asked for, this far apart, ...  \
                            */
@@ -37,7 +45,8 @@ struct cut_looks {
     size_t n;
     int64_t began_ms, asked_ms;
     int64_t noted_ms;    /* the last time that the rows were seen */
-    int64_t prompted_ms; /* the look after which the one that cuts over has been asked for */
+    int64_t prompted_ms; /* the look after which the one that cuts over has been asked for ... */
+    int64_t prompts;     /* ... so many times */
     int64_t blind_ms;    /* not 0: without indicators, since when */
 };
 
@@ -126,11 +135,21 @@ static enum cut_looks_next without_indicators(struct cut_looks *l, int64_t now_m
 /* All have looked at one moment: the next look is asked for, and then the drain is due. */
 static enum cut_looks_next in_step(struct cut_looks *l, int64_t look_ms, int64_t now_ms)
 {
-    if (l->prompted_ms != look_ms && now_ms - look_ms >= ASK_MS) {
-        l->prompted_ms = look_ms;
+    if (l->prompted_ms != look_ms)
+        l->prompts = 0;
+    l->prompted_ms = look_ms;
+    if (l->prompts < PROMPTS && now_ms - look_ms >= l->prompts * PROMPT_EVERY_MS) {
+        l->prompts++;
         return CUT_LOOKS_ASK;
     }
     return now_ms - look_ms >= DRAIN_MS ? CUT_LOOKS_DRAIN : CUT_LOOKS_WAIT;
+}
+
+static bool is_in_step(const struct cut_looks *l, const struct span *span, int64_t now_ms)
+{
+    int64_t limit = now_ms - l->began_ms < CLOSE_FOR_MS ? CLOSE_MS : IN_STEP_MS;
+
+    return span->last_ms - span->earliest_ms <= limit && now_ms - span->last_ms <= STALE_MS;
 }
 
 enum cut_looks_next cut_looks_note(struct cut_looks *l, const struct executor_row *rows, size_t n,
@@ -148,7 +167,7 @@ enum cut_looks_next cut_looks_note(struct cut_looks *l, const struct executor_ro
         return ask(l, now_ms);
     if (span.first_ms <= l->asked_ms)
         return now_ms - l->asked_ms >= ANSWER_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
-    if (span.last_ms - span.earliest_ms <= IN_STEP_MS && now_ms - span.last_ms <= STALE_MS)
+    if (is_in_step(l, &span, now_ms))
         return in_step(l, span.last_ms, now_ms);
     return now_ms - span.last_ms >= ASK_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
 }

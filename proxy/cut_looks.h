@@ -27,7 +27,7 @@ enum cut_looks_next {
                       on as if there were no indicators, until cut_looks_free */
 };
 
-#define CUT_LOOKS_LEAD_MS 750
+#define CUT_LOOKS_LEAD_MS 600
 
 /* Begins to watch; free it with cut_looks_free (NULL is fine). */
 struct cut_looks *cut_looks_create(int64_t now_ms);

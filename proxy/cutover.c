@@ -33,6 +33,7 @@ struct cutover {
     uint64_t session, migration;
     char keyspace[65], table[65];
     uint64_t hold, change; /* hold 0: there is none, in the gap */
+    int64_t began_ms;
     struct migration_blockers in_the_way;
     bool liftable; /* once it has been drained */
     int64_t gap_ms;
@@ -124,6 +125,9 @@ static void on_drained(void *arg, enum drain_end end, const struct hold_count *c
         c->in_the_way.n = 1;
     c->liftable = cut_shards_gap_is_safe(count->excess_ms,
                                          c->server->fleet ? c->server->config->fleet_poll_ms : 0);
+    log_info("ddl_drained", "migration:u ms:d in_the_way:u slow_ms:d liftable:u", c->migration,
+             clock_ms() - c->began_ms, (uint64_t)c->in_the_way.n, count->excess_ms,
+             (uint64_t)c->liftable);
     if (!c->server->stopped)
         mailbox_post(&c->worker->mailbox, tell_session, c->worker, c);
 }
@@ -162,6 +166,7 @@ static void begin(void *context, void *arg)
     struct change what = {.kind = CHANGE_SCHEMA, .source = CHANGE_OWN};
 
     LIST_INSERT_HEAD(&server->cutovers, c, link);
+    c->began_ms = clock_ms();
     snprintf(what.keyspace, sizeof(what.keyspace), "%s", c->keyspace);
     change_add_table(&what, c->table, strlen(c->table));
     c->change = changes_begin(server->changes, &what);

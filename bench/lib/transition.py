@@ -6,10 +6,10 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,35 +262,35 @@ def main() -> None:
     gates = os.environ["BED_VTGATES"].split(",")
     gate_ports = [int(gate.rsplit(":", 1)[1]) for gate in gates]
     results: dict[str, list[dict]] = {}
-    with tempfile.TemporaryDirectory(prefix="vtshim-transition-") as name:
-        ways: dict[str, tuple[Way, list[int]]] = {}
-        shims: list[Shim] = []
-        for number in (1, 2) if args.only != "straight" else ():
-            folder = Path(name) / f"shim{number}"
-            folder.mkdir()
-            shims.append(start_shim(args, gates, folder))
-        if args.only in ("", "straight"):
-            ways["straight"] = (Way("straight", gate_ports[0]), gate_ports)
-        if args.only in ("", "one"):
-            ways["one"] = (shims[0], [shims[0].port])
-        if args.only in ("", "two"):
-            ways["two"] = (shims[0], [shim.port for shim in shims])
-        try:
-            for key in args.kinds.split(",") if args.kinds else KINDS:
-                for way, (where, ports) in ways.items():
-                    if way == "straight" and KINDS[key].through_shim:
-                        continue
-                    one = measure(where, ports, gate_ports[0], key, args)
-                    results.setdefault(way, []).append(one)
-                    print(f"- {KINDS[key].title}, {TITLES[way]}: {one['transitions']} transitions, {one['operations']} operations, "
-                          f"{one['errors']} errors, {one['wrong']} wrong rows, longest {one['longest_ms']:.0f} ms"
-                          + (f"; FAILED: {one['failure']}" if one["failure"] else ""), file=sys.stderr)
-                    for text, n in sorted({**one["error_texts"], **one["wrong_texts"]}.items(), key=lambda item: -item[1])[:5]:
-                        print(f"    {n} x {text[:300]}", file=sys.stderr)
-        finally:
-            for shim in shims:
-                shim.shim.stop()
     output = Path(args.output)
+    ways: dict[str, tuple[Way, list[int]]] = {}
+    shims: list[Shim] = []
+    for number in (1, 2) if args.only != "straight" else ():
+        folder = output / f"transition-shim{number}"  # stays: its log explains a long wait
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        shims.append(start_shim(args, gates, folder))
+    if args.only in ("", "straight"):
+        ways["straight"] = (Way("straight", gate_ports[0]), gate_ports)
+    if args.only in ("", "one"):
+        ways["one"] = (shims[0], [shims[0].port])
+    if args.only in ("", "two"):
+        ways["two"] = (shims[0], [shim.port for shim in shims])
+    try:
+        for key in args.kinds.split(",") if args.kinds else KINDS:
+            for way, (where, ports) in ways.items():
+                if way == "straight" and KINDS[key].through_shim:
+                    continue
+                one = measure(where, ports, gate_ports[0], key, args)
+                results.setdefault(way, []).append(one)
+                print(f"- {KINDS[key].title}, {TITLES[way]}: {one['transitions']} transitions, {one['operations']} operations, "
+                      f"{one['errors']} errors, {one['wrong']} wrong rows, longest {one['longest_ms']:.0f} ms"
+                      + (f"; FAILED: {one['failure']}" if one["failure"] else ""), file=sys.stderr)
+                for text, n in sorted({**one["error_texts"], **one["wrong_texts"]}.items(), key=lambda item: -item[1])[:5]:
+                    print(f"    {n} x {text[:300]}", file=sys.stderr)
+    finally:
+        for shim in shims:
+            shim.shim.stop()
     (output / "transition.json").write_text(json.dumps(results, indent=1))
     titles = {way: title for way, title in TITLES.items() if way in results}
     (output / "transition.md").write_text(table_of(results, titles))

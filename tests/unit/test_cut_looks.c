@@ -105,6 +105,61 @@ static void tablets_are_brought_in_step(void **state)
     }
 }
 
+/* What else had the tablets look, each by itself, seldom comes between: the looks that cut over are
+   at one moment, and not long after the drain. */
+static void what_else_asks_seldom_comes_between(void **state)
+{
+    (void)state;
+    enum { RUNS = 1000, OTHERS = 8, DRAIN_TAKES_MS = 250 };
+    uint64_t seed = 1;
+    size_t apart = 0, late = 0;
+
+    for (size_t k = 0; k < RUNS; k++) {
+        struct tablet t[TABLETS] = {{.own_ms = NEVER_MS, .interval_ms = 60000},
+                                    {.own_ms = NEVER_MS, .interval_ms = 60000}};
+        struct cut_looks *l = cut_looks_create(10000);
+        struct executor_row rows[TABLETS];
+        int64_t drained_ms = NEVER_MS;
+
+        for (size_t i = 0; i < TABLETS; i++) {
+            t[i].first_after_drain_ms = NEVER_MS;
+            for (size_t n = 0; n < OTHERS; n++) {
+                seed = seed * 6364136223846793005U + 1442695040888963407U;
+                t[i].events[t[i].n++] = 10000 + (int64_t)(seed >> 33) % 800 * 10;
+            }
+        }
+        for (int64_t now = 10000; now < 30000; now += 10) {
+            run(&t[0], now, drained_ms);
+            run(&t[1], now, drained_ms);
+            rows_of(rows, t, MIGRATION_RUNNING);
+            if (now % POLL_MS || drained_ms != NEVER_MS) {
+                if (now != drained_ms)
+                    continue;
+                ask(&t[0], now); /* COMPLETE */
+                ask(&t[1], now);
+                continue;
+            }
+            enum cut_looks_next next = cut_looks_note(l, rows, TABLETS, now);
+
+            if (next == CUT_LOOKS_ASK) {
+                ask(&t[0], now);
+                ask(&t[1], now);
+            } else if (next == CUT_LOOKS_DRAIN) {
+                drained_ms = now + DRAIN_TAKES_MS;
+            }
+        }
+        cut_looks_free(l);
+        int64_t spread = t[0].first_after_drain_ms - t[1].first_after_drain_ms;
+
+        apart += spread > 150 || spread < -150;
+        late += t[0].first_after_drain_ms - drained_ms > 450 ||
+                t[1].first_after_drain_ms - drained_ms > 450;
+    }
+    print_message("of %d: apart %zu, late %zu\n", RUNS, apart, late);
+    assert_in_range(apart, 0, RUNS / 20);
+    assert_in_range(late, 0, RUNS / 20);
+}
+
 static void a_tablet_that_does_not_look_is_told_of_once(void **state)
 {
     (void)state;
@@ -178,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tablets_are_brought_in_step),
+        cmocka_unit_test(what_else_asks_seldom_comes_between),
         cmocka_unit_test(a_tablet_that_does_not_look_is_told_of_once),
         cmocka_unit_test(what_does_not_run_is_not_waited_for),
         cmocka_unit_test(a_look_seen_late_is_no_look_in_step),
