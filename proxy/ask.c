@@ -9,10 +9,16 @@
 
 #include "planner/ddl.h"
 #include "proxy/memory.h"
+#include "proxy/server.h"
 #include "proxy/session.h"
+
+/* For an answer of all shards, of which one may be without a primary for a while, or cutting over;
+   less than the keeper waits until its next scan. */
+#define LATE_MS 20000
 
 struct ask {
     struct buffer bytes;
+    int64_t began_ms;
     ask_callback *done;
 };
 
@@ -23,6 +29,7 @@ void ask_start(struct session *s, const char *sql, size_t len, ask_callback *don
 
     buffer_init(&ask->bytes, ASK_MAX);
     ask->done = done;
+    ask->began_ms = clock_ms();
     buffer_init(&packet, len + 64);
     size_t mark = packet_begin(&packet);
 
@@ -60,6 +67,11 @@ void ask_feed(struct session *s, const uint8_t *data, size_t len)
     ask->done(s, ok ? &answer : NULL);
     buffer_release(&ask->bytes);
     free(ask);
+}
+
+bool ask_is_late(const struct session *s, int64_t now_ms)
+{
+    return s->ask && now_ms - s->ask->began_ms > LATE_MS;
 }
 
 void ask_forget(struct session *s)

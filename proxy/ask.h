@@ -6,6 +6,7 @@
 #ifndef VTSHIM_PROXY_ASK_H
 #define VTSHIM_PROXY_ASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,12 @@ void ask_use(struct session *s, const char *target, ask_callback *done);
 
 /* Bytes of vtgate while the session is ASKING. */
 void ask_feed(struct session *s, const uint8_t *data, size_t len);
+
+/* Whether vtgate has taken so long that it may hang, with its connection up. While a client waits
+   that is for it to say; what the shim does for itself is begun again elsewhere. now_ms:
+   clock_ms's.
+ */
+bool ask_is_late(const struct session *s, int64_t now_ms);
 
 /* Drops the question: the session is closing. Idempotent. */
 void ask_forget(struct session *s);

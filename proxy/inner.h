@@ -6,8 +6,6 @@
 #ifndef VTSHIM_PROXY_INNER_H
 #define VTSHIM_PROXY_INNER_H
 
-#include <stdint.h>
-
 struct session;
 struct worker;
 
@@ -18,7 +16,6 @@ struct inner {
     void (*ready)(struct session *s, void *arg);
     void (*ended)(struct session *s, void *arg);
     void *arg;
-    int64_t until_ms; /* by clock_ms, when the session is closed; 0: never */
 };
 
 /* Begins to log in to a healthy vtgate. On the worker's thread. */

@@ -18,10 +18,6 @@
 #include "proxy/topology.h"
 #include "proxy/worker.h"
 
-/* Of all shards, of which one may be without a primary for a while; less than the keeper waits
-   until its next scan. */
-#define ANSWER_MS 20000
-
 void scan_free(struct scan *scan)
 {
     free(scan->keyspaces);
@@ -31,13 +27,6 @@ void scan_free(struct scan *scan)
 static struct scan *scan_of(struct session *s)
 {
     return s->inner->arg;
-}
-
-/* A vtgate that hangs, with its connection up, must not keep the next scan from asking another. */
-static void ask(struct session *s, const char *sql, size_t len, ask_callback *done)
-{
-    s->inner->until_ms = clock_ms() + ANSWER_MS;
-    ask_start(s, sql, len, done);
 }
 
 static void note(struct scan *scan, const struct scan_found *f)
@@ -146,7 +135,7 @@ static void ask_next(struct session *s)
                      "('queued', 'ready', 'running')",
                      scan->keyspaces[scan->next_keyspace++]);
 
-    ask(s, sql, (size_t)n, on_migrations);
+    ask_start(s, sql, (size_t)n, on_migrations);
 }
 
 static void on_keyspaces(struct session *s, const struct answer *a)
@@ -160,7 +149,7 @@ static void on_keyspaces(struct session *s, const struct answer *a)
 static void on_ready(struct session *s, void *arg)
 {
     (void)arg;
-    ask(s, TOPOLOGY_KEYSPACES, sizeof(TOPOLOGY_KEYSPACES) - 1, on_keyspaces);
+    ask_start(s, TOPOLOGY_KEYSPACES, sizeof(TOPOLOGY_KEYSPACES) - 1, on_keyspaces);
 }
 
 static void on_ended(struct session *s, void *arg)

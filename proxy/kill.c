@@ -68,6 +68,9 @@ static void interrupt(struct kill *k, struct session *s)
     case SESSION_RETRYING:
         retry_interrupt(s);
         break;
+    case SESSION_PAUSING:
+        script_interrupt(s);
+        break;
     case SESSION_MIGRATING:
         if (s->migration)
             migration_interrupt(

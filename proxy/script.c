@@ -4,39 +4,50 @@
  * assembled whole before they go on.
  */
 #include "proxy/script.h"
-#include "proxy/effect.h"
 
 #include <stdlib.h>
 
 #include "proxy/audit_session.h"
 #include "proxy/control_managed.h"
+#include "proxy/effect.h"
 #include "proxy/gate.h"
 #include "proxy/kill.h"
 #include "proxy/locks.h"
 #include "proxy/memory.h"
 #include "proxy/migration_revert.h"
 #include "proxy/notes.h"
+#include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/session_transition.h"
 #include "proxy/worker.h"
+
+/* Statements that the shim answers by itself may come by the hundred thousand in one text. So long
+   they go on before the others of the worker have their turn, and while so much of the answers
+   waits for the client they do not. */
+#define TURN_MS     5
+#define TURN_BYTES  (64u << 10)
+#define BACKLOG_MS  20
+#define CLOCK_EVERY 64 /* statements, from one look at the clock to the next */
 
 /* What comes after the statement under way. */
 enum step { STEP_WAIT, STEP_NEXT, STEP_END };
 
 struct script {
     enum step step;
-    bool advancing;        /* advance() is at work */
-    char *text;            /* owned */
-    size_t len, at, start; /* start: of the statement under way */
-    bool last;             /* no statement follows the one under way */
-    uint8_t next_sequence; /* of the next packet to the client */
-    struct buffer packet;  /* of vtgate, not whole yet */
+    bool advancing;         /* advance() is at work */
+    char *text;             /* owned */
+    size_t len, at, start;  /* start: of the statement under way */
+    bool last;              /* no statement follows the one under way */
+    uint8_t next_sequence;  /* of the next packet to the client */
+    struct buffer packet;   /* of vtgate, not whole yet */
+    struct loop_timer turn; /* the end of a pause */
 };
 
 void script_forget(struct session *s)
 {
     if (!s->script)
         return;
+    loop_timer_stop(&s->script->turn);
     free(s->script->text);
     buffer_release(&s->script->packet);
     free(s->script);
@@ -149,11 +160,27 @@ static void run_next(struct session *s)
         send_statement(s, &plan, &st);
 }
 
+/* After so many statements in a row. True: others have their turn. */
+static bool pauses(struct session *s, unsigned in_a_row, int64_t began_ms)
+{
+    bool slow = stream_backlog(&s->client) > TURN_BYTES;
+
+    if (!slow && (in_a_row % CLOCK_EVERY != 0 || clock_ms() - began_ms < TURN_MS))
+        return false;
+    session_set_state(s, SESSION_PAUSING);
+    loop_timer_set(&s->script->turn, slow ? BACKLOG_MS : 0);
+    return true;
+}
+
 /* A loop, for many statements that the shim answers at once would each take of the stack. */
 static void advance(struct session *s)
 {
+    int64_t began_ms = clock_ms();
+    unsigned in_a_row = 0;
+
     s->script->advancing = true;
-    while (s->script && s->script->step == STEP_NEXT) {
+    while (s->script && s->script->step == STEP_NEXT &&
+           (++in_a_row == 1 || !pauses(s, in_a_row, began_ms))) {
         s->script->step = STEP_WAIT;
         run_next(s);
     }
@@ -172,6 +199,23 @@ static void take_step(struct session *s, enum step step)
     s->script->step = step;
     if (!s->script->advancing)
         advance(s);
+}
+
+static void on_turn(void *arg)
+{
+    struct session *s = arg;
+
+    if (stream_backlog(&s->client) > TURN_BYTES)
+        loop_timer_set(&s->script->turn, BACKLOG_MS);
+    else
+        advance(s);
+}
+
+void script_interrupt(struct session *s)
+{
+    loop_timer_stop(&s->script->turn);
+    if (session_send_error(s, s->script->next_sequence, SHIM_ERROR_INTERRUPTED, "", ""))
+        take_step(s, STEP_END);
 }
 
 void script_send(struct session *s, const char *text, size_t len)
@@ -195,6 +239,7 @@ void script_start(struct session *s, const char *text, size_t len, uint8_t seque
     script->text = memory_copy(text, len);
     script->len = len;
     script->next_sequence = sequence;
+    loop_timer_init(&script->turn, &s->worker->loop, on_turn, s);
     buffer_init(&script->packet, PACKET_HEADER + PACKET_MAX_PAYLOAD);
     take_step(s, STEP_NEXT);
 }

@@ -29,6 +29,9 @@ void script_send(struct session *s, const char *text, size_t len);
 /* Plans the statement under way again. */
 void script_retry(struct session *s);
 
+/* A KILL QUERY while it is PAUSING: ends it with an error. */
+void script_interrupt(struct session *s);
+
 /* Whether another statement follows the one under way: its answer has to say so. */
 bool script_has_more(const struct session *s);
 

@@ -41,6 +41,7 @@ enum close_reason {
     X(MIGRATING, "migrating")       /* waiting to ask again how a migration is doing */            \
     X(CHANGING, "changing VSchema") /* a transition of its client is under way */                  \
     X(KILLING, "killing")           /* a KILL of its client looks for its victim */                \
+    X(PAUSING, "pausing")     /* others have their turn between two statements of a script */      \
     X(STREAMING, "streaming") /* bytes without structure, both ways, until one side closes */      \
     X(CLOSING, "closing")     /* the client still has bytes to get */                              \
     X(DEAD, "dead")           /* waits for the end of the loop turn */

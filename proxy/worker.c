@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proxy/inner.h"
+#include "proxy/ask.h"
 #include "proxy/locks.h"
 #include "proxy/memory.h"
 #include "proxy/park.h"
@@ -63,7 +63,7 @@ static void sweep_session(struct session *s, int64_t now)
         session_client_gone(s, CLOSE_WRITE_TIMEOUT);
         return;
     }
-    if (s->inner && s->inner->until_ms && now > s->inner->until_ms) {
+    if (s->client_gone && ask_is_late(s, now)) {
         session_close(s, CLOSE_INNER_TIMEOUT);
         return;
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Callable, Iterator
 
 import pytest
 
 from fake_vtgate import Delay, FakeVtgate, Rows
 from lib import wire
-from lib.poll import until
+from lib.poll import stays, until
 from lib.shim import Shim
 from lib.split import Cutting
 from lib.wire import BASIC, DEPRECATE_EOF, MULTI_STATEMENTS, Wire
@@ -135,3 +136,21 @@ def test_a_long_text(shim, client):
     assert len(response.results) == 2 * LONG and response.error is None
     assert not response.status & wire.SERVER_MORE_RESULTS
     assert client.value("rows") == "row"
+
+
+def test_others_have_their_turn(start_shim, gate):
+    """A long text whose client takes no answers: others of the same worker are served, it waits, and can be interrupted."""
+    shim = start_shim({"vtgate": gate.endpoint, "vtctld": {"addresses": ["127.0.0.1:1"]}, "workers": 1})
+    with Wire(shim.listen, timeout=60) as client, Wire(shim.listen, timeout=60) as other:
+        for one in (client, other):
+            one.login("somebody", "", "fake", FULL)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        client.send(wire.COM_QUERY, "BEGIN TRANSITION fake;ROLLBACK TRANSITION;" * 100_000)
+        pausing = lambda: any(row["state"] == "pausing" for row in shim.admin("SHOW SESSIONS"))
+        until(pausing, "it has begun")
+        assert other.value("rows") == "row"
+        stays(pausing, "it waits for its client", 2)
+        assert other.query(f"KILL QUERY {client.greeting.connection_id}").error is None
+        response = client.read_response()
+        assert response.error.code == 1317 and len(response.results) < 200_000
+        assert client.value("rows") == "row"

@@ -249,15 +249,17 @@ def test_shim_is_killed(start_shim, bed, table, managed):
 
 
 class SilentRelay(Relay):
-    """To a vtgate that hangs at the first question for migrations: its connection stays, and no answer comes."""
+    """To a vtgate that hangs at the first question with some words: its connection stays, and no answer comes."""
 
+    words = b"SHOW VITESS_MIGRATIONS"
     asked = 0
 
     def carry(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
         try:
             while data := source.recv(65536):
-                self.asked += b"SHOW VITESS_MIGRATIONS" in data
-                if self.asked != 1 or b"SHOW VITESS_MIGRATIONS" not in data:
+                hit = bool(self.words) and self.words in data and from_client
+                self.asked += hit
+                if not hit or self.asked > 1:
                     sink.sendall(data)
         except OSError:
             pass
@@ -271,6 +273,21 @@ def test_a_vtgate_that_hangs_while_it_is_asked(start_shim, bed, managed):
         shim.wait_event("session_closed", 40, reason="inner_timeout", vtgate=to_vtgate.endpoint)
         until(lambda: shim.events("session_closed", reason="inner_done"), "it has asked again", 40)
     assert to_vtgate.asked > 1
+
+
+def test_a_vtgate_that_hangs_while_a_migration_is_followed(start_shim, bed, table, managed):
+    """Its client has left: another connection follows it to its end."""
+    with SilentRelay(bed.gates[0]) as to_vtgate:
+        to_vtgate.words = b""
+        shim = start_shim(managed | {"vtgate": to_vtgate.endpoint})
+        with shim.wire() as client:
+            client.send(wire.COM_QUERY, f"ALTER TABLE {table} ADD COLUMN followed int")
+            uuid = shim.wait_event("ddl_submitted", 30, table=table)["uuid"]
+        to_vtgate.words = uuid.encode()
+        until(lambda: to_vtgate.asked, "the question that is not answered", 30)
+        shim.wait_event("session_closed", 40, reason="inner_timeout", vtgate=to_vtgate.endpoint)
+        until(lambda: set(statuses(bed, table)) == {"complete"}, "it is complete", 60)
+    assert has_column(bed, table, "followed")
 
 
 def test_other_instances_are_left_alone(start_shim, bed, table, managed):
