@@ -11,6 +11,7 @@
 
 #define SHARDS_MAX    4096
 #define FIRST_WAIT_MS 1000 /* the shortest, when its first look was in vain */
+#define AT_ONCE_MS    80   /* so long at most a wait is shown that is over at its first question */
 #define GAP_MIN_MS    100  /* less is not worth it */
 /* Of transactions that were too slow, in half a minute: that one begins in a gap, and is so, has
    then a chance of 1 in 100. */
@@ -22,6 +23,7 @@ struct cut_shard {
     unsigned told;     /* of which waits cut_shards_new_wait has told */
     int64_t seen_ms;   /* when the last look that showed it was asked for */
     int64_t waited_ms; /* it cannot have been at its first wait before that; 0: it is not there */
+    int64_t shown_ms;  /* but it was by then */
 };
 
 struct cut_shards {
@@ -66,6 +68,13 @@ static const struct cut_shard *find(const struct cut_shards *c, const struct exe
     return NULL;
 }
 
+static bool is_at(const struct executor_row *row, const char *stage)
+{
+    size_t len = strlen(stage);
+
+    return row->stage.len >= len && memcmp(row->stage.p, stage, len) == 0;
+}
+
 enum cut_progress cut_shards_progress(const struct cut_shards *c, const struct executor_row *row)
 {
     const struct cut_shard *before = find(c, row);
@@ -75,6 +84,8 @@ enum cut_progress cut_shards_progress(const struct cut_shards *c, const struct e
         return CUT_DONE;
     if (!before || row->attempts <= before->attempts)
         return CUT_WAITING;
+    if (is_at(row, "cut-over complete") || is_at(row, "re-enabling writes"))
+        return CUT_SWAPPED;
     bytes_to_text(message, sizeof(message), row->message);
     return *message && strcmp(message, before->message) != 0 ? CUT_FAILED : CUT_UNDER_WAY;
 }
@@ -91,9 +102,7 @@ static unsigned wait_of(struct cut_shards *c, const struct executor_row *row,
         return 0;
     *one = &c->shards[found - c->shards];
     for (unsigned i = 0; i < 2; i++) {
-        size_t len = strlen(STAGES[i]);
-
-        if (row->stage.len >= len && memcmp(row->stage.p, STAGES[i], len) == 0)
+        if (is_at(row, STAGES[i]))
             return i + 1;
     }
     return 0;
@@ -136,13 +145,16 @@ int64_t cut_shards_gap(struct cut_shards *c, const struct executor_row *rows, si
 
         if (wait_of(c, &rows[i], &one) != 1)
             continue;
-        one->waited_ms = one->waited_ms ? one->waited_ms : one->seen_ms;
+        if (!one->waited_ms) {
+            one->waited_ms = one->seen_ms;
+            one->shown_ms = now_ms;
+        }
         since = one->waited_ms < since ? one->waited_ms : since;
-        waiting++;
+        waiting += asked_ms - one->shown_ms >= AT_ONCE_MS;
     }
     note_seen(c, rows, n, asked_ms);
     if (waiting == 0 || waiting < n || waiting < c->n)
-        return 0; /* who is not shown may be ahead of the others */
+        return 0; /* who is not shown may be ahead of the others, or will be in a moment */
     int64_t gap = since + FIRST_WAIT_MS - CUT_GAP_LEAD_MS - now_ms;
 
     return gap >= GAP_MIN_MS ? gap : 0;

@@ -2,10 +2,11 @@
  * The shards of a migration while they cut over (cutOverVReplMigration in
  * go/vt/vttablet/onlineddl/executor.go): how each is getting on since it was told to, and at which
  * of its two waits it is. The first one, for its stream to be behind the creation of a table of its
- * own, comes before anything is locked, and nearly always lasts a second: who waits looks at once,
+ * own, comes before anything is locked, and nearly always lasts a second: who waits asks at once,
  * and then once a second (Engine.WaitForPos in
- * go/vt/vttablet/tabletmanager/vreplication/engine.go). While all shards are at it nobody need be
- * held up; but the transactions that begin then must have ended before the locks come.
+ * go/vt/vttablet/tabletmanager/vreplication/engine.go). While all shards are at it, and have
+ * been for longer than that first question takes, nobody need be held up; but the transactions that
+ * begin then must have ended before the locks come.
  *
  * Pure: times are CLOCK_MONOTONIC's milliseconds.
  */
@@ -19,7 +20,9 @@
 struct executor_row;
 struct cut_shards;
 
-enum cut_progress { CUT_WAITING, CUT_UNDER_WAY, CUT_DONE, CUT_FAILED };
+/* CUT_SWAPPED: the table is the new one, and Vitess has yet to say that the migration is complete.
+ */
+enum cut_progress { CUT_WAITING, CUT_UNDER_WAY, CUT_SWAPPED, CUT_DONE, CUT_FAILED };
 
 /* As the rows are before they are told; asked_ms: when the look was asked for that shows them. More
    than 4,096 are not followed one by one: none of them is seen to begin. Free it with

@@ -159,17 +159,22 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
 {
     struct migration *m = s->migration;
     const struct executor_row *waiting = NULL, *failed = NULL;
-    size_t cutting = 0, begun = 0;
+    size_t cutting = 0, begun = 0, swapped = 0;
 
     for (size_t i = 0; i < n; i++) {
         enum cut_progress p = cut_shards_progress(m->cut_shards, &rows[i]);
 
         cutting += p == CUT_UNDER_WAY || p == CUT_WAITING;
         begun += p != CUT_WAITING;
+        swapped += p == CUT_SWAPPED || p == CUT_DONE;
         if (p == CUT_WAITING)
             waiting = &rows[i];
         if (p == CUT_FAILED)
             failed = &rows[i];
+    }
+    if (m->cutover && swapped >= m->shards * m->uuid_count) {
+        cutover_end(m->cutover); /* nobody need wait for Vitess's last words */
+        m->cutover = NULL;
     }
     if (failed && cutting == 0) {
         char shard[64];

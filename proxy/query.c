@@ -23,13 +23,18 @@
 
 void query_note_end(struct session *s)
 {
+    const struct config *c = s->worker->server->config;
+
     if (!(s->status & STATUS_IN_TRANSACTION))
         return;
     int64_t now = clock_ms(), open_ms = now - s->transaction_ms - s->transaction_parked_ms;
+    int64_t excess_ms = open_ms - SLOW_TRANSACTION_MS;
 
-    if (open_ms > SLOW_TRANSACTION_MS)
+    if (c->fleet_etcd.n > 0)
+        excess_ms += c->fleet_poll_ms;
+    if (excess_ms > 0)
         slow_transactions_note(&s->worker->slow, s->touched ? touched_names(s->touched) : NULL,
-                               open_ms, now);
+                               excess_ms, now);
 }
 
 void query_note_status(struct session *s, uint16_t status)

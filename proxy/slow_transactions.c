@@ -28,11 +28,10 @@ static bool is_same(const struct names *a, const struct names *b)
 }
 
 void slow_transactions_note(struct slow_transactions *slow, const struct names *touched,
-                            int64_t open_ms, int64_t now_ms)
+                            int64_t excess_ms, int64_t now_ms)
 {
     static const struct names ANYTHING = {.everything = true};
     struct slow_span *span = span_now(slow, now_ms);
-    int64_t excess = open_ms - SLOW_TRANSACTION_MS;
     size_t i = 0;
 
     touched = touched ? touched : &ANYTHING;
@@ -43,7 +42,7 @@ void slow_transactions_note(struct slow_transactions *slow, const struct names *
     else if (i == span->n)
         span->n++;
     names_merge(&span->kinds[i].touched, touched);
-    span->kinds[i].excess_ms += excess < SLOW_EXCESS_MAX_MS ? excess : SLOW_EXCESS_MAX_MS;
+    span->kinds[i].excess_ms += excess_ms < SLOW_EXCESS_MAX_MS ? excess_ms : SLOW_EXCESS_MAX_MS;
 }
 
 int64_t slow_transactions_excess(const struct slow_transactions *slow, const struct hold *h,

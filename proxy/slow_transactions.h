@@ -15,7 +15,9 @@
 #include "planner/hold.h"
 #include "planner/names.h"
 
-#define SLOW_TRANSACTION_MS 450   /* a transaction that was open for longer is slow */
+/* A transaction that was open for longer is slow; in a fleet, whose other shims hold that much
+   later, less by fleet.poll_ms. */
+#define SLOW_TRANSACTION_MS 450
 #define SLOW_EXCESS_MAX_MS  400   /* so much of what is beyond that counts at most */
 #define SLOW_REMEMBERED_MS  30000 /* at least so long it is remembered; a fifth more at most */
 #define SLOW_SPANS          6
@@ -33,10 +35,10 @@ struct slow_transactions {
     } spans[SLOW_SPANS];
 };
 
-/* A slow transaction has ended that was open for that long. touched NULL: nobody knows what it
+/* A transaction has ended that was open for that much too long. touched NULL: nobody knows what it
    touched. */
 void slow_transactions_note(struct slow_transactions *slow, const struct names *touched,
-                            int64_t open_ms, int64_t now_ms);
+                            int64_t excess_ms, int64_t now_ms);
 
 /* How much too slow those were, all together, that touched what the hold is about, or may have. */
 int64_t slow_transactions_excess(const struct slow_transactions *slow, const struct hold *h,
