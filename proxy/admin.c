@@ -78,24 +78,20 @@ static int64_t stall_ms(const struct server *server)
     return limit > 0 && limit < STALL_MAX_MS ? limit : STALL_MAX_MS;
 }
 
-/* What began to wait since the last look counts from this one on: nobody is closed early. */
 static bool takes_too_long(struct admin_client *c, int64_t now)
 {
     size_t waiting = admin_client_backlog(c);
     int fd = bufferevent_getfd(c->inner ? c->inner : c->bev);
-    uint64_t taken = waiting ? socket_taken(fd, UINT64_MAX - waiting) : 0;
+    int64_t stalled_ms = socket_stall_look(&c->stall, fd, UINT64_MAX - waiting, waiting, now);
 
-    if (taken == 0 || c->swept_taken == 0 || taken > c->swept_taken)
-        c->taken_ms = now;
-    c->swept_taken = taken;
     switch (c->state) {
     case ADMIN_LOGIN:
     case ADMIN_SWITCHED:
         return now - c->accepted_ms > LOGIN_MS;
     case ADMIN_CLOSING:
-        return waiting == 0 || now - c->taken_ms > LOGIN_MS;
+        return waiting == 0 || stalled_ms > LOGIN_MS;
     default:
-        if (now - c->taken_ms <= stall_ms(c->admin->server))
+        if (stalled_ms <= stall_ms(c->admin->server))
             return false;
         log_info("admin_write_timeout", "user:s peer:s waiting:u", c->user, c->peer,
                  (uint64_t)waiting);

@@ -282,7 +282,7 @@ struct admin_client *admin_client_create(struct admin *admin, int fd, const stru
     struct admin_client *c = memory_zalloc(sizeof(*c));
 
     c->admin = admin;
-    c->accepted_ms = c->taken_ms = clock_ms();
+    c->accepted_ms = clock_ms();
     TAILQ_INSERT_TAIL(&admin->clients, c, link);
     admin->client_count++;
     c->bev = bufferevent_socket_new(admin->server->base, fd, BEV_OPT_CLOSE_ON_FREE);

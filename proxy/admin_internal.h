@@ -19,6 +19,7 @@
 #include "protocol/reply.h"
 #include "proxy/admin.h"
 #include "proxy/auth.h"
+#include "proxy/sockets.h"
 
 #define ADMIN_PACKET_MAX  (1u << 20)
 #define ADMIN_BACKLOG_MAX (1u << 20)
@@ -74,8 +75,8 @@ struct admin_client {
     LIST_HEAD(, admin_statement) statements; /* prepared ones */
     size_t statement_count;
     uint32_t last_statement;
-    int64_t accepted_ms, taken_ms; /* since when it has taken nothing of what waits for it */
-    uint64_t swept_taken;          /* what socket_taken said at the last look; 0: nothing waited */
+    int64_t accepted_ms;
+    struct socket_stall stall;
 };
 
 /* admin_client.c */

@@ -150,16 +150,6 @@ static struct watched *find(struct copy_watch *w, const struct executor_row *row
     return s;
 }
 
-/* "0", "0.0", or nothing. */
-static bool is_zero(struct bytes ratio)
-{
-    for (size_t i = 0; i < ratio.len; i++) {
-        if (ratio.p[i] != '0' && ratio.p[i] != '.')
-            return false;
-    }
-    return true;
-}
-
 static void note(struct watched *s, struct copy_rates *rates, const char *keyspace,
                  uint64_t row_bytes, bool at_least)
 {
@@ -199,7 +189,7 @@ void copy_watch_row(struct copy_watch **watch, struct copy_rates *rates, const c
 
     if (!s || s->done)
         return;
-    if (!is_zero(row->user_throttle) || (s->seen && row->rows_copied < s->last_rows)) {
+    if (executor_row_is_throttled(row) || (s->seen && row->rows_copied < s->last_rows)) {
         s->done = true; /* or begun anew */
     } else if (row->ready || migration_status_is_terminal(row->status)) {
         at_end(s, rates, keyspace, row, row_bytes, now_ms);

@@ -120,7 +120,8 @@ void plan_lock_release(struct deploy_plan *p);
 void plan_run_ddl(struct deploy_plan *p);
 void plan_ddl_forget(struct deploy_plan *p);
 
-/* deploy_plan_store.c */
+/* deploy_plan_store.c. _next_id: see json_files_next_id. */
+uint64_t plan_next_id(struct server *server, uint64_t least);
 void plan_save(const struct deploy_plan *p);
 void plan_remove(const struct deploy_plan *p);
 void plan_load_all(struct server *server, void (*found)(void *arg, uint64_t id, const json_t *json),

@@ -17,6 +17,11 @@
 
 static const char *const STATES[] = {"waiting", "running", "done", "failed"};
 
+uint64_t plan_next_id(struct server *server, uint64_t least)
+{
+    return json_files_next_id(server->config->transition_dir, KIND, least);
+}
+
 void plan_save(const struct deploy_plan *p)
 {
     if (!*p->server->config->transition_dir || p->dry_run)

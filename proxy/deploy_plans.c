@@ -112,7 +112,7 @@ uint64_t plan_start(struct plans *ps, const char *text, bool dry_run, const char
         plan_free(p);
         return 0;
     }
-    ps->last_id++;
+    p->id = ps->last_id = plan_next_id(ps->server, ps->last_id + 1);
     p->dry_run = dry_run;
     p->user = arena_string(&p->arena, user);
     p->peer = arena_string(&p->arena, peer);

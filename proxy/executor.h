@@ -46,6 +46,16 @@ static inline bool executor_row_is(const struct executor_row *row, const char *u
     return bytes_are(row->uuid, uuid) && bytes_are(row->shard, shard);
 }
 
+/* Whether an operator has throttled it: the ratio is neither missing nor "0", "0.0". */
+static inline bool executor_row_is_throttled(const struct executor_row *row)
+{
+    for (size_t i = 0; i < row->user_throttle.len; i++) {
+        if (row->user_throttle.p[i] != '0' && row->user_throttle.p[i] != '.')
+            return true;
+    }
+    return false;
+}
+
 /* All rows of the migration's context; rows is NULL when there was no answer. Borrowed until the
    callback returns. */
 typedef void executor_rows(struct session *s, const struct executor_row *rows, size_t n);

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #define PATH_SIZE 4300
 #define FILES_MAX 10000
+#define LAST_MAX  UINT64_C(1000000000000) /* no count of ours comes near */
 
 static void path_of(const char *folder, const char *kind, uint64_t id, const char *suffix,
                     char path[PATH_SIZE])
@@ -42,6 +44,42 @@ void json_files_remove(const char *folder, const char *kind, uint64_t id)
     path_of(folder, kind, id, "", path);
     if (*folder)
         unlink(path);
+}
+
+/* Under a lock of the file, which ends with the descriptor. What says no number says 0. */
+static uint64_t count_on(int fd, uint64_t least)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char text[24] = "";
+
+    if (fcntl(fd, F_SETLKW, &all) != 0 || pread(fd, text, sizeof(text) - 1, 0) < 0)
+        return least;
+    uint64_t last = strtoull(text, NULL, 10);
+    uint64_t id = last >= least && last < LAST_MAX ? last + 1 : least;
+    int len = snprintf(text, sizeof(text), "%" PRIu64 "\n", id);
+
+    if (pwrite(fd, text, (size_t)len, 0) != len)
+        log_warn("transition_dir_failed", "error:s", strerror(errno));
+    return id;
+}
+
+uint64_t json_files_next_id(const char *folder, const char *kind, uint64_t least)
+{
+    char path[PATH_SIZE];
+
+    if (!*folder)
+        return least;
+    snprintf(path, sizeof(path), "%s/%s.last", folder, kind);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+    if (fd < 0) {
+        log_warn("transition_dir_failed", "error:s", strerror(errno));
+        return least;
+    }
+    uint64_t id = count_on(fd, least);
+
+    close(fd);
+    return id;
 }
 
 json_t *json_files_load(const char *folder, const char *kind, uint64_t id)

@@ -19,6 +19,11 @@
 bool json_files_save(const char *folder, const char *kind, uint64_t id, const json_t *json);
 void json_files_remove(const char *folder, const char *kind, uint64_t id);
 
+/* An id from `least` on that nobody else gets, not even the process before this one, which still
+   ends its sessions after a restart without a gap: KIND.last says which one was the last. `least`
+   itself if nothing is kept, or that file cannot be written. */
+uint64_t json_files_next_id(const char *folder, const char *kind, uint64_t least);
+
 /* NULL: it is not there, or is no JSON. To be released. */
 json_t *json_files_load(const char *folder, const char *kind, uint64_t id);
 

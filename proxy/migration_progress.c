@@ -21,15 +21,6 @@
 
 /* --- what is kept ---------------------------------------------------------------------------- */
 
-static bool is_zero(struct bytes b)
-{
-    for (size_t i = 0; i < b.len; i++) {
-        if (b.p[i] != '0' && b.p[i] != '.')
-            return false;
-    }
-    return true;
-}
-
 /* Vitess keeps the component and the reason of the last time: only the time tells how old it is. */
 static void format_throttled(char *dst, size_t size, const struct executor_row *row)
 {
@@ -39,7 +30,7 @@ static void format_throttled(char *dst, size_t size, const struct executor_row *
     bytes_to_text(component, sizeof(component), row->throttled_component);
     bytes_to_text(reason, sizeof(reason), row->throttled_reason);
     bytes_to_text(at, sizeof(at), row->throttled_at);
-    if (!is_zero(row->user_throttle))
+    if (executor_row_is_throttled(row))
         snprintf(dst, size, "by an operator, ratio %s", user);
     else if (*at && (*component || *reason))
         snprintf(dst, size, "%s%s%s, last at %s", component, *reason ? ": " : "", reason, at);

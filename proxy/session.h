@@ -18,6 +18,7 @@
 #include "protocol/handshake.h"
 #include "protocol/reply.h"
 #include "protocol/response.h"
+#include "proxy/sockets.h"
 #include "proxy/stream.h"
 
 enum close_reason {
@@ -131,11 +132,10 @@ struct session {
     struct lock_call *lock_call; /* a lock function under way, or NULL */
     int64_t locks_touched_ms;
     void (*locks_then)(struct session *s); /* what follows keeping them alive */
-    int64_t since_ms;       /* IDLE: when the last command was seen to have ended; CLOSING: began */
-    int64_t stalled_ms;     /* since when the client takes none of what waits for it */
-    uint64_t stalled_taken; /* what socket_taken said at the last look; 0: nothing waited */
-    int64_t parked_us;      /* PARKED: when it parked first */
-    uint64_t served;        /* the last release that let it out of the queue */
+    int64_t since_ms; /* IDLE: when the last command was seen to have ended; CLOSING: began */
+    struct socket_stall stall;       /* of the client */
+    int64_t parked_us;               /* PARKED: when it parked first */
+    uint64_t served;                 /* the last release that let it out of the queue */
     struct hold_tally *parked_tally; /* PARKED: of the hold (a reference), or NULL */
     int64_t connected_ms;
     int64_t transaction_ms;        /* when the open transaction was first seen */

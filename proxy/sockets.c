@@ -62,3 +62,14 @@ uint64_t socket_taken(int fd, uint64_t otherwise)
         return info.tcpi_bytes_acked;
     return otherwise;
 }
+
+int64_t socket_stall_look(struct socket_stall *stall, int fd, uint64_t otherwise, size_t waiting,
+                          int64_t now_ms)
+{
+    uint64_t taken = waiting ? socket_taken(fd, otherwise) : 0;
+
+    if (taken == 0 || stall->taken == 0 || taken > stall->taken)
+        stall->since_ms = now_ms;
+    stall->taken = taken;
+    return now_ms - stall->since_ms;
+}

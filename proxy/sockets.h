@@ -28,4 +28,15 @@ void socket_keep_alive(int fd);
  */
 uint64_t socket_taken(int fd, uint64_t otherwise);
 
+/* Since when a peer has taken nothing of what waits for it, by looks. All zero: not looked yet. */
+struct socket_stall {
+    int64_t since_ms;
+    uint64_t taken; /* at the last look; 0: nothing waited */
+};
+
+/* The look: `waiting` bytes wait. For how many milliseconds it has taken nothing of them; what
+   began to wait since the last look counts from this one on. */
+int64_t socket_stall_look(struct socket_stall *stall, int fd, uint64_t otherwise, size_t waiting,
+                          int64_t now_ms);
+
 #endif

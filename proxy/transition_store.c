@@ -102,6 +102,11 @@ char *transition_json(const struct transition *t)
     return text;
 }
 
+uint64_t transition_store_next_id(struct server *server, uint64_t least)
+{
+    return json_files_next_id(server->config->transition_dir, KIND, least);
+}
+
 void transition_store_save(const struct transition *t)
 {
     if (!*t->server->config->transition_dir)

@@ -9,6 +9,9 @@
 
 #include "proxy/transition_internal.h"
 
+/* The id of a new one: json_files_next_id. */
+uint64_t transition_store_next_id(struct server *server, uint64_t least);
+
 /* Writes t's file. A failure is logged, and no failure of the transition. */
 void transition_store_save(const struct transition *t);
 void transition_store_remove(const struct transition *t);

@@ -169,7 +169,7 @@ uint64_t transition_start(struct transitions *ts, const struct transition_order 
 
     t->all = ts;
     t->server = ts->server;
-    t->id = ++ts->last_id;
+    t->id = ts->last_id = transition_store_next_id(ts->server, ts->last_id + 1);
     transition_order_copy(&t->order, order);
     t->done = done;
     t->done_arg = arg;

@@ -33,18 +33,12 @@ void worker_bury(struct worker *w, struct session *s)
     TAILQ_INSERT_TAIL(&w->dead, s, link);
 }
 
-/* Whether the client has taken nothing of what waits for it for too long; what began to wait since
-   the last look counts from this one on. */
 static bool client_stalls(struct session *s, int64_t now)
 {
     int64_t limit = s->worker->server->config->timeouts_write_s * 1000;
-    size_t backlog = limit ? stream_backlog(&s->client) : 0;
-    uint64_t taken = backlog ? socket_taken(s->client.fd, s->client.taken + UINT64_C(1)) : 0;
 
-    if (s->stalled_taken == 0 || taken != s->stalled_taken)
-        s->stalled_ms = now;
-    s->stalled_taken = taken;
-    return backlog > 0 && now - s->stalled_ms > limit;
+    return limit && socket_stall_look(&s->stall, s->client.fd, s->client.taken + UINT64_C(1),
+                                      stream_backlog(&s->client), now) > limit;
 }
 
 static void sweep_session(struct session *s, int64_t now)
