@@ -11,23 +11,20 @@
 #include "proxy/executor.h"
 #include "proxy/memory.h"
 
-/* Looks of all shards surely within that are one, so that the next ones are at one moment: the
-   nearer the better, but sooner or later what comes is taken. */
-#define IN_STEP_MS   600
+/* Looks of all shards surely within that are at one moment, so that the next ones are: the nearer
+   the better, but sooner or later what comes is taken. */
 #define CLOSE_MS     300
-#define CLOSE_FOR_MS 4000 /* so long only what is as close as that is taken */
-#define ASK_MS                                                                                     \
-    350 /* from the last shard's look to the asking for the next: it comes a second                \
-           later, when a look is possible again everywhere */
-/* The look that cuts over is asked for several times from the last shard's look on, to come as soon
-   as it can, a second after that one's end: what else had a tablet look by itself earlier than the
-   others has hardly any time for it. */
+#define IN_STEP_MS   600
+#define CLOSE_FOR_MS 6000 /* so long only what is as close as that is taken */
+/* The next looks are asked for several times from the last shard's look on, to come as soon as they
+   can, a second after that one's end: what else had a tablet look by itself earlier than the others
+   has hardly any time for it. */
 #define PROMPTS         4
 #define PROMPT_EVERY_MS 80
 #define DRAIN_MS        (1050 - CUT_LOOKS_LEAD_MS)
-#define STALE_MS        (DRAIN_MS + 250) /* by then the drain has begun, or the looks are not the last */
+#define STALE_MS        (DRAIN_MS + 250) /* later than that the drain waits for the next looks */
 #define ANSWER_MS       1700             /* a look that was asked for has been by then */
-#define LIMIT_MS        7000
+#define LIMIT_MS        8000
 #define BLIND_ASK_MS                                                                               \
     250                   /* without indicators: several looks are asked for, this far apart, ...  \
                            */
@@ -44,10 +41,11 @@ struct cut_looks {
     struct looked *shards; /* owned; n of them */
     size_t n;
     int64_t began_ms, asked_ms;
-    int64_t noted_ms;    /* the last time that the rows were seen */
-    int64_t prompted_ms; /* the look after which the one that cuts over has been asked for ... */
-    int64_t prompts;     /* ... so many times */
-    int64_t blind_ms;    /* not 0: without indicators, since when */
+    int64_t noted_ms; /* the last time that the rows were seen */
+    int64_t look_ms;  /* when the last of the shards had looked; 0: they have not */
+    bool in_step;     /* their looks were at one moment */
+    int64_t prompts;  /* so many times the next ones have been asked for */
+    int64_t blind_ms; /* not 0: without indicators, since when */
 };
 
 struct cut_looks *cut_looks_create(int64_t now_ms)
@@ -120,6 +118,7 @@ static struct span note(struct cut_looks *l, const struct executor_row *rows, si
 static enum cut_looks_next ask(struct cut_looks *l, int64_t now_ms)
 {
     l->asked_ms = now_ms;
+    l->look_ms = 0;
     return CUT_LOOKS_ASK;
 }
 
@@ -132,24 +131,11 @@ static enum cut_looks_next without_indicators(struct cut_looks *l, int64_t now_m
     return now_ms - l->asked_ms >= BLIND_ASK_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
 }
 
-/* All have looked at one moment: the next look is asked for, and then the drain is due. */
-static enum cut_looks_next in_step(struct cut_looks *l, int64_t look_ms, int64_t now_ms)
-{
-    if (l->prompted_ms != look_ms)
-        l->prompts = 0;
-    l->prompted_ms = look_ms;
-    if (l->prompts < PROMPTS && now_ms - look_ms >= l->prompts * PROMPT_EVERY_MS) {
-        l->prompts++;
-        return CUT_LOOKS_ASK;
-    }
-    return now_ms - look_ms >= DRAIN_MS ? CUT_LOOKS_DRAIN : CUT_LOOKS_WAIT;
-}
-
 static bool is_in_step(const struct cut_looks *l, const struct span *span, int64_t now_ms)
 {
     int64_t limit = now_ms - l->began_ms < CLOSE_FOR_MS ? CLOSE_MS : IN_STEP_MS;
 
-    return span->last_ms - span->earliest_ms <= limit && now_ms - span->last_ms <= STALE_MS;
+    return span->last_ms - span->earliest_ms <= limit;
 }
 
 enum cut_looks_next cut_looks_note(struct cut_looks *l, const struct executor_row *rows, size_t n,
@@ -165,9 +151,18 @@ enum cut_looks_next cut_looks_note(struct cut_looks *l, const struct executor_ro
     }
     if (!l->asked_ms)
         return ask(l, now_ms);
-    if (span.first_ms <= l->asked_ms)
-        return now_ms - l->asked_ms >= ANSWER_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
-    if (is_in_step(l, &span, now_ms))
-        return in_step(l, span.last_ms, now_ms);
-    return now_ms - span.last_ms >= ASK_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
+    if (span.first_ms > l->asked_ms) { /* all have looked since */
+        l->look_ms = l->asked_ms = span.last_ms;
+        l->in_step = is_in_step(l, &span, now_ms);
+        l->prompts = 0;
+    }
+    int64_t after_ms = now_ms - l->look_ms;
+
+    if (l->look_ms && l->prompts < PROMPTS && after_ms >= l->prompts * PROMPT_EVERY_MS) {
+        l->prompts++;
+        return CUT_LOOKS_ASK;
+    }
+    if (l->look_ms && l->in_step && after_ms >= DRAIN_MS && after_ms <= STALE_MS)
+        return CUT_LOOKS_DRAIN;
+    return now_ms - l->asked_ms >= ANSWER_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
 }

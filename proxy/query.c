@@ -31,7 +31,7 @@ void query_note_end(struct session *s)
     int64_t excess_ms = open_ms - SLOW_TRANSACTION_MS;
 
     if (c->fleet_etcd.n > 0)
-        excess_ms += c->fleet_poll_ms;
+        excess_ms += c->fleet_poll_ms / 2;
     if (excess_ms > 0)
         slow_transactions_note(&s->worker->slow, s->touched ? touched_names(s->touched) : NULL,
                                excess_ms, now);

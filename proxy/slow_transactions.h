@@ -15,8 +15,8 @@
 #include "planner/hold.h"
 #include "planner/names.h"
 
-/* A transaction that was open for longer is slow; in a fleet, whose other shims hold that much
-   later, less by fleet.poll_ms. */
+/* A transaction that was open for longer is slow; in a fleet, whose other shims hold somewhat
+   later, less by half of fleet.poll_ms. */
 #define SLOW_TRANSACTION_MS 450
 #define SLOW_EXCESS_MAX_MS  400   /* so much of what is beyond that counts at most */
 #define SLOW_REMEMBERED_MS  30000 /* at least so long it is remembered; a fifth more at most */

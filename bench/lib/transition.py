@@ -19,7 +19,7 @@ from cutover import Way, change, sql
 from process import LOOPBACK, Program, free_ports
 
 TABLE, OTHER, ASIDE = "demo", "customer", "aside"
-BEFORE, BETWEEN = 2.0, 2.0  # seconds of load before the first transition, and after each
+BEFORE, BETWEEN = 35.0, 2.0  # seconds of load before the first transition (what transactions took counts for that long), and after each
 LIMIT = 3600.0              # of the load, should nobody end it
 WORKFLOW = "bench_transition"
 CELL = "zone1"              # the beds'
