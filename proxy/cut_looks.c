@@ -21,10 +21,11 @@
    has hardly any time for it. */
 #define PROMPTS         4
 #define PROMPT_EVERY_MS 80
-#define DRAIN_MS        (1050 - CUT_LOOKS_LEAD_MS)
-#define STALE_MS        (DRAIN_MS + 250) /* later than that the drain waits for the next looks */
-#define ANSWER_MS       1700             /* a look that was asked for has been by then */
-#define LIMIT_MS        8000
+#define APART_MS        1000 /* a tablet does not look again sooner */
+#define STALE_MS        (APART_MS - CUT_LOOKS_LEAD_MS + 150) /* later the drain waits for the next looks \
+                                                              */
+#define ANSWER_MS 1700 /* a look that was asked for has been by then */
+#define LIMIT_MS  8000
 #define BLIND_ASK_MS                                                                               \
     250                   /* without indicators: several looks are asked for, this far apart, ...  \
                            */
@@ -42,7 +43,8 @@ struct cut_looks {
     size_t n;
     int64_t began_ms, asked_ms;
     int64_t noted_ms; /* the last time that the rows were seen */
-    int64_t look_ms;  /* when the last of the shards had looked; 0: they have not */
+    int64_t first_ms; /* when the first of the shards may have looked, ... */
+    int64_t look_ms;  /* ... and the last had; 0: they have not */
     bool in_step;     /* their looks were at one moment */
     int64_t prompts;  /* so many times the next ones have been asked for */
     int64_t blind_ms; /* not 0: without indicators, since when */
@@ -152,6 +154,7 @@ enum cut_looks_next cut_looks_note(struct cut_looks *l, const struct executor_ro
     if (!l->asked_ms)
         return ask(l, now_ms);
     if (span.first_ms > l->asked_ms) { /* all have looked since */
+        l->first_ms = span.earliest_ms;
         l->look_ms = l->asked_ms = span.last_ms;
         l->in_step = is_in_step(l, &span, now_ms);
         l->prompts = 0;
@@ -162,7 +165,8 @@ enum cut_looks_next cut_looks_note(struct cut_looks *l, const struct executor_ro
         l->prompts++;
         return CUT_LOOKS_ASK;
     }
-    if (l->look_ms && l->in_step && after_ms >= DRAIN_MS && after_ms <= STALE_MS)
+    if (l->look_ms && l->in_step && now_ms - l->first_ms >= APART_MS - CUT_LOOKS_LEAD_MS &&
+        after_ms <= STALE_MS)
         return CUT_LOOKS_DRAIN;
     return now_ms - l->asked_ms >= ANSWER_MS ? ask(l, now_ms) : CUT_LOOKS_WAIT;
 }

@@ -22,12 +22,12 @@ struct executor_row;
 enum cut_looks_next {
     CUT_LOOKS_WAIT,
     CUT_LOOKS_ASK,   /* the tablets are to be asked for a look: any statement about the migration */
-    CUT_LOOKS_DRAIN, /* now is the time for the drain: the look comes CUT_LOOKS_LEAD_MS later */
+    CUT_LOOKS_DRAIN, /* now is the time for the drain: a look can come CUT_LOOKS_LEAD_MS later */
     CUT_LOOKS_NONE /* a shard does not look: nothing would come of a cut-over. Said once; from then
                       on as if there were no indicators, until cut_looks_free */
 };
 
-#define CUT_LOOKS_LEAD_MS 600
+#define CUT_LOOKS_LEAD_MS 400
 
 /* Begins to watch; free it with cut_looks_free (NULL is fine). */
 struct cut_looks *cut_looks_create(int64_t now_ms);

@@ -57,7 +57,7 @@ static void sweep_session(struct session *s, int64_t now)
         session_client_gone(s, CLOSE_WRITE_TIMEOUT);
         return;
     }
-    if (s->client_gone && ask_is_late(s, now)) {
+    if (s->client_gone && !s->gate && ask_is_late(s, now)) { /* a direct change takes its time */
         session_close(s, CLOSE_INNER_TIMEOUT);
         return;
     }

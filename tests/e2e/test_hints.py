@@ -8,10 +8,11 @@ import time
 
 import pytest
 
+from lib import wire
 from lib.bed import scratch_name
 from lib.clients import connector, mariadb_through
 from lib.ddl import INSTANT, UUID, assert_everywhere
-from lib.poll import until
+from lib.poll import stays, until
 from lib.shim import merge
 from test_preflight import explain, refused, warnings, wide
 
@@ -105,6 +106,22 @@ def test_hint_direct(start_shim, bed, wide):
         cursor.execute(f"/*vtshim strategy=direct */ RENAME TABLE {wide}_2 TO {wide}")
     assert not bed.migrations(wide)
     assert shim.metric("vtshim_ddl_direct_total") == 1
+
+
+def test_hint_direct_of_a_client_that_leaves(start_shim, bed, wide):
+    """Its shards would differ: it goes on, also when one takes longer than the shim's other questions may (20 s)."""
+    shim = start_shim()
+    with bed.connect() as connection, connection.cursor() as blocker:
+        blocker.execute("BEGIN")
+        blocker.execute(f"SELECT * FROM {wide}")
+        with shim.wire() as client:
+            client.send(wire.COM_QUERY, f"ALTER /*vtshim strategy=direct allow=all */ TABLE {wide} ADD COLUMN x int")
+            until(lambda: "asking" in str(shim.admin("SHOW SESSIONS")), "it has begun")
+            time.sleep(1)  # past the questions before it
+        stays(lambda: len(shim.admin("SHOW SESSIONS")) == 1, "it goes on without its client", 23)
+        blocker.execute("ROLLBACK")
+        until(lambda: shim.events("ddl_direct", shards="2"), "both shards are changed")
+    assert_everywhere(bed, wide, "x")
 
 
 @pytest.mark.parametrize("database", [None, "its"], ids=["no database", "database"])
