@@ -22,8 +22,8 @@
 #define PROMPTS         4
 #define PROMPT_EVERY_MS 80
 #define APART_MS        1000 /* a tablet does not look again sooner */
-#define STALE_MS        (APART_MS - CUT_LOOKS_LEAD_MS + 150) /* later the drain waits for the next looks \
-                                                              */
+/* So long after the last shard's look a drain may begin; else it waits for the next ones. */
+#define STALE_MS  (APART_MS - CUT_LOOKS_LEAD_MS + 150)
 #define ANSWER_MS 1700 /* a look that was asked for has been by then */
 #define LIMIT_MS  8000
 #define BLIND_ASK_MS                                                                               \

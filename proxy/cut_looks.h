@@ -5,8 +5,8 @@
  * is dropped. So shards that are told to complete at one moment may do so seconds apart, while the
  * table's transactions wait. What moves with a look is vitess_liveness_indicator: by that the
  * shards are watched here until all have looked at nearly the same moment. From then on they can be
- * foretold: what is asked for a little later is looked at by all of them together, and that look is
- * to cut over.
+ * foretold: the next look is a second later on all of them, if it is asked for at once, and that
+ * look is to cut over.
  *
  * Pure: times are CLOCK_MONOTONIC's milliseconds.
  */
