@@ -21,7 +21,7 @@ KINDS = {"vschema": "VSchema: table\ndropped and added", "vindex": "primary vind
          "ddl": "online DDL"}
 STRAIGHT = {"rules_deployed": "rules", "move_held": "move", "reparent_held": "reparent"}  # what there is to compare with
 COLOURS = {"straight": "#c0392b", "one": "#4c78a8", "two": "#3d8b5f"}
-SPAN = 40  # seconds that are drawn: the first transitions
+BEFORE, SPAN = 2, 40  # seconds that are drawn: so long before the first transition, and from there
 
 
 def main(result: str, folder: str) -> None:
@@ -41,11 +41,12 @@ def main(result: str, folder: str) -> None:
                 axis.set_ylabel(f"{KINDS[kind]}\nlongest, s", fontsize=8)
             if one is None:
                 continue
-            values = one["timeline"][:SPAN * 10]
+            begin = max(0, one["moments"][0] - BEFORE) if one["moments"] else 0
+            values = one["timeline"][int(begin * 10):][:SPAN * 10]
             axis.plot([i / 10 for i in range(len(values))], [v / 1000 for v in values], color=COLOURS[way], lw=1)
             for moment in one["moments"]:
-                if moment < SPAN:
-                    axis.axvline(moment, color="#bbbbbb", lw=0.7, ls=":")
+                if moment - begin < SPAN:
+                    axis.axvline(moment - begin, color="#bbbbbb", lw=0.7, ls=":")
             longest = max(one["longest_ms"], one["other_longest_ms"]) / 1000
             axis.text(0.99, 0.97, f"{one['transitions']} transitions: {one['errors']} errors, {one['wrong']} wrong rows, longest {longest:.2f} s",
                       transform=axis.transAxes, ha="right", va="top", fontsize=7)
