@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import select
 import subprocess
 import threading
 import time
@@ -20,7 +19,7 @@ from lib import wire
 from lib.bed import Bed
 from lib.clients import add_column
 from lib.ddl import POSTPONED, assert_everywhere
-from lib.poll import stays, until
+from lib.poll import readable_of, stays, until
 from lib.shim import Shim
 
 PROGRESS = 1 << 29  # CLIENT_PROGRESS of MariaDB's clients
@@ -57,7 +56,7 @@ class Terminal:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     def read(self, seconds: float = 0.2) -> str:
-        while select.select([self.master], [], [], seconds)[0]:
+        while readable_of([self.master], seconds):
             try:
                 data = os.read(self.master, 65536)
             except OSError:

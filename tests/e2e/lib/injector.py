@@ -8,7 +8,6 @@ Each connection has a thread. Commands are taken apart, answers are passed on as
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import threading
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from lib import wire
+from lib.poll import readable_of
 
 COUNTED = (wire.COM_QUERY, wire.COM_STMT_EXECUTE, wire.COM_STMT_PREPARE)
 
@@ -129,7 +129,7 @@ class Link:
                 return
 
     def _turn(self) -> None:
-        readable, _, _ = select.select([self.client, self.server], [], [])
+        readable = readable_of([self.client, self.server])
         if self.server in readable:
             data = self.server.recv(1 << 16)
             if not data:

@@ -12,7 +12,6 @@ import fcntl
 import heapq
 import os
 import random
-import select
 import socket
 import struct
 import subprocess
@@ -21,6 +20,7 @@ import time
 from contextlib import contextmanager
 from typing import Iterator, Sequence
 
+from lib.poll import readable_of
 from lib.relay import copy
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
@@ -113,7 +113,7 @@ class LossyNetwork:
         waiting: list[tuple[float, int, int, bytes]] = []
         while not self.ended.is_set():
             pause = max(0.0, waiting[0][0] - time.monotonic()) if waiting else 0.05
-            readable, _, _ = select.select(self.tuns, [], [], min(pause, 0.05))
+            readable = readable_of(self.tuns, min(pause, 0.05))
             for tun in readable:
                 packet = os.read(tun, 65536)
                 self.packets += 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import time
-from typing import Callable, TypeVar
+from typing import Callable, Sequence, TypeVar
 
 T = TypeVar("T")
 
@@ -32,3 +33,13 @@ def stays(condition: Callable[[], object], what: str, seconds: float, pause: flo
     while time.monotonic() < deadline:
         assert condition(), f"no longer: {what}"
         time.sleep(pause)
+
+
+def readable_of(files: Sequence, seconds: float | None = None) -> list:
+    """Which of the descriptors or sockets can be read from, at the latest after so long. select() takes none above 1,023, of
+    which a test process may have more."""
+    numbers = {file if isinstance(file, int) else file.fileno(): file for file in files}
+    asked = select.poll()
+    for number in numbers:
+        asked.register(number, select.POLLIN)
+    return [numbers[number] for number, _ in asked.poll(None if seconds is None else seconds * 1000)]
