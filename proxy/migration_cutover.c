@@ -172,7 +172,7 @@ static bool follow(struct session *s, const struct executor_row *rows, size_t n)
         if (p == CUT_FAILED)
             failed = &rows[i];
     }
-    if (m->cutover && swapped >= m->shards * m->uuid_count) {
+    if (m->cutover && swapped > 0 && swapped >= m->shards * m->uuid_count) {
         cutover_end(m->cutover); /* nobody need wait for Vitess's last words */
         m->cutover = NULL;
     }

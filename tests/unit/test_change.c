@@ -168,10 +168,8 @@ static void errors_are_told_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(time_counts),
-        cmocka_unit_test(what_may_be_its_doing),
-        cmocka_unit_test(names_count),
-        cmocka_unit_test(too_many_tables_are_all),
+        cmocka_unit_test(time_counts),           cmocka_unit_test(what_may_be_its_doing),
+        cmocka_unit_test(names_count),           cmocka_unit_test(too_many_tables_are_all),
         cmocka_unit_test(errors_are_told_apart),
     };
 
