@@ -23,10 +23,9 @@
 
 void query_note_end(struct session *s)
 {
-    const struct config *c = s->worker->server->config;
-
     if (!(s->status & STATUS_IN_TRANSACTION))
         return;
+    const struct config *c = s->worker->server->config;
     int64_t now = clock_ms(), open_ms = now - s->transaction_ms - s->transaction_parked_ms;
     int64_t excess_ms = open_ms - SLOW_TRANSACTION_MS;
 

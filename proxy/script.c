@@ -16,18 +16,16 @@
 #include "proxy/memory.h"
 #include "proxy/migration_revert.h"
 #include "proxy/notes.h"
-#include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/session_transition.h"
 #include "proxy/worker.h"
 
-/* Statements that the shim answers by itself may come by the hundred thousand in one text. So long
-   they go on before the others of the worker have their turn, and while so much of the answers
-   waits for the client they do not. */
-#define TURN_MS     5
-#define TURN_BYTES  (64u << 10)
-#define BACKLOG_MS  20
-#define CLOCK_EVERY 64 /* statements, from one look at the clock to the next */
+/* Statements that the shim answers by itself may come by the hundred thousand in one text. So many
+   go on before the others of the worker have their turn, and while so much of the answers waits for
+   the client none do. */
+#define TURN_STATEMENTS 64
+#define TURN_BYTES      (64u << 10)
+#define BACKLOG_MS      20
 
 /* What comes after the statement under way. */
 enum step { STEP_WAIT, STEP_NEXT, STEP_END };
@@ -160,27 +158,36 @@ static void run_next(struct session *s)
         send_statement(s, &plan, &st);
 }
 
-/* After so many statements in a row. True: others have their turn. */
-static bool pauses(struct session *s, unsigned in_a_row, int64_t began_ms)
+static bool client_is_behind(const struct session *s)
 {
-    bool slow = stream_backlog(&s->client) > TURN_BYTES;
+    return stream_backlog(&s->client) > TURN_BYTES;
+}
 
-    if (!slow && (in_a_row % CLOCK_EVERY != 0 || clock_ms() - began_ms < TURN_MS))
-        return false;
+static void pause_for(struct session *s, int64_t ms)
+{
     session_set_state(s, SESSION_PAUSING);
-    loop_timer_set(&s->script->turn, slow ? BACKLOG_MS : 0);
+    loop_timer_set(&s->script->turn, ms);
+}
+
+/* After so many statements in a row. True: others have their turn. */
+static bool pauses(struct session *s, unsigned in_a_row)
+{
+    bool behind = client_is_behind(s);
+
+    if (!behind && in_a_row < TURN_STATEMENTS)
+        return false;
+    pause_for(s, behind ? BACKLOG_MS : 0);
     return true;
 }
 
 /* A loop, for many statements that the shim answers at once would each take of the stack. */
 static void advance(struct session *s)
 {
-    int64_t began_ms = clock_ms();
     unsigned in_a_row = 0;
 
     s->script->advancing = true;
-    while (s->script && s->script->step == STEP_NEXT &&
-           (++in_a_row == 1 || !pauses(s, in_a_row, began_ms))) {
+    while (s->script && s->script->step == STEP_NEXT && (in_a_row == 0 || !pauses(s, in_a_row))) {
+        in_a_row++;
         s->script->step = STEP_WAIT;
         run_next(s);
     }
@@ -205,8 +212,8 @@ static void on_turn(void *arg)
 {
     struct session *s = arg;
 
-    if (stream_backlog(&s->client) > TURN_BYTES)
-        loop_timer_set(&s->script->turn, BACKLOG_MS);
+    if (client_is_behind(s))
+        pause_for(s, BACKLOG_MS);
     else
         advance(s);
 }

@@ -53,7 +53,13 @@ void socket_tune(int fd)
     keep_alive(fd);
 }
 
-uint64_t socket_taken(int fd, uint64_t otherwise)
+/*
+ * How much the peer has taken of what it was sent: a number that is not 0, and another one when it
+ * has taken more. How much waits here does not tell: a socket is not writable again before a third
+ * of its buffer, which may be megabytes, is free. Of a unix socket, whose buffer is small and of
+ * which nobody counts it, `otherwise`.
+ */
+static uint64_t taken_by_peer(int fd, uint64_t otherwise)
 {
     struct tcp_info info = {.tcpi_bytes_acked = 0};
     socklen_t size = sizeof(info);
@@ -66,7 +72,7 @@ uint64_t socket_taken(int fd, uint64_t otherwise)
 int64_t socket_stall_look(struct socket_stall *stall, int fd, uint64_t otherwise, size_t waiting,
                           int64_t now_ms)
 {
-    uint64_t taken = waiting ? socket_taken(fd, otherwise) : 0;
+    uint64_t taken = waiting ? taken_by_peer(fd, otherwise) : 0;
 
     if (taken == 0 || stall->taken == 0 || taken > stall->taken)
         stall->since_ms = now_ms;

@@ -20,14 +20,6 @@ void socket_tune(int fd);
 void socket_no_delay(int fd, int family);
 void socket_keep_alive(int fd);
 
-/*
- * How much the peer has taken of what it was sent: a number that is not 0, and another one when it
- * has taken more. How much waits here does not tell: a socket is not writable again before a third
- * of its buffer, which may be megabytes, is free. Of a unix socket, whose buffer is small and of
- * which nobody counts it, `otherwise`.
- */
-uint64_t socket_taken(int fd, uint64_t otherwise);
-
 /* Since when a peer has taken nothing of what waits for it, by looks. All zero: not looked yet. */
 struct socket_stall {
     int64_t since_ms;
@@ -35,7 +27,8 @@ struct socket_stall {
 };
 
 /* The look: `waiting` bytes wait. For how many milliseconds it has taken nothing of them; what
-   began to wait since the last look counts from this one on. */
+   began to wait since the last look counts from this one on. otherwise: of a unix socket, how much
+   the peer has taken, or anything that grows with that; nobody counts it there. */
 int64_t socket_stall_look(struct socket_stall *stall, int fd, uint64_t otherwise, size_t waiting,
                           int64_t now_ms);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/ask.h"
+#include "proxy/gate.h"
 #include "proxy/locks.h"
 #include "proxy/memory.h"
 #include "proxy/park.h"
@@ -57,7 +58,7 @@ static void sweep_session(struct session *s, int64_t now)
         session_client_gone(s, CLOSE_WRITE_TIMEOUT);
         return;
     }
-    if (s->client_gone && !s->gate && ask_is_late(s, now)) { /* a direct change takes its time */
+    if (s->client_gone && !gate_is_changing(s) && ask_is_late(s, now)) {
         session_close(s, CLOSE_INNER_TIMEOUT);
         return;
     }
